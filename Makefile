@@ -1,0 +1,43 @@
+# make sweep   the main job: learning rate x batch size x hidden units on the digits
+# make test    every check
+# make clean   remove .venv, caches and runs/
+#
+# Both make .venv and install into it first. PYTHON=… chooses the interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: sweep test test-pythons clean
+
+sweep: $(VENV)/installed
+	$(BIN)/nn-tuning sweep --config scripts/digits.toml
+
+test: $(VENV)/installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+# The wheel in an empty environment, and the tests, on each supported Python that is present.
+test-pythons: $(VENV)/installed-test
+	$(BIN)/python scripts/check_pythons.py
+
+$(VENV)/installed: pyproject.toml | $(VENV)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/installed-test: pyproject.toml | $(VENV)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@ $(VENV)/installed
+
+$(VENV)/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, but none was found; name one with PYTHON=…" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
