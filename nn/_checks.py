@@ -1,0 +1,115 @@
+"""Input checks shared by the public functions: each states the rule, the value and the way out, in one line."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """Return the error for an unknown name, with the nearest known one suggested.
+
+    >>> raise unknown_name("activation", "rellu", ["relu", "tanh"])
+    Traceback (most recent call last):
+    ...
+    ValueError: activation must be one of relu, tanh, but got 'rellu'; did you mean 'relu'?
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"{kind} must be one of {', '.join(names)}, but got {name!r}{hint}")
+
+
+def one_of(kind: str, name: object, known: Iterable[str]) -> str:
+    """Return `name` if it is one of `known`; raise the error with a suggestion otherwise."""
+    names = list(known)
+    if isinstance(name, str) and name in names:
+        return name
+    raise unknown_name(kind, name, names)
+
+
+def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Return `value` as an int within [low, high]; booleans and fractions are refused.
+
+    >>> integer("epochs", 0, low=1)
+    Traceback (most recent call last):
+    ...
+    ValueError: epochs must be an integer of at least 1, but got 0
+    """
+    rule = "an integer"
+    if low is not None and high is not None:
+        rule = f"an integer between {low:,} and {high:,}"
+    elif low is not None:
+        rule = f"an integer of at least {low:,}"
+    elif high is not None:
+        rule = f"an integer of at most {high:,}"
+    try:
+        whole = not isinstance(value, bool) and int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{name} must be {rule}, but got {value!r}")
+    number = int(value)
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise ValueError(f"{name} must be {rule}, but got {number}")
+    return number
+
+
+def real(
+    name: str,
+    value: Any,
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    infinite: bool = False,
+) -> float:
+    """Return `value` as a float within [low, high], strictly `above` and `below` where given; NaN is refused.
+
+    >>> real("momentum", 1.0, 0.0, below=1.0)
+    Traceback (most recent call last):
+    ...
+    ValueError: momentum must be a finite number >= 0 and < 1, but got 1.0
+    """
+    limits = [
+        text
+        for text, given in [
+            (f">= {low:g}", low > -math.inf),
+            (f"> {above:g}" if above is not None else "", above is not None),
+            (f"<= {high:g}", high < math.inf),
+            (f"< {below:g}" if below is not None else "", below is not None),
+        ]
+        if given
+    ]
+    rule = f"{name} must be a {'' if infinite else 'finite '}number {' and '.join(limits)}".rstrip()
+    try:
+        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    inside = (
+        low <= number <= high
+        and (above is None or number > above)
+        and (below is None or number < below)
+        and (infinite or not math.isinf(number))
+    )
+    if not inside:
+        raise ValueError(f"{rule}, but got {value!r}")
+    return number
+
+
+def known_options(name: str, options: Iterable[str], known: Iterable[str]) -> None:
+    """Raise for the first of `options` that is not `known`, with the nearest one suggested.
+
+    >>> known_options("'moons'", ["nois"], ["n", "noise"])
+    Traceback (most recent call last):
+    ...
+    ValueError: option of 'moons' must be one of n, noise, but got 'nois'; did you mean 'noise'?
+    """
+    names = list(known)
+    for option in options:
+        if not names:
+            raise ValueError(f"{name} must be loaded without options, but got {option!r}")
+        one_of(f"option of {name}", option, names)
