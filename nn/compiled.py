@@ -1,0 +1,305 @@
+"""The way to the kernels: checked arrays and workspaces go in, nothing else does.
+
+Kernels are compiled on their first call and cached on disk; while that goes on, a line on standard error says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  Numba's matrix products call this BLAS: it must be loaded to be limited
+import threadpoolctl
+from numba.core import event
+from numpy.typing import ArrayLike, NDArray
+
+from nn import kernels
+from nn._arrays import as_array, check_finite, chunk_slices
+from nn.data import Dataset, LazyRows
+from nn.model import MLP
+
+Array = NDArray[Any]
+
+
+class Examples(NamedTuple):
+    """A data set as the kernels take it: C-contiguous and writable, floats in the dtype of the model."""
+
+    X: Array  # (N, D)
+    labels: NDArray[np.int64]  # (N,) class numbers, or empty
+    Y: Array  # (N, K) values, or empty
+    w: Array  # (N,) weights with mean 1, or empty
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Examples:
+        """The examples of some rows."""
+        return Examples(*(part[rows] if len(part) else part for part in self))
+
+
+class Workspace:
+    """Room for the activations, slopes and gradients of one chunk of examples, and for the gradients of theta."""
+
+    def __init__(self, model: MLP, rows: int) -> None:
+        room = min(rows, kernels.CHUNK) * max(model.layer_sizes)
+        outputs = min(rows, kernels.CHUNK) * model.layer_sizes[-1]
+        self.A = np.empty((model.depth + 1, room), model.dtype)
+        self.S = np.empty((model.depth, room), model.dtype)
+        self.Z = np.empty(outputs, model.dtype)
+        self.D = np.empty((2, room), model.dtype)
+        self.partial = np.empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
+        self.gradient = np.empty(model.size, model.dtype)
+
+
+def features(model: MLP, X: ArrayLike) -> Array:
+    """X (N, D) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
+    array = as_array("X", X)
+    inputs = model.layer_sizes[0]
+    if array.ndim != 2 or array.shape[1] != inputs:
+        raise ValueError(f"X must have the shape (examples, {inputs}) of the model's inputs, but got {array.shape}")
+    if len(array) == 0:
+        raise ValueError(f"X must have at least 1 example, but got shape {array.shape}")
+    return _floats("X", array, model.dtype)
+
+
+def parameters(model: MLP, theta: ArrayLike, name: str = "theta") -> Array:
+    """A copy of theta (P,) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
+    array = as_array(name, theta)
+    if array.shape != (model.size,):
+        raise ValueError(f"{name} must have the shape ({model.size},) of the model's parameters, but got {array.shape}")
+    return _floats(name, array, model.dtype).copy()
+
+
+def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> Examples:
+    """Features that were checked before, with their targets in the form that the model's loss takes.
+
+    `y` holds class numbers from 0 (N,), or values (N,) or (N, K). Class numbers become one column for each class
+    where the loss is not the softmax's. Raises ValueError for wrong shapes, labels outside the classes, NaN.
+    """
+    outputs = model.layer_sizes[-1]
+    given = as_array("y", y)
+    if given.ndim not in (1, 2) or len(given) != len(X):
+        raise ValueError(f"y must have one row for each of the {len(X):,} examples, but got shape {given.shape}")
+    if given.dtype.kind not in "biuf":
+        raise TypeError(
+            f"y must hold class numbers or values, but got dtype {given.dtype}; use Dataset(X, y) for names"
+        )
+    labels, Y = np.empty(0, np.int64), np.empty((0, outputs), model.dtype)
+    whole = given.ndim == 1 and (given.dtype.kind in "biu" or (model.output == "softmax" and _whole(given)))
+    if model.output == "softmax" and not whole:
+        raise ValueError(f"softmax takes whole class numbers (N,), but got y of {given.dtype} {given.shape}")
+    if whole and (outputs > 1 or model.loss_name == "cross_entropy"):
+        labels = given.astype(np.int64)
+        classes = max(outputs, 2)
+        if labels.min() < 0 or labels.max() >= classes:
+            wrong = labels[(labels < 0) | (labels >= classes)][0]
+            raise ValueError(f"labels must be class numbers between 0 and {classes - 1}, but got {wrong}")
+        if model.output != "softmax":
+            Y = np.equal.outer(labels, np.arange(outputs) if outputs > 1 else [1]).astype(model.dtype)
+    else:
+        Y = _floats("y", given.reshape(len(given), -1), model.dtype)
+        if Y.shape[1] != outputs:
+            raise ValueError(f"y must have one column for each of the {outputs} outputs, but got {Y.shape[1]}")
+        if model.loss_name == "cross_entropy" and (Y.min() < 0 or Y.max() > 1):
+            raise ValueError(
+                f"targets of a logistic output must lie between 0 and 1, but got {Y.min():g} to {Y.max():g}"
+            )
+    return Examples(X, labels, Y, weights(model, len(X), w))
+
+
+def examples_of(model: MLP, data: Dataset) -> Examples:
+    """The examples of a data set in memory; the arrays are shared by all who ask for the same dtype and loss."""
+    key = (model.dtype, model.output, model.loss_name, model.layer_sizes[-1])
+    known = _examples.setdefault(data, {})
+    if key not in known:
+        known[key] = examples(model, features(model, data.X), targets(model, data))
+    return known[key]
+
+
+def nothing(model: MLP) -> Examples:
+    """No examples."""
+    inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
+    X, Y = np.empty((0, inputs), model.dtype), np.empty((0, outputs), model.dtype)
+    return Examples(X, np.empty(0, np.int64), Y, np.empty(0, model.dtype))
+
+
+def targets(model: MLP, data: Dataset) -> Array:
+    """The targets of a data set. Raises ValueError where the model has other inputs or outputs than the data."""
+    given: Array = data.targets
+    inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
+    if data.X.shape[1] != inputs:
+        raise ValueError(
+            f"the model must have as many inputs as the data has features, {data.X.shape[1]}, but has {inputs}"
+        )
+    binary = data.task == "classification" and data.n_outputs == 2 and outputs == 1
+    if outputs != data.n_outputs and not binary:
+        kind = "classes" if data.task == "classification" else "target columns"
+        raise ValueError(
+            f"the model must have as many outputs as the data has {kind}, {data.n_outputs}, but has {outputs}"
+        )
+    return given
+
+
+_examples: weakref.WeakKeyDictionary[Dataset, dict[tuple[Any, ...], Examples]] = weakref.WeakKeyDictionary()
+
+
+def _floats(name: str, array: Array, dtype: str) -> Array:
+    """`array` in C order and the given dtype, copied only where it must be; only finite real numbers pass."""
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, but got dtype {array.dtype}")
+    with np.errstate(over="ignore"):
+        result = np.require(array, dtype, ["C", "W"]).view(np.ndarray)
+    check_finite(name, array)
+    check_finite(f"{name} as {dtype}", result)
+    return result
+
+
+def _whole(y: Array) -> bool:
+    return bool(np.isfinite(y).all() and (y == np.floor(y)).all())
+
+
+def weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
+    """Weights of the examples with mean 1, or an empty array."""
+    if w is None:
+        return np.empty(0, model.dtype)
+    given = _floats("sample_weight", as_array("sample_weight", w), "float64")
+    if given.shape != (rows,):
+        raise ValueError(f"sample_weight must have the shape ({rows},) of the examples, but got {given.shape}")
+    if given.min() < 0 or given.max() == 0:
+        raise ValueError(f"sample_weight must be >= 0 and not 0 throughout, but its least value is {given.min():g}")
+    given = given / given.max()  # first, so that the sum neither overflows nor vanishes
+    return (given / given.mean()).astype(model.dtype)
+
+
+# -- calls -----------------------------------------------------------------------------------------------------
+
+
+def mean_loss(model: MLP, theta: Array, data: Examples) -> tuple[float, float]:
+    """The mean loss over the examples, without the penalty, and the share of right predictions."""
+    room = Workspace(model, len(data.X))
+    with one_blas_thread():
+        loss, correct = _loss_gradient(model, theta, data, room, room.gradient[:0])
+    return loss, correct / len(data.X)
+
+
+def score(model: MLP, theta: Array, data: Dataset) -> tuple[float, float]:
+    """The mean loss over a data set, and the share of right predictions; a mapped one is read in pieces."""
+    if not isinstance(data.X, LazyRows):
+        return mean_loss(model, theta, examples_of(model, data))
+    y, loss, right = targets(model, data), 0.0, 0.0
+    for rows in chunk_slices(len(data), 8 * data.X.shape[1]):
+        X = features(model, data.X.take(rows))
+        part_loss, part_right = mean_loss(model, theta, examples(model, X, y[rows]))
+        if len(X) == len(data):
+            return part_loss, part_right  # to the last bit what memory gives
+        loss, right = loss + part_loss * len(X), right + part_right * len(X)
+    return loss / len(data), right / len(data)
+
+
+def null_loss(model: MLP, data: Examples) -> float:
+    """The mean loss of outputs whose Z are all zero: what it costs to know nothing."""
+    outputs = model.layer_sizes[-1]
+    if model.loss_name == "cross_entropy":
+        return math.log(outputs) if model.output == "softmax" else outputs * math.log(2)
+    guess = 0.5 if model.output == "logistic" else 0.0
+    losses = 0.5 * np.square(data.Y - guess, dtype=np.float64).sum(axis=1)
+    return float(losses.mean() if len(data.w) == 0 else (losses * data.w).mean())
+
+
+def loss_gradient(model: MLP, theta: Array, data: Examples) -> tuple[float, Array]:
+    """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
+    room = Workspace(model, len(data.X))
+    with one_blas_thread():
+        loss, _ = _loss_gradient(model, theta, data, room, room.gradient)
+    return loss, room.gradient
+
+
+def _loss_gradient(model: MLP, theta: Array, data: Examples, room: Workspace, gradient: Array) -> tuple[float, int]:
+    rows = np.arange(len(data.X))
+    result: tuple[float, int] = kernels.loss_gradient(
+        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.partial, gradient
+    )
+    return result
+
+
+def hessian_vector_product(model: MLP, theta: Array, v: Array, data: Examples) -> Array:
+    """H v (P,) of J over the examples."""
+    product = np.empty_like(theta)
+    with one_blas_thread():
+        kernels.hessian_vector_product(model.network, theta, v, *data, np.arange(len(data.X)), product)
+    return product
+
+
+def example_gradient_norms(model: MLP, theta: Array, data: Examples) -> Array:
+    """‖∇ loss_i‖² (N,) of each example, without the penalty."""
+    norms = np.empty(len(data.X), theta.dtype)
+    with one_blas_thread():
+        kernels.example_gradient_norms(model.network, theta, *data, np.arange(len(data.X)), norms)
+    return norms
+
+
+def outputs(model: MLP, theta: Array, X: Array) -> Array:
+    """The outputs (N, K) of the last layer."""
+    room, result = Workspace(model, len(X)), np.empty((len(X), model.layer_sizes[-1]), model.dtype)
+    with one_blas_thread():
+        kernels.predict(model.network, theta, X, room.A, room.S, room.Z, result)
+    return result
+
+
+# -- one thread a training -------------------------------------------------------------------------------------
+
+_blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+_lock = threading.Lock()
+_inside = 0
+_limit: Any = None
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread while anything is inside: threads belong to trials, and sums keep their order.
+
+    The limit is the process's; the first to enter sets it and the last to leave restores it.
+    """
+    global _inside, _limit
+    with _lock:
+        if _inside == 0:
+            _limit = _blas.limit(limits=1)
+            _limit.__enter__()
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limit.__exit__(None, None, None)
+
+
+# -- what is being compiled ------------------------------------------------------------------------------------
+
+
+class _CompileNotice(event.Listener):
+    """Says which kernel is being compiled; those that it calls are part of it."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def on_start(self, event: Any) -> None:
+        self.depth += 1
+        function = event.data["dispatcher"].py_func
+        if self.depth == 1 and function.__module__ == kernels.__name__:
+            dtype = next(a.dtype for a in event.data["args"] if str(getattr(a, "dtype", "")).startswith("float"))
+            print(
+                f"nn: compiling the {dtype} kernel {function.__name__}, once on this machine; it takes a few seconds",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def on_end(self, event: Any) -> None:
+        self.depth -= 1
+
+
+event.register("numba:compile", _CompileNotice())  # type: ignore[no-untyped-call]

@@ -1,0 +1,357 @@
+"""`MLP`: an immutable description of a network, and how its parameters lie in one flat vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn import reference
+from nn._checks import integer, one_of, real
+
+if TYPE_CHECKING:
+    from nn.optimizers import Optimizer
+
+ACTIVATIONS = {
+    "relu": reference.RELU,
+    "tanh": reference.TANH,
+    "logistic": reference.LOGISTIC,
+    "identity": reference.IDENTITY,
+    "gelu": reference.GELU,
+}
+# (output, loss) → what the kernels call it.
+OUTPUTS = {
+    ("softmax", "cross_entropy"): reference.SOFTMAX_CROSS_ENTROPY,
+    ("logistic", "cross_entropy"): reference.LOGISTIC_CROSS_ENTROPY,
+    ("identity", "squared_error"): reference.IDENTITY_SQUARED_ERROR,
+    ("logistic", "squared_error"): reference.LOGISTIC_SQUARED_ERROR,
+}
+OUTPUT_NAMES = ("softmax", "logistic", "identity")
+LOSS_NAMES = ("cross_entropy", "squared_error")
+PARAMETRISATIONS = ("standard", "mup")
+DTYPES = ("float32", "float64")
+
+
+class Initialisation(NamedTuple):
+    """Weights have mean 0 and this standard deviation; a uniform distribution has the limits ±√3·std."""
+
+    uniform: bool
+    std: Any  # (n_in, n_out) → float
+    bias_std: Any = None  # likewise; None: biases start at 0
+
+
+INITIALISATIONS = {
+    # He et al. 2015
+    "he": Initialisation(False, lambda n_in, n_out: math.sqrt(2 / n_in)),
+    # Glorot & Bengio 2010
+    "glorot": Initialisation(True, lambda n_in, n_out: math.sqrt(2 / (n_in + n_out))),
+    # LeCun et al. 1998
+    "lecun": Initialisation(False, lambda n_in, n_out: math.sqrt(1 / n_in)),
+    # torch.nn.Linear: weights and biases in ±1/√n_in
+    "torch": Initialisation(
+        True, lambda n_in, n_out: math.sqrt(1 / (3 * n_in)), lambda n_in, n_out: math.sqrt(1 / (3 * n_in))
+    ),
+    "normal": Initialisation(False, lambda n_in, n_out: 0.01),
+    "zeros": Initialisation(False, lambda n_in, n_out: 0.0),
+}
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class MLP:
+    """A multilayer perceptron.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Inputs, hidden units of each layer, outputs; `(64, 10)` is a linear model.
+    activation : {"relu", "tanh", "logistic", "identity", "gelu"}
+        Of the hidden layers.
+    output, loss : str, optional
+        `"softmax"` with `"cross_entropy"`; `"logistic"` with `"cross_entropy"` (one output: two classes; several:
+        as many labels) or, for teaching, with `"squared_error"`; `"identity"` with `"squared_error"`, which is
+        ½ Σ (z − y)² over the outputs. What is left out follows the task of the data.
+    init : {"he", "glorot", "lecun", "torch", "normal", "zeros"}
+        How the weights start. Biases start at 0, but for `"torch"`.
+    std : float or sequence, optional
+        The standard deviation of the initial weights, in place of that of `init`, for all layers or one for each;
+        None in the sequence leaves a layer as it is. `(None, 0.0)` starts with a zero readout.
+    multipliers : float or sequence, optional
+        The forward multiplier m of each layer: Z = m·(A W) + b.
+    bias : bool
+        Whether there are biases.
+    parametrisation : {"standard", "mup"}
+        `"mup"` scales initialisation, multipliers and learning rates with the width, so that the best learning rate at
+        `base_width` is the best at any width (Yang et al. 2022, table 8). At `base_width` it changes nothing.
+    base_width : int, optional
+        The hidden width at which μP and the standard parametrisation are the same.
+    l2 : float
+        The penalty l2/2 · ΣW² on the weights, part of the objective J and of its gradient. The losses that are
+        reported in training are without it, so that they can be compared.
+    dropout : float
+        The probability in [0, 1) that a hidden unit is silenced in a training step.
+    dtype : {"float32", "float64"}
+
+    Examples
+    --------
+    >>> model = MLP((64, 32, 10), activation="tanh")
+    >>> model
+    MLP(layer_sizes=(64, 32, 10), activation='tanh')
+    >>> model.size
+    2410
+    >>> [W.shape for W, b in model.layers(model.init(seed=0))]
+    [(64, 32), (32, 10)]
+    """
+
+    layer_sizes: tuple[int, ...]
+    activation: str
+    output: str | None
+    loss_name: str | None
+    initialisation: str
+    std: tuple[float | None, ...]
+    multipliers: tuple[float, ...]
+    bias: bool
+    parametrisation: str
+    base_width: int | None
+    l2: float
+    dropout: float
+    dtype: str
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activation: str = "relu",
+        output: str | None = None,
+        loss: str | None = None,
+        *,
+        init: str = "he",
+        std: float | Sequence[float | None] | None = None,
+        multipliers: float | Sequence[float] = 1.0,
+        bias: bool = True,
+        parametrisation: str = "standard",
+        base_width: int | None = None,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        dtype: str = "float32",
+    ) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        if isinstance(layer_sizes, str | bytes) or not isinstance(layer_sizes, Sequence | np.ndarray):
+            raise ValueError(f"layer_sizes must be a sequence such as (64, 32, 10), but got {layer_sizes!r}")
+        if len(layer_sizes) < 2:
+            raise ValueError(
+                f"layer_sizes must have at least inputs and outputs, such as (64, 10), but got {tuple(layer_sizes)}"
+            )
+        put("layer_sizes", tuple(integer("layer_sizes", n, 1) for n in layer_sizes))
+        put("activation", one_of("activation", activation, ACTIVATIONS))
+        put("output", None if output is None else one_of("output", output, OUTPUT_NAMES))
+        put("loss_name", None if loss is None else one_of("loss", loss, LOSS_NAMES))
+        if output is not None and loss is not None and (output, loss) not in OUTPUTS:
+            pairs = ", ".join(f"{o} with {c}" for o, c in OUTPUTS)
+            raise ValueError(f"output and loss must be one of {pairs}, but got {output} with {loss}")
+        put("initialisation", one_of("init", init, INITIALISATIONS))
+        depth = len(layer_sizes) - 1
+        stds = [std] * depth if std is None or np.ndim(std) == 0 else list(std)  # type: ignore[arg-type]
+        put("std", tuple(None if s is None else real("std", s, 0.0) for s in _one_a_layer("std", stds, depth)))
+        scales = [multipliers] * depth if np.ndim(multipliers) == 0 else list(multipliers)  # type: ignore[arg-type]
+        scales = _one_a_layer("multipliers", scales, depth)
+        put("multipliers", tuple(real("multipliers", m) for m in scales))
+        if not isinstance(bias, bool):
+            raise ValueError(f"bias must be True or False, but got {bias!r}")
+        put("bias", bias)
+        put("parametrisation", one_of("parametrisation", parametrisation, PARAMETRISATIONS))
+        if parametrisation == "mup" and base_width is None:
+            raise ValueError("parametrisation='mup' needs a base_width, but got None; give base_width=64, say")
+        put("base_width", None if base_width is None else integer("base_width", base_width, 1))
+        put("l2", real("l2", l2, 0.0))
+        put("dropout", real("dropout", dropout, 0.0, below=1.0))
+        put("dtype", one_of("dtype", dtype if isinstance(dtype, str) else np.dtype(dtype).name, DTYPES))
+
+    def replace(self, **changes: Any) -> MLP:
+        """The same model with other values for some of the constructor's arguments."""
+        return MLP(**{**self.arguments, **changes})
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that construct this model; text, numbers and tuples only."""
+        return {
+            "layer_sizes": self.layer_sizes,
+            "activation": self.activation,
+            "output": self.output,
+            "loss": self.loss_name,
+            "init": self.initialisation,
+            "std": self.std,
+            "multipliers": self.multipliers,
+            "bias": self.bias,
+            "parametrisation": self.parametrisation,
+            "base_width": self.base_width,
+            "l2": self.l2,
+            "dropout": self.dropout,
+            "dtype": self.dtype,
+        }
+
+    def __repr__(self) -> str:
+        plain = MLP(self.layer_sizes).arguments
+        shown = [f"{k}={v!r}" for k, v in self.arguments.items() if k == "layer_sizes" or v != plain[k]]
+        return f"MLP({', '.join(shown)})"
+
+    # -- the layout of theta -----------------------------------------------------------------------------------
+
+    @property
+    def depth(self) -> int:
+        """Layers of weights, L."""
+        return len(self.layer_sizes) - 1
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        return int(self._offsets[-1])
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        sizes = self.layer_sizes
+        each = [n_in * n_out + self.bias * n_out for n_in, n_out in pairwise(sizes)]
+        return np.cumsum([0, *each]).astype(np.int64)
+
+    def layers(self, theta: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+        """The weights W (n_in, n_out) and biases b (n_out,) of each layer, as views of `theta` (P,)."""
+        net = self.network
+        return [(reference.weights(net, theta, i), reference.biases(net, theta, i)) for i in range(self.depth)]
+
+    def init(self, seed: int = 0) -> NDArray[Any]:
+        """Initial parameters (P,), drawn from `np.random.default_rng(seed)` in float64, then cast to the dtype.
+
+        Layer by layer: weights first, then biases. Under μP the standard deviations are those of the network with
+        `base_width`, and fall with the square root of the number of inputs between hidden layers.
+        """
+        rng = np.random.default_rng(integer("seed", seed, 0))
+        scheme = INITIALISATIONS[self.initialisation]
+        theta = np.zeros(self.size)
+        for layer, (W, b) in enumerate(self.layers(theta)):
+            wide_in, wide_out = self._width_ratios[layer]
+            n_in, n_out = W.shape[0] / wide_in, W.shape[1] / wide_out
+            own = self.std[layer]
+            std = scheme.std(n_in, n_out) if own is None else own
+            if 0 < layer < self.depth - 1:
+                std /= math.sqrt(wide_in)
+            W[:] = _draw(rng, scheme.uniform, std, W.shape)
+            if scheme.bias_std is not None:
+                b[:] = _draw(rng, scheme.uniform, scheme.bias_std(n_in, n_out), b.shape)
+        return theta.astype(self.dtype)
+
+    # -- what follows from the width under μP ------------------------------------------------------------------
+
+    @property
+    def _width_ratios(self) -> list[tuple[float, float]]:
+        """For each layer, how many times wider than at `base_width` its inputs and its outputs are."""
+        if self.parametrisation == "standard":
+            return [(1.0, 1.0)] * self.depth
+        assert self.base_width is not None
+        wide = [1.0, *(n / self.base_width for n in self.layer_sizes[1:-1]), 1.0]
+        return list(pairwise(wide))
+
+    def rate_multipliers(self, optimizer: Optimizer) -> NDArray[np.float64]:
+        """The multiple of the learning rate (L, 2) for W and b of each layer: the optimizer's, times that of μP."""
+        given = optimizer.rate_multipliers
+        own = _one_a_layer("rate_multipliers", [1.0] * self.depth if given is None else list(given), self.depth)
+        rates = np.repeat(np.array(own, dtype=np.float64)[:, None], 2, axis=1)
+        adam = optimizer.update().kind == reference.ADAM
+        for layer, (wide_in, wide_out) in enumerate(self._width_ratios):
+            readout = layer == self.depth - 1
+            if adam:
+                rates[layer] *= (1.0 if readout else 1 / wide_in, 1.0)
+            else:
+                rates[layer] *= (wide_in if readout else wide_out / wide_in, wide_out)
+        return rates
+
+    # -- the network as the kernels see it ---------------------------------------------------------------------
+
+    @cached_property
+    def network(self) -> reference.Network:
+        """The arrays and numbers that `reference.py` and the kernels work with; output and loss must be known."""
+        output, loss = self.output, self.loss_name
+        wide = [wide_in for wide_in, _ in self._width_ratios]
+        scales = [
+            m / (w if i == self.depth - 1 else 1) for i, (m, w) in enumerate(zip(self.multipliers, wide, strict=True))
+        ]
+        return reference.Network(
+            np.array(self.layer_sizes, dtype=np.int64),
+            self._offsets,
+            np.array(scales, dtype=np.float64),
+            ACTIVATIONS[self.activation],
+            -1 if output is None or loss is None else OUTPUTS[output, loss],
+            int(self.bias),
+            self.l2,
+            self.dropout,
+        )
+
+    def for_task(self, task: str) -> MLP:
+        """This model with output and loss named, as the task asks where they were left out.
+
+        `task` is `"classification"`, `"regression"` or `"multilabel"`; two classes may share one logistic output.
+
+        >>> MLP((4, 3)).for_task("classification").output
+        'softmax'
+        >>> MLP((4, 1)).for_task("classification").output
+        'logistic'
+        """
+        output, loss = self.output, self.loss_name
+        if output is None and loss is None:
+            if task == "regression":
+                output, loss = "identity", "squared_error"
+            elif task == "multilabel" or self.layer_sizes[-1] == 1:
+                output, loss = "logistic", "cross_entropy"
+            else:
+                output, loss = "softmax", "cross_entropy"
+        elif loss is None:
+            loss = "squared_error" if output == "identity" else "cross_entropy"
+        elif output is None and loss == "squared_error":
+            output = "identity"
+        elif output is None:
+            single = task == "multilabel" or self.layer_sizes[-1] == 1
+            output = "logistic" if single else "softmax"
+        if (output, loss) == (self.output, self.loss_name):
+            return self
+        return self.replace(output=output, loss=loss)
+
+    # -- the objective -----------------------------------------------------------------------------------------
+
+    def loss(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
+        """J(theta): the mean loss over the examples, plus the penalty l2/2·ΣW². Without dropout.
+
+        Shapes: theta (P,), X (N, D); y (N,) class numbers from 0, or values (N,) or (N, K). Where the model does not
+        name its output and loss, they follow y: whole numbers are classes, other numbers are values.
+        """
+        from nn import curvature
+
+        return curvature.loss(self, theta, X, y)
+
+    def gradient(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
+        """∇J(theta) (P,); arguments as for `loss`."""
+        from nn import curvature
+
+        return curvature.gradient(self, theta, X, y)
+
+    def hessian_vector_product(self, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
+        """H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994); arguments as for `loss`."""
+        from nn import curvature
+
+        return curvature.hessian_vector_product(self, theta, v, X, y)
+
+
+def _one_a_layer(name: str, values: list[Any], depth: int) -> list[Any]:
+    if len(values) != depth:
+        raise ValueError(f"{name} must have one value for each of the {depth} layers, but got {len(values)}")
+    return values
+
+
+def _draw(rng: np.random.Generator, uniform: bool, std: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    if uniform:
+        return rng.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
+    return rng.normal(0.0, std, shape)
