@@ -1,0 +1,68 @@
+"""Objectives that cost nothing, and studies on them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuning.runner import Limits
+from tuning.study import Study
+from tuning.trial import COMPLETED, TrialResult, TrialSpec, canonical
+
+METRICS = ["train_loss", "validation_loss", "validation_accuracy"]
+
+
+def definition(**changes: Any) -> dict[str, Any]:
+    """The definition of a small study; changes replace entries."""
+    plain = {
+        "space": {"learning_rate": "0.001:1:log", "batch_size": "16,32"},
+        "method": "grid",
+        "method_options": {"points": 5},
+        "epochs": 3,
+        "repeats": 1,
+        "folds": None,
+        "metric": "validation_accuracy",
+        "metrics": METRICS,
+        "seed": 0,
+        "data": {"name": "fake", "fingerprint": "f" * 64},
+    }
+    return {**plain, **changes}
+
+
+def noisy(spec: TrialSpec) -> TrialResult:
+    """A result that depends on the setting and the seed in every bit, and on nothing else."""
+    text = f"{canonical(spec.params)} {spec.seed}"
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    curves = {name: rng.random(spec.epochs) for name in METRICS}
+    return TrialResult(COMPLETED, {name: float(curve[-1]) for name, curve in curves.items()}, curves, spec.epochs)
+
+
+def scored(accuracy: float) -> TrialResult:
+    """A completed trial with this validation accuracy."""
+    return TrialResult(COMPLETED, {"validation_accuracy": accuracy}, {}, 3)
+
+
+def a_study(objective: Any = noisy, storage: Path | None = None, limits: Limits | None = None, **changes: Any) -> Study:
+    """A small study that has not run yet."""
+    return Study.create(objective, definition(**changes), limits or Limits(), storage)
+
+
+def same_trials(one: Study, other: Study) -> bool:
+    """Whether two studies have the same trials, to the last bit."""
+    a, b = list(one.trials), list(other.trials)
+    return len(a) == len(b) > 0 and all(x.exactly_equals(y) for x, y in zip(a, b, strict=True))
+
+
+def is_nan(value: float) -> bool:
+    """Whether a number is NaN."""
+    return math.isnan(value)
+
+
+def files(folder: Path) -> list[str]:
+    """Everything that is in a folder, below it too."""
+    return sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names)

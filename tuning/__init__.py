@@ -1,0 +1,20 @@
+"""Tuning for the networks of `nn`: spaces, samplers, studies that lose nothing, and the `nn-tuning` command."""
+
+from tuning.space import Choice, IntUniform, LogUniform, Space, Uniform
+from tuning.study import Study, StudyInterrupted
+from tuning.sweeps import sweep
+from tuning.trial import Trial, TrialResult, TrialSpec
+
+__all__ = [
+    "Choice",
+    "IntUniform",
+    "LogUniform",
+    "Space",
+    "Study",
+    "StudyInterrupted",
+    "Trial",
+    "TrialResult",
+    "TrialSpec",
+    "Uniform",
+    "sweep",
+]

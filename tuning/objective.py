@@ -1,0 +1,291 @@
+"""The engine's one door to `nn`: it turns a setting into a model, an optimizer and a schedule, and trains them.
+
+Data are loaded, split and scaled once for a study. Threads share the parts, which nobody writes to; another process
+loads them again by the name or path they came from, or gets them with each trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from itertools import islice, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from nn._checks import integer, one_of, unknown_name
+from tuning.parameters import DEFAULTS, PARAMETERS
+from tuning.space import Space
+from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
+from tuning.values import Value
+
+if TYPE_CHECKING:
+    from nn.data import Dataset
+    from nn.model import MLP
+    from nn.optimizers import Optimizer
+    from nn.schedules import Schedule
+    from nn.splits import Split
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
+"""How data that are not split yet are split: the same test part for every study, whatever its seed."""
+
+_CHECKED_COMBINATIONS = 4096
+
+
+class Objective:
+    """Trains a `TrialSpec` on its part of the data; calling it returns the `TrialResult`.
+
+    Parameters
+    ----------
+    splits : tuple of Split
+        One, or one for each fold.
+    folds : int, optional
+        How many folds there are.
+    source : str, optional
+        The name or path that the data came from, so that another process can load them by itself.
+    """
+
+    def __init__(self, splits: tuple[Split, ...], folds: int | None = None, source: str | None = None) -> None:
+        self.splits = splits
+        self.folds = folds
+        self.source = source
+        self.train_size = min(len(split.train) for split in splits)
+        first = splits[0].train
+        self.task: str = first.task
+        self._ends = (first.n_features, first.n_outputs)
+        self._model = lru_cache(maxsize=256)(self._make_model)
+
+    @classmethod
+    def prepare(cls, data: Any, folds: int | None = None) -> Self:
+        """Return the objective on `data`: what `nn.load_dataset` takes, a Dataset, or a Split.
+
+        With `folds`, cross-validation over everything that is not test takes the place of the validation part.
+        Raises what loading and splitting raise.
+        """
+        folds = None if folds is None else integer("folds", folds, 2)
+        return cls(_splits(data, folds), folds, _source(data))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.source is not None:
+            return _objective_of_source, (self.source, self.folds, self.description["fingerprint"])
+        return Objective, (self.splits, self.folds)
+
+    # -- what a study writes down ------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of a trial."""
+        score = "r2" if self.task == "regression" else "accuracy"
+        return tuple(f"{part}_{metric}" for part in ("train", "validation") for metric in ("loss", score))
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What identifies the data and how they are split, in plain values."""
+        split = self.splits[0]
+        rows = hashlib.sha256()
+        for each in self.splits:
+            for part in ("train", "validation", "test"):
+                rows.update(f"{part} {len(each.rows[part])}".encode())
+                rows.update(each.rows[part].astype("<i8").tobytes())
+        return {
+            "name": split.source.name,
+            "task": self.task,
+            "fingerprint": split.source.fingerprint,
+            "rows": rows.hexdigest()[:16],
+            "scaled": bool(split.scaled),
+        }
+
+    # -- checks, before anything is trained --------------------------------------------------------------------
+
+    def check(self, space: Space) -> None:
+        """Raise ValueError or TypeError unless every setting of the space can be trained."""
+        for name in space.parameters:
+            if name == "epochs":
+                raise ValueError("epochs must be given beside the space, as epochs=20, but got it as a parameter")
+            if name not in PARAMETERS:
+                raise unknown_name("a parameter", name, PARAMETERS)
+        ends = {name: parameter.ends for name, parameter in space.parameters.items()}
+        optimizers = set(ends.get("optimizer", (DEFAULTS["optimizer"],)))
+        schedules = set(ends.get("schedule", (None,)))
+        for name in ends:
+            self._check_used(name, optimizers, schedules)
+        # Each value by itself first, so that the message is about the one that is wrong; then what they do together.
+        last = {name: values[-1] for name, values in ends.items()}
+        for name, values in ends.items():
+            for value in values[:_CHECKED_COMBINATIONS]:
+                self.build({**last, name: value})
+        for values in islice(product(*ends.values()), _CHECKED_COMBINATIONS):
+            self.build(dict(zip(ends, values, strict=True)))
+
+    def _check_used(self, name: str, optimizers: set[Any], schedules: set[Any]) -> None:
+        part = PARAMETERS[name].part
+        if part == "sgd" and "sgd" not in optimizers:
+            raise ValueError(
+                f"{name} must go with optimizer sgd, but the optimizer is {' or '.join(map(str, optimizers))}"
+            )
+        if part == "adam" and not optimizers & {"adam", "adamw"}:
+            raise ValueError(f"{name} must go with optimizer adam or adamw, but the optimizer is sgd")
+        if part == "schedule":
+            takers = [known for known in _schedules() if _takes(known, name)]
+            if not schedules & set(takers):
+                given = " or ".join(map(str, schedules - {None})) or "not given"
+                raise ValueError(f"{name} must go with schedule {' or '.join(takers)}, but the schedule is {given}")
+
+    # -- from a setting to what is trained ---------------------------------------------------------------------
+
+    def build(self, params: Mapping[str, Value]) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
+        """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise."""
+        hidden = params.get("hidden_units", DEFAULTS["hidden_units"])
+        if isinstance(hidden, tuple):
+            layers = tuple(integer("hidden_units", units, 1) for units in hidden)
+        else:
+            layers = (integer("hidden_units", hidden, 1),)
+        model = self._model(
+            layers,
+            *((name, value) for name, value in params.items() if name != "hidden_units" and _part(name) == "model"),
+        )
+        batch_size: Any = params.get("batch_size", DEFAULTS["batch_size"])
+        if batch_size != "full":
+            whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
+            if not whole or not 1 <= batch_size <= self.train_size:
+                raise ValueError(
+                    f"batch_size must be between 1 and the {self.train_size:,} training examples, or full, "
+                    f"but got {batch_size}"
+                )
+        return model, _optimizer(params), batch_size, _schedule(params)
+
+    def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:
+        from nn.model import MLP
+
+        return MLP((self._ends[0], *layers, self._ends[1]), **dict(options)).for_task(self.task)
+
+    def __call__(self, spec: TrialSpec) -> TrialResult:
+        """Train one trial. What goes wrong in it becomes its result; only KeyboardInterrupt and the like pass."""
+        start = time.perf_counter()
+        try:
+            run = self._train(spec)
+            history = run.history
+            curves = {name: np.asarray(getattr(history, name), dtype=np.float64) for name in self.metrics}
+            metrics = {name: float(curve[-1]) for name, curve in curves.items() if len(curve)}
+            diverged = run.status == "diverged" or not all(map(math.isfinite, metrics.values()))
+            return TrialResult(
+                DIVERGED if diverged else COMPLETED,
+                metrics,
+                curves,
+                len(curves["train_loss"]),
+                time.perf_counter() - start,
+                (run.diverged_step if run.diverged_step is not None else run.steps) if diverged else None,
+            )
+        except Exception as error:  # a trial that fails must not take the others with it
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            return TrialResult(FAILED, duration=time.perf_counter() - start, error=what)
+
+    def test(self, spec: TrialSpec) -> dict[str, float]:
+        """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
+        split = self._split(spec)
+        if split.test is None:
+            raise ValueError(
+                f"{split.source.name!r} must have a test part to be tested on, but it was split with test=0"
+            )
+        scores = self._train(spec).evaluate(split.test)
+        return {f"test_{name}": float(value) for name, value in scores.items()}
+
+    def _split(self, spec: TrialSpec) -> Split:
+        return self.splits[spec.fold or 0]
+
+    def _train(self, spec: TrialSpec) -> Any:
+        from nn.training import train
+
+        model, optimizer, batch_size, schedule = self.build(spec.params)
+        return train(
+            model,
+            self._split(spec),
+            optimizer,
+            batch_size=batch_size,
+            epochs=spec.epochs,
+            seed=spec.seed,
+            schedule=schedule,
+        )
+
+
+def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
+    """Return one split, or one for each fold, from whatever the user gave."""
+    from nn.data import Dataset, Split, load_dataset
+
+    if isinstance(data, Split):
+        if folds is not None:
+            return tuple(data.folds(folds))
+        if data.validation is None:
+            raise ValueError(
+                "a split must have a validation part for tuning to look at, but it has none; or pass folds=5"
+            )
+        return (data,)
+    whole: Dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    if folds is not None:
+        return tuple(whole.folds(folds, seed=int(SPLIT["seed"]), test=SPLIT["test"]))
+    return (whole.split(SPLIT["validation"], SPLIT["test"], int(SPLIT["seed"])),)
+
+
+def _source(data: Any) -> str | None:
+    """Return the name of a data set, or the absolute path of a file, that can be loaded again; None for arrays."""
+    from nn.bundled import CHECKSUMS
+    from nn.generators import GENERATORS
+
+    if not isinstance(data, str | Path):
+        return None
+    return data if isinstance(data, str) and (data in CHECKSUMS or data in GENERATORS) else str(Path(data).absolute())
+
+
+@lru_cache(maxsize=4)
+def _objective_of_source(source: str, folds: int | None, fingerprint: str) -> Objective:
+    """Return the objective in a worker process, which loads its data once."""
+    objective = Objective.prepare(source, folds)
+    found = objective.description["fingerprint"]
+    if found != fingerprint:
+        raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
+    return objective
+
+
+def _part(name: str) -> str:
+    return PARAMETERS[name].part
+
+
+def _optimizer(params: Mapping[str, Any]) -> Optimizer:
+    from nn.optimizers import SGD, Adam, AdamW
+
+    name = one_of("optimizer", params.get("optimizer", DEFAULTS["optimizer"]), OPTIMIZERS)
+    own = "sgd" if name == "sgd" else "adam"
+    options = {key: value for key, value in params.items() if _part(key) in ("optimizer", own)}
+    kinds: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+    return kinds[name](**options)
+
+
+def _schedule(params: Mapping[str, Any]) -> Schedule | None:
+    name = params.get("schedule")
+    if name is None:
+        return None
+    known = _schedules()
+    kind = known[one_of("schedule", name, known)]
+    numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(str(name), key)}
+    return kind(**numbers)
+
+
+def _schedules() -> dict[str, type[Schedule]]:
+    from nn.schedules import SCHEDULES
+
+    return SCHEDULES
+
+
+def _takes(schedule: str, name: str) -> bool:
+    """Whether this schedule has the number that a parameter `schedule_…` sets."""
+    kind = _schedules().get(schedule)
+    return (
+        kind is not None
+        and name.startswith("schedule_")
+        and name.removeprefix("schedule_") in kind.__dataclass_fields__
+    )

@@ -1,0 +1,49 @@
+"""The hyper-parameters that can be tuned: their names, what they belong to and one line about each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Known(NamedTuple):
+    """One tunable hyper-parameter: the part it belongs to, an example of its text, and what it is."""
+
+    part: str
+    example: str
+    about: str
+
+
+PARAMETERS: dict[str, Known] = {
+    "learning_rate": Known("optimizer", "1e-3:1:log", "the optimizer's learning rate"),
+    "batch_size": Known("training", "16,32,64", "examples in a mini-batch, or full"),
+    "hidden_units": Known("model", "32,64x32", "units of the hidden layer, or of several joined by x; () for none"),
+    "optimizer": Known("training", "sgd,adam", "sgd, adam or adamw"),
+    "momentum": Known("sgd", "0:0.95", "momentum of sgd"),
+    "nesterov": Known("sgd", "true,false", "Nesterov's form of momentum"),
+    "beta1": Known("adam", "0.8:0.99", "decay of Adam's mean gradient"),
+    "beta2": Known("adam", "0.9,0.99,0.999", "decay of Adam's mean squared gradient"),
+    "epsilon": Known("adam", "1e-10:1e-6:log", "Adam's epsilon"),
+    "weight_decay": Known("optimizer", "1e-6:1e-2:log", "decoupled decay of the weights in each step"),
+    "clip_norm": Known("optimizer", "none,1,10", "the longest gradient that is not shortened"),
+    "l2": Known("model", "1e-6:1e-2:log", "penalty l2/2 times the sum of squared weights"),
+    "dropout": Known("model", "0:0.5", "probability that a hidden unit is silenced"),
+    "activation": Known("model", "relu,tanh", "relu, tanh, logistic, gelu or identity"),
+    "init": Known("model", "he,glorot", "he, glorot, lecun, torch, normal or zeros"),
+    "bias": Known("model", "true,false", "whether layers have biases"),
+    "dtype": Known("model", "float32", "float32 or float64"),
+    "schedule": Known(
+        "training", "constant,cosine", "constant, step, exponential, cosine, warmup, one_cycle, triangular or ramp"
+    ),
+    "schedule_every": Known("schedule", "100", "steps between the drops of step"),
+    "schedule_factor": Known("schedule", "0.1:0.9", "what each drop of step multiplies the rate by"),
+    "schedule_final": Known(
+        "schedule", "0:0.1", "the end of exponential and cosine, as a multiple; of ramp, as a rate"
+    ),
+    "schedule_warmup": Known("schedule", "50", "steps of warmup"),
+    "schedule_rise": Known("schedule", "0.1:0.5", "the part of one_cycle that rises"),
+    "schedule_half": Known("schedule", "100", "steps of triangular in one direction"),
+    "schedule_low": Known("schedule", "0:0.5", "the low end of triangular, as a multiple"),
+}
+
+DEFAULTS: dict[str, object] = {"learning_rate": 0.1, "batch_size": 32, "hidden_units": 32, "optimizer": "sgd"}
+"""What a setting has that does not say otherwise; all else has the defaults of nn. Adam's learning rate is 0.001."""
