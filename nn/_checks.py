@@ -8,6 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def brief(value: object) -> str:
+    """Return `value` as an error shows it: on one line, and a long one cut short.
+
+    >>> print(brief("a" * 100))
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for an unknown name, with the nearest known one suggested.
 
@@ -19,7 +29,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"{kind} must be one of {', '.join(names)}, but got {name!r}{hint}")
+    return ValueError(f"{kind} must be one of {', '.join(names)}, but got {brief(name)}{hint}")
 
 
 def one_of(kind: str, name: object, known: Iterable[str]) -> str:
@@ -50,7 +60,7 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole:
-        raise ValueError(f"{name} must be {rule}, but got {value!r}")
+        raise ValueError(f"{name} must be {rule}, but got {brief(value)}")
     number = int(value)
     if (low is not None and number < low) or (high is not None and number > high):
         raise ValueError(f"{name} must be {rule}, but got {number}")
@@ -96,7 +106,7 @@ def real(
         and (infinite or not math.isinf(number))
     )
     if not inside:
-        raise ValueError(f"{rule}, but got {value!r}")
+        raise ValueError(f"{rule}, but got {brief(value)}")
     return number
 
 
@@ -111,5 +121,5 @@ def known_options(name: str, options: Iterable[str], known: Iterable[str]) -> No
     names = list(known)
     for option in options:
         if not names:
-            raise ValueError(f"{name} must be loaded without options, but got {option!r}")
+            raise ValueError(f"{name} must be loaded without options, but got {brief(option)}")
         one_of(f"option of {name}", option, names)

@@ -5,17 +5,13 @@ Kernels are compiled on their first call and cached on disk; while that goes on,
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
-import threading
 import weakref
-from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  Numba's matrix products call this BLAS: it must be loaded to be limited
-import threadpoolctl
 from numba.core import event
 from numpy.typing import ArrayLike, NDArray
 
@@ -41,7 +37,7 @@ class Examples(NamedTuple):
 
 
 class Workspace:
-    """Room for the activations, slopes and gradients of one chunk of examples, and for the gradients of theta."""
+    """Room for the activations, slopes and gradients of a chunk of examples, a transposed W, and gradients of theta."""
 
     def __init__(self, model: MLP, rows: int) -> None:
         room = min(rows, kernels.CHUNK) * max(model.layer_sizes)
@@ -50,6 +46,7 @@ class Workspace:
         self.S = np.empty((model.depth, room), model.dtype)
         self.Z = np.empty(outputs, model.dtype)
         self.D = np.empty((2, room), model.dtype)
+        self.T = np.empty(max((n * m for n, m in pairwise(model.layer_sizes[1:])), default=0), model.dtype)
         self.partial = np.empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
         self.gradient = np.empty(model.size, model.dtype)
 
@@ -180,8 +177,7 @@ def weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
 def mean_loss(model: MLP, theta: Array, data: Examples) -> tuple[float, float]:
     """The mean loss over the examples, without the penalty, and the share of right predictions."""
     room = Workspace(model, len(data.X))
-    with one_blas_thread():
-        loss, correct = _loss_gradient(model, theta, data, room, room.gradient[:0])
+    loss, correct = _loss_gradient(model, theta, data, room, room.gradient[:0])
     return loss, correct / len(data.X)
 
 
@@ -212,15 +208,14 @@ def null_loss(model: MLP, data: Examples) -> float:
 def loss_gradient(model: MLP, theta: Array, data: Examples) -> tuple[float, Array]:
     """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
     room = Workspace(model, len(data.X))
-    with one_blas_thread():
-        loss, _ = _loss_gradient(model, theta, data, room, room.gradient)
+    loss, _ = _loss_gradient(model, theta, data, room, room.gradient)
     return loss, room.gradient
 
 
 def _loss_gradient(model: MLP, theta: Array, data: Examples, room: Workspace, gradient: Array) -> tuple[float, int]:
     rows = np.arange(len(data.X))
     result: tuple[float, int] = kernels.loss_gradient(
-        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.partial, gradient
+        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.T, room.partial, gradient
     )
     return result
 
@@ -228,54 +223,22 @@ def _loss_gradient(model: MLP, theta: Array, data: Examples, room: Workspace, gr
 def hessian_vector_product(model: MLP, theta: Array, v: Array, data: Examples) -> Array:
     """H v (P,) of J over the examples."""
     product = np.empty_like(theta)
-    with one_blas_thread():
-        kernels.hessian_vector_product(model.network, theta, v, *data, np.arange(len(data.X)), product)
+    kernels.hessian_vector_product(model.network, theta, v, *data, np.arange(len(data.X)), product)
     return product
 
 
 def example_gradient_norms(model: MLP, theta: Array, data: Examples) -> Array:
     """‖∇ loss_i‖² (N,) of each example, without the penalty."""
     norms = np.empty(len(data.X), theta.dtype)
-    with one_blas_thread():
-        kernels.example_gradient_norms(model.network, theta, *data, np.arange(len(data.X)), norms)
+    kernels.example_gradient_norms(model.network, theta, *data, np.arange(len(data.X)), norms)
     return norms
 
 
 def outputs(model: MLP, theta: Array, X: Array) -> Array:
     """The outputs (N, K) of the last layer."""
     room, result = Workspace(model, len(X)), np.empty((len(X), model.layer_sizes[-1]), model.dtype)
-    with one_blas_thread():
-        kernels.predict(model.network, theta, X, room.A, room.S, room.Z, result)
+    kernels.predict(model.network, theta, X, room.A, room.S, room.Z, result)
     return result
-
-
-# -- one thread a training -------------------------------------------------------------------------------------
-
-_blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
-_lock = threading.Lock()
-_inside = 0
-_limit: Any = None
-
-
-@contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread while anything is inside: threads belong to trials, and sums keep their order.
-
-    The limit is the process's; the first to enter sets it and the last to leave restores it.
-    """
-    global _inside, _limit
-    with _lock:
-        if _inside == 0:
-            _limit = _blas.limit(limits=1)
-            _limit.__enter__()
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _limit.__exit__(None, None, None)
 
 
 # -- what is being compiled ------------------------------------------------------------------------------------
@@ -291,7 +254,9 @@ class _CompileNotice(event.Listener):
         self.depth += 1
         function = event.data["dispatcher"].py_func
         if self.depth == 1 and function.__module__ == kernels.__name__:
-            dtype = next(a.dtype for a in event.data["args"] if str(getattr(a, "dtype", "")).startswith("float"))
+            dtype = next(
+                (a.dtype for a in event.data["args"] if str(getattr(a, "dtype", "")).startswith("float")), "integer"
+            )
             print(
                 f"nn: compiling the {dtype} kernel {function.__name__}, once on this machine; it takes a few seconds",
                 file=sys.stderr,

@@ -9,11 +9,11 @@ What differs, and why:
   the examples, `w`, where all count the same.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Arithmetic is in the dtype of theta; sums over examples are in float64.
+- Matrix products and e^x come from `simd.py`. Arithmetic is in the dtype of theta; sums over examples are in float64.
 
 Arrays are C-contiguous and writable, whole numbers int64 and other numbers float64, so that each function is compiled
-once for each dtype. Numba's cache watches this file alone: after a change to what is imported from `reference.py`,
-touch this file too.
+once for each dtype. Numba's cache watches this file alone: after a change in `simd.py` or to what is imported from
+`reference.py`, touch this file too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from nn.reference import (
     SOFTMAX_CROSS_ENTROPY,
     TANH,
 )
+from nn.simd import WITHOUT_WRAPPERS, apart, exp, product, product_left, product_right, view
 
 # What of `fastmath` lets loops run in vectors. Not "no NaN" and "no infinity", which would delete the checks for
 # divergence; not reciprocals for divisions, by which an accuracy of 1 would come out as 0.9999999999999999.
@@ -54,9 +55,8 @@ NO_SEED = np.int64(0)
 
 # What Python calls, and what kernels alone call: these need no wrappers, which take an eighth of the time to compile.
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
-INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 jit = numba.njit(**OPTIONS)
-inner = numba.njit(**INNER)
+inner = numba.njit(**{**OPTIONS, **WITHOUT_WRAPPERS})
 
 
 # -- parameters ------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ inner = numba.njit(**INNER)
 def weights(net, theta, layer):
     n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
     start = net.offsets[layer]
-    return theta[start : start + n_in * n_out].reshape(n_in, n_out)
+    return view(theta, start, n_in, n_out)
 
 
 @inner
@@ -78,7 +78,7 @@ def biases(net, theta, layer):
 @inner
 def matrix(workspace, layer, rows, units):
     """The (rows, units) matrix at the start of a line of a workspace."""
-    return workspace[layer, : rows * units].reshape(rows, units)
+    return view(workspace, layer * workspace.shape[1], rows, units)
 
 
 # -- randomness ------------------------------------------------------------------------------------------------
@@ -100,6 +100,7 @@ def mix(bits):
 
 @jit
 def epoch_rows(order, examples, mode, seed, epoch):
+    apart()
     if mode == REPLACED:
         for i in range(len(order)):
             high = random_bits(seed, 2 * epoch, i) >> np.uint64(32)
@@ -118,25 +119,31 @@ def epoch_rows(order, examples, mode, seed, epoch):
 
 @inner
 def linear_forward(A, W, b, multiplier, Z):
-    np.dot(A, W, Z)
+    apart()
+    if multiplier == 1.0:
+        product(A, W, Z, b)
+        return
+    product(A, W, Z, b[:0])
     m = Z.dtype.type(multiplier)
+    for i in range(Z.shape[0]):
+        for j in range(Z.shape[1]):
+            Z[i, j] *= m
     if len(b) > 0:
         for i in range(Z.shape[0]):
             for j in range(Z.shape[1]):
-                Z[i, j] = m * Z[i, j] + b[j]
-    elif multiplier != 1.0:
-        scale(Z.reshape(Z.size), multiplier)
+                Z[i, j] += b[j]
 
 
 @inner
-def linear_backward(dZ, A, W, multiplier, dW, db, dA):
+def linear_backward(dZ, A, W, multiplier, dW, db, dA, T):
     """`dA` may be empty: the inputs need no gradient."""
-    np.dot(A.T, dZ, dW)
+    apart()
+    product_left(A, dZ, dW, db[:0])
     if dA.size > 0:
-        np.dot(dZ, W.T, dA)
+        product_right(dZ, W, dA, T, db[:0])
     if multiplier != 1.0:
-        scale(dW.reshape(dW.size), multiplier)
-        scale(dA.reshape(dA.size), multiplier)
+        scale(view(dW, 0, 1, dW.size)[0], multiplier)
+        scale(view(dA, 0, 1, dA.size)[0], multiplier)
     if len(db) > 0:
         db[:] = 0
         for i in range(dZ.shape[0]):
@@ -147,6 +154,7 @@ def linear_backward(dZ, A, W, multiplier, dW, db, dA):
 @inner
 def activation_forward(Z, activation, S):
     """On vectors (rows · units,): Z becomes A in its place."""
+    apart()
     zero, one, half = Z.dtype.type(0), Z.dtype.type(1), Z.dtype.type(0.5)
     if activation == RELU:
         for i in range(len(Z)):
@@ -169,7 +177,7 @@ def activation_forward(Z, activation, S):
             z = Z[i]
             normal = half * (one + math.erf(z * root_half))
             Z[i] = z * normal
-            S[i] = normal + z * math.exp(-half * z * z) / root_two_pi
+            S[i] = normal + z * exp(-half * z * z) / root_two_pi
     else:
         for i in range(len(Z)):
             S[i] = one
@@ -197,7 +205,7 @@ def activation_curvature(Z, activation, C):
         root_two_pi = Z.dtype.type(math.sqrt(2 * math.pi))
         for i in range(len(Z)):
             z = Z[i]
-            C[i] = math.exp(-half * z * z) / root_two_pi * (two - z * z)
+            C[i] = exp(-half * z * z) / root_two_pi * (two - z * z)
     else:
         for i in range(len(Z)):
             C[i] = 0
@@ -206,13 +214,14 @@ def activation_curvature(Z, activation, C):
 @inner
 def logistic(z):
     one = z * 0 + 1  # in the dtype of z; the product keeps NaN and infinity visible
-    e = math.exp(-abs(z))
+    e = exp(-abs(z))
     return (one if z >= 0 else e) / (one + e)
 
 
 @inner
 def dropout_forward(A, S, rate, seed, stream, first):
     """On vectors; `first` is the number of this chunk's first unit within the batch."""
+    apart()
     zero, kept = A.dtype.type(0), A.dtype.type(1 / (1 - rate))
     threshold = np.uint64(math.ceil(rate * 2.0**24))
     for i in range(len(A)):
@@ -226,14 +235,20 @@ def dropout_forward(A, S, rate, seed, stream, first):
 
 @inner
 def output_forward(Z, output, A):
+    apart()
     if output == SOFTMAX_CROSS_ENTROPY:
         for i in range(Z.shape[0]):
             top = Z[i, 0]
             for k in range(1, Z.shape[1]):
                 top = max(top, Z[i, k])
+            for k in range(Z.shape[1]):
+                A[i, k] = Z[i, k] - top
+        all_in_one = view(A, 0, 1, A.size)
+        for i in range(A.size):
+            all_in_one[0, i] = exp(all_in_one[0, i])
+        for i in range(Z.shape[0]):
             total = Z.dtype.type(0)
             for k in range(Z.shape[1]):
-                A[i, k] = math.exp(Z[i, k] - top)
                 total += A[i, k]
             share = Z.dtype.type(1) / total
             for k in range(Z.shape[1]):
@@ -250,22 +265,22 @@ def output_forward(Z, output, A):
 
 @inner
 def loss_forward(Z, A, labels, Y, output, w, rows):
+    apart()
     total = 0.0
     half, zero = Z.dtype.type(0.5), Z.dtype.type(0)
     for i in range(Z.shape[0]):
         row = rows[i]
         loss = zero
         if output == SOFTMAX_CROSS_ENTROPY:
-            top = Z[i, 0]
+            # The most probable class has z = max z and a = 1/Σ e^(z − max z): no exponential is needed again.
+            top, most = Z[i, 0], A[i, 0]
             for k in range(1, Z.shape[1]):
-                top = max(top, Z[i, k])
-            for k in range(Z.shape[1]):
-                loss += math.exp(Z[i, k] - top)
-            loss = top + math.log(loss) - Z[i, labels[row]]
+                top, most = max(top, Z[i, k]), max(most, A[i, k])
+            loss = top - Z[i, labels[row]] - math.log(most)
         elif output == LOGISTIC_CROSS_ENTROPY:
             for k in range(Z.shape[1]):
                 z = Z[i, k]
-                loss += (z if z > zero else z * zero) - z * Y[row, k] + math.log1p(math.exp(-abs(z)))
+                loss += (z if z > zero else z * zero) - z * Y[row, k] + math.log1p(exp(-abs(z)))
         else:
             for k in range(Z.shape[1]):
                 loss += half * (A[i, k] - Y[row, k]) ** 2
@@ -276,6 +291,7 @@ def loss_forward(Z, A, labels, Y, output, w, rows):
 @inner
 def loss_backward(A, labels, Y, output, w, rows, batch_size, dZ):
     """Over the rows of a chunk; `batch_size` is B of the whole batch."""
+    apart()
     one = A.dtype.type(1)
     share = A.dtype.type(1.0 / batch_size)
     for i in range(A.shape[0]):
@@ -320,15 +336,16 @@ def loss_curvature(RZ, A, Y, output, w, rows, batch_size, RdZ):
 @inner
 def count_correct(A, labels, Y, rows):
     """How many rows are predicted right; for several labels at once, all of them must be."""
+    apart()
     correct = 0
     for i in range(A.shape[0]):
         row = rows[i]
         if len(labels) > 0 and A.shape[1] > 1:
-            best = 0
-            for k in range(1, A.shape[1]):
-                if A[i, k] > A[i, best]:
-                    best = k
-            correct += best == labels[row]
+            label, better = labels[row], 0
+            a = A[i, label]
+            for k in range(A.shape[1]):
+                better += (A[i, k] > a) | ((A[i, k] == a) & (k < label))
+            correct += better == 0
         else:
             wrong = 0
             for k in range(A.shape[1]):
@@ -343,6 +360,7 @@ def count_correct(A, labels, Y, rows):
 @inner
 def forward(net, theta, A, S, Z, count, seed, step, first_row):
     """From the (count, D) inputs in `A[0]`. The last layer's Z goes into `Z` (count, K), the outputs into `A[L]`."""
+    apart()
     depth = len(net.sizes) - 1
     for layer in range(depth):
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
@@ -361,21 +379,22 @@ def forward(net, theta, A, S, Z, count, seed, step, first_row):
 
 
 @inner
-def backward(net, theta, A, S, D, count, gradient):
+def backward(net, theta, A, S, D, T, count, gradient):
     """From dZ of the last layer in `D[L % 2]`; the two lines of `D` take turns."""
+    apart()
     depth = len(net.sizes) - 1
     for layer in range(depth - 1, -1, -1):
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
         dZ = matrix(D, (layer + 1) % 2, count, n_out)
         dA = matrix(D, layer % 2, count if layer > 0 else 0, n_in)
         inputs, W, m = matrix(A, layer, count, n_in), weights(net, theta, layer), net.multipliers[layer]
-        linear_backward(dZ, inputs, W, m, weights(net, gradient, layer), biases(net, gradient, layer), dA)
+        linear_backward(dZ, inputs, W, m, weights(net, gradient, layer), biases(net, gradient, layer), dA, T)
         if layer > 0:
             activation_backward(D[layer % 2, : count * n_in], S[layer - 1, : count * n_in])
 
 
 @jit
-def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, partial, gradient):
+def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, partial, gradient):
     """Over the rows `rows` (B,) of the data set; returns the mean loss and how many predictions were right.
 
     With an empty `gradient` that is all: this is also how a data set is evaluated.
@@ -387,7 +406,7 @@ def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, par
         part = rows[first : first + CHUNK]
         count = len(part)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
-        z = Z[: count * classes].reshape(count, classes)
+        z = view(Z, 0, count, classes)
         forward(net, theta, A, S, z, count, seed, step, first)
         outputs = matrix(A, depth, count, classes)
         total += loss_forward(z, outputs, labels, Y, net.output, w, part)
@@ -395,7 +414,7 @@ def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, par
         if len(gradient) > 0:
             dZ = matrix(D, depth % 2, count, classes)
             loss_backward(outputs, labels, Y, net.output, w, part, batch_size, dZ)
-            backward(net, theta, A, S, D, count, gradient if first == 0 else partial)
+            backward(net, theta, A, S, D, T, count, gradient if first == 0 else partial)
             if first > 0:
                 add_scaled(gradient, partial, 1.0)
     if net.l2 > 0 and len(gradient) > 0:
@@ -407,7 +426,7 @@ def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, par
 
 
 @jit
-def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, product):
+def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
     """Allocates its own workspace: it is called for whole data sets, not for mini-batches."""
     depth, total = len(net.sizes) - 1, len(rows)
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
@@ -415,24 +434,23 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, product):
     S, C = np.empty((depth, most * widest), theta.dtype), np.empty((depth, most * widest), theta.dtype)
     RZ, D, RD = np.empty_like(C), np.empty((2, most * widest), theta.dtype), np.empty((2, most * widest), theta.dtype)
     Z, T = np.empty(most * widest, theta.dtype), np.empty(most * widest, theta.dtype)
+    transposed = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype)
     U, partial = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype), np.empty_like(theta)
-    product[:] = 0
+    Hv[:] = 0
     partial[:] = 0
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
         RA[0, : count * net.sizes[0]] = 0
-        forward(
-            net, theta, A, S, Z[: count * classes].reshape(count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED
-        )
+        forward(net, theta, A, S, view(Z, 0, count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         for layer in range(depth):
             n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
             inputs, m = matrix(A, layer, count, n_in), net.multipliers[layer]
             W, V = weights(net, theta, layer), weights(net, v, layer)
-            rz, t = matrix(RZ, layer, count, n_out), T[: count * n_out].reshape(count, n_out)
+            rz, t = matrix(RZ, layer, count, n_out), view(T, 0, count, n_out)
             linear_forward(matrix(RA, layer, count, n_in), W, biases(net, v, layer), m, rz)
-            np.dot(inputs, V, t)
+            product(inputs, V, t, theta[:0])
             add_scaled(RZ[layer, : count * n_out], T[: count * n_out], m)
             if layer < depth - 1:
                 linear_forward(inputs, W, biases(net, theta, layer), m, t)
@@ -449,27 +467,34 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, product):
             dZ, RdZ = matrix(D, (layer + 1) % 2, count, n_out), matrix(RD, (layer + 1) % 2, count, n_out)
             dA = matrix(D, layer % 2, count if layer > 0 else 0, n_in)
             RdA = matrix(RD, layer % 2, count if layer > 0 else 0, n_in)
-            u = U[: n_in * n_out].reshape(n_in, n_out)
+            u = view(U, 0, n_in, n_out)
             linear_backward(
-                RdZ, matrix(A, layer, count, n_in), W, m, weights(net, partial, layer), biases(net, partial, layer), RdA
+                RdZ,
+                matrix(A, layer, count, n_in),
+                W,
+                m,
+                weights(net, partial, layer),
+                biases(net, partial, layer),
+                RdA,
+                transposed,
             )
-            np.dot(matrix(RA, layer, count, n_in).T, dZ, u)
+            product_left(matrix(RA, layer, count, n_in), dZ, u, theta[:0])
             start = net.offsets[layer]
             add_scaled(partial[start : start + n_in * n_out], U[: n_in * n_out], m)
             if layer > 0:
-                np.dot(dZ, V.T, dA)
+                product_right(dZ, V, dA, U, theta[:0])
                 add_scaled(RD[layer % 2, : count * n_in], D[layer % 2, : count * n_in], m)
-                np.dot(dZ, W.T, dA)
+                product_right(dZ, W, dA, U, theta[:0])
                 scale(D[layer % 2, : count * n_in], m)
                 for i in range(count * n_in):
                     da = D[layer % 2, i]
                     D[layer % 2, i] = da * S[layer - 1, i]
                     RD[layer % 2, i] = RD[layer % 2, i] * S[layer - 1, i] + da * C[layer - 1, i] * RZ[layer - 1, i]
-        add_scaled(product, partial, 1.0)
+        add_scaled(Hv, partial, 1.0)
     for layer in range(depth):
         start = net.offsets[layer]
         stop = start + net.sizes[layer] * net.sizes[layer + 1]
-        add_scaled(product[start:stop], v[start:stop], net.l2)
+        add_scaled(Hv[start:stop], v[start:stop], net.l2)
 
 
 @jit
@@ -479,13 +504,12 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
     A, S = np.empty((depth + 1, most * widest), theta.dtype), np.empty((depth, most * widest), theta.dtype)
     D, Z = np.empty((2, most * widest), theta.dtype), np.empty(most * widest, theta.dtype)
+    T = np.empty(widest * widest, theta.dtype)
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
-        forward(
-            net, theta, A, S, Z[: count * classes].reshape(count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED
-        )
+        forward(net, theta, A, S, view(Z, 0, count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         dZ = matrix(D, depth % 2, count, classes)
         loss_backward(matrix(A, depth, count, classes), labels, Y, net.output, w, part, 1, dZ)
         norms[first : first + count] = 0
@@ -500,7 +524,7 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
                     from_outputs += dZ[i, k] * dZ[i, k]
                 norms[first + i] += from_outputs * (m * m * from_inputs + net.bias)
             if layer > 0:
-                np.dot(dZ, weights(net, theta, layer).T, matrix(D, layer % 2, count, n_in))
+                product_right(dZ, weights(net, theta, layer), matrix(D, layer % 2, count, n_in), T, theta[:0])
                 scale(D[layer % 2, : count * n_in], m)
                 activation_backward(D[layer % 2, : count * n_in], S[layer - 1, : count * n_in])
 
@@ -511,6 +535,7 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
 @inner
 def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, decay):
     """Returns ‖Δθ‖² of the step, decay aside."""
+    apart()
     one = theta.dtype.type(1)
     rate, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
     if decay > 0:
@@ -535,6 +560,7 @@ def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, dec
 @inner
 def adam_update(theta, gradient, first, second, learning_rate, update, step, decay):
     """Returns ‖Δθ‖² of the step, decay aside."""
+    apart()
     one = theta.dtype.type(1)
     beta1, beta2 = theta.dtype.type(update.momentum), theta.dtype.type(update.beta2)
     new1, new2 = theta.dtype.type(1 - update.momentum), theta.dtype.type(1 - update.beta2)
@@ -556,6 +582,7 @@ def adam_update(theta, gradient, first, second, learning_rate, update, step, dec
 @inner
 def update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step):
     """Returns the norms of the gradient, before it is clipped, and of the step."""
+    apart()
     norm = norm_of(gradient)
     if norm > update.clip_norm:
         scale(gradient, update.clip_norm / norm)
@@ -608,6 +635,7 @@ def train_steps(
     S,
     Z,
     D,
+    T,
     partial,
     gradient,
 ):
@@ -629,7 +657,7 @@ def train_steps(
             epoch_rows(order, len(X), mode, seed, epoch)
         begin = (step - origin) % cycle * batch_size
         rows = order[begin : min(begin + batch_size, len(order))]
-        loss, correct = loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, partial, gradient)
+        loss, correct = loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, partial, gradient)
         if len(step_losses) > 0:
             step_losses[step - start] = loss
         if not loss < limit:
@@ -652,7 +680,7 @@ def train_steps(
             if len(validation_rows) > 0:
                 row[VALIDATION_LOSS], correct = loss_gradient(
                     net, theta, validation_X, validation_labels, validation_Y, w[:0], validation_rows,
-                    seed, OUTSIDE_TRAINING, A, S, Z, D, partial, gradient[:0],
+                    seed, OUTSIDE_TRAINING, A, S, Z, D, T, partial, gradient[:0],
                 )  # fmt: skip
                 row[VALIDATION_SCORE] = correct / len(validation_rows)
             ended += 1
@@ -671,9 +699,7 @@ def predict(net, theta, X, A, S, Z, outputs):
         rows = np.arange(first, min(first + CHUNK, len(X)))
         count = len(rows)
         gather(X, rows, matrix(A, 0, count, net.sizes[0]))
-        forward(
-            net, theta, A, S, Z[: count * classes].reshape(count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED
-        )
+        forward(net, theta, A, S, view(Z, 0, count, classes), count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         for i in range(count):
             for k in range(classes):
                 outputs[first + i, k] = A[depth, i * classes + k]

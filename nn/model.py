@@ -36,6 +36,7 @@ OUTPUT_NAMES = ("softmax", "logistic", "identity")
 LOSS_NAMES = ("cross_entropy", "squared_error")
 PARAMETRISATIONS = ("standard", "mup")
 DTYPES = ("float32", "float64")
+TASKS = ("classification", "regression", "multilabel")
 
 
 class Initialisation(NamedTuple):
@@ -171,7 +172,7 @@ class MLP:
         put("base_width", None if base_width is None else integer("base_width", base_width, 1))
         put("l2", real("l2", l2, 0.0))
         put("dropout", real("dropout", dropout, 0.0, below=1.0))
-        put("dtype", one_of("dtype", dtype if isinstance(dtype, str) else np.dtype(dtype).name, DTYPES))
+        put("dtype", one_of("dtype", _dtype_name(dtype), DTYPES))
 
     def replace(self, **changes: Any) -> MLP:
         """The same model with other values for some of the constructor's arguments."""
@@ -301,6 +302,7 @@ class MLP:
         >>> MLP((4, 1)).for_task("classification").output
         'logistic'
         """
+        one_of("task", task, TASKS)
         output, loss = self.output, self.loss_name
         if output is None and loss is None:
             if task == "regression":
@@ -343,6 +345,16 @@ class MLP:
         from nn import curvature
 
         return curvature.hessian_vector_product(self, theta, v, X, y)
+
+
+def _dtype_name(dtype: Any) -> Any:
+    """The name of a NumPy dtype or Python type; what is neither comes back as it is, to be refused."""
+    if dtype is None or isinstance(dtype, str):  # NumPy takes None for float64
+        return dtype
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return dtype
 
 
 def _one_a_layer(name: str, values: list[Any], depth: int) -> list[Any]:

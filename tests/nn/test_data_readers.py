@@ -76,7 +76,7 @@ def test_csv_of_several_targets(tmp_path: Path) -> None:
 def test_csv_dialects_read_alike(tmp_path: Path, text: str) -> None:
     expected = load_dataset(written(tmp_path / "a.csv", CSV)).fingerprint
     assert load_dataset(written(tmp_path / "b.csv", text)).fingerprint == expected
-    assert load_dataset(written(tmp_path / "b.csv.gz", gzip.compress(text.encode()))).fingerprint == expected
+    assert load_dataset(written(tmp_path / "b.csv.gz", gzip.compress(text.encode(), mtime=0))).fingerprint == expected
 
 
 def test_csv_without_a_header_needs_none(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_sizes_in_headers_are_not_believed(tmp_path: Path, shape: str) -> None:
 def test_packed_files_that_blow_up_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "a.npz", X=np.zeros((2000, 4)), y=np.arange(2000) % 2)
     zeros = np.zeros((2000, 4, 4), np.uint8)
-    written(tmp_path / "t10k-images-idx3-ubyte.gz", gzip.compress(idx(zeros)))
-    written(tmp_path / "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(zeros[:, 0, 0])))
-    written(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,0\n1,1\n" * 2000))
+    written(tmp_path / "t10k-images-idx3-ubyte.gz", gzip.compress(idx(zeros), mtime=0))
+    written(tmp_path / "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(zeros[:, 0, 0]), mtime=0))
+    written(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,0\n1,1\n" * 2000, mtime=0))
     monkeypatch.setattr(readers, "_MOST_UNPACKED", 10_000)
     monkeypatch.setattr(idx_files, "_MOST_UNPACKED", 10_000)
     monkeypatch.setattr(csv_files, "_MOST_UNPACKED", 10_000)
@@ -222,7 +222,7 @@ def test_idx_folder_gives_pixels_between_0_and_1(tmp_path: Path, packed: bool, d
             content = idx(array)
             name = name.replace("-idx", ".idx") if dotted else name
             path = tmp_path / f"{prefix}-{name}-ubyte{'.gz' if packed else ''}"
-            written(path, gzip.compress(content) if packed else content)
+            written(path, gzip.compress(content, mtime=0) if packed else content)
     data = load_dataset(tmp_path)
     assert data.X.dtype == np.float32
     assert data.X.shape == (5, 6)
@@ -254,10 +254,10 @@ def test_idx_images_take_labels_by_name_or_by_target(tmp_path: Path) -> None:
         (idx(IMAGES[:4]), "one image for each label"),
         (b"\x89PNG\r\n", "start like an IDX file"),
         (bytes([0, 0, 8, 3]) + b"\xff" * 12, "bytes as its IDX header says"),
-        (gzip.compress(bytes([0, 0, 8, 3]) + b"\xff" * 12), "bytes as its IDX header says"),
-        (gzip.compress(idx(IMAGES))[:-9], "whole gzip file"),
-        (gzip.compress(idx(IMAGES)[:-1]), "ends after 29"),
-        (gzip.compress(idx(IMAGES) + bytes(1)), "is longer"),
+        (gzip.compress(bytes([0, 0, 8, 3]) + b"\xff" * 12, mtime=0), "bytes as its IDX header says"),
+        (gzip.compress(idx(IMAGES), mtime=0)[:-9], "whole gzip file"),
+        (gzip.compress(idx(IMAGES)[:-1], mtime=0), "ends after 29"),
+        (gzip.compress(idx(IMAGES) + bytes(1), mtime=0), "is longer"),
         (b"", "start like an IDX file"),
     ],
 )
@@ -282,9 +282,9 @@ def test_folders_that_lack_something_are_named(tmp_path: Path) -> None:
 
 SEEDS = [
     CSV.encode(),
-    gzip.compress(CSV.encode()),
+    gzip.compress(CSV.encode(), mtime=0),
     idx(IMAGES),
-    gzip.compress(idx(IMAGES)),
+    gzip.compress(idx(IMAGES), mtime=0),
     npy_header("(2, 2)") + bytes(32),
 ]
 buffer = io.BytesIO()
