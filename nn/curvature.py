@@ -1,0 +1,346 @@
+"""The objective as a function of theta: loss, gradient, curvature, and how noisy the gradient is.
+
+All take the model first, then theta (P,), X (N, D) and y; y holds class numbers from 0 (N,), or values (N,) or (N, K).
+Where the model does not name its output and loss, they follow y: whole numbers are classes, other numbers are values.
+Nothing here uses dropout. J is the mean loss over the examples plus l2/2·ΣW².
+
+Loss, gradient, Hessian-vector products and the norms of examples' gradients are in the dtype of the model. Eigenvalues
+and noise scales are computed in float64 at the given theta, whatever the model's dtype: they are differences of large
+numbers, or limits that float32 does not reach.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import ArrayLike, NDArray
+
+from nn import compiled
+from nn._arrays import as_array
+from nn._checks import integer, real
+from nn.compiled import Examples
+from nn.model import MLP
+
+Array = NDArray[Any]
+
+# A start that is given gets this much of a random direction added, relative to its length: from an exact eigenvector
+# alone, the Lanczos iteration would never see that another eigenvalue has become the largest.
+START_NOISE = 0.1
+
+
+def objective(model: MLP, X: ArrayLike, y: ArrayLike) -> tuple[MLP, Examples]:
+    """The model with output and loss named, and the examples as the kernels take them.
+
+    For many calls on the same examples, this spares checking and converting them each time.
+    """
+    targets = as_array("y", y)
+    if model.output is None or model.loss_name is None:
+        model = model.for_task(_task(targets))
+    return model, compiled.examples(model, compiled.features(model, X), targets)
+
+
+def _task(y: Array) -> str:
+    if y.dtype.kind == "f":
+        return "regression"
+    return "classification" if y.ndim == 1 else "multilabel"
+
+
+def loss(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
+    """J(theta)."""
+    model, data = objective(model, X, y)
+    vector = compiled.parameters(model, theta)
+    value, _ = compiled.mean_loss(model, vector, data)
+    penalty = sum(float(np.sum(W.astype(np.float64) ** 2)) for W, _ in model.layers(vector)) if model.l2 else 0.0
+    return value + 0.5 * model.l2 * penalty
+
+
+def gradient(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """∇J(theta) (P,)."""
+    model, data = objective(model, X, y)
+    return compiled.loss_gradient(model, compiled.parameters(model, theta), data)[1]
+
+
+def hessian_vector_product(model: MLP, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994)."""
+    model, data = objective(model, X, y)
+    vector = compiled.parameters(model, theta)
+    return compiled.hessian_vector_product(model, vector, compiled.parameters(model, v, "v"), data)
+
+
+# -- sharpness -------------------------------------------------------------------------------------------------
+
+
+def sharpness(
+    model: MLP,
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    tolerance: float = 1e-6,
+    max_iterations: int = 300,
+    start: ArrayLike | None = None,
+    seed: int = 0,
+) -> float:
+    """The largest algebraic eigenvalue of the Hessian of J over all parameters, on all the examples.
+
+    Arguments, accuracy, warnings and errors are those of `top_eigenpair`, which also gives the eigenvector. Gradient
+    descent with the learning rate η is stable on a quadratic where the sharpness is below 2/η.
+
+    ½·(2·θ)² has the second derivative 4:
+
+    >>> model = MLP((1, 1), output="identity", bias=False)
+    >>> round(sharpness(model, [3.0], X=[[2.0]], y=[0.0]), 9)
+    4.0
+    """
+    value, _ = top_eigenpair(
+        model, theta, X, y, tolerance=tolerance, max_iterations=max_iterations, start=start, seed=seed
+    )
+    return value
+
+
+def top_eigenpair(
+    model: MLP,
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    tolerance: float = 1e-6,
+    max_iterations: int = 300,
+    start: ArrayLike | None = None,
+    seed: int = 0,
+) -> tuple[float, Array]:
+    """The largest algebraic eigenvalue λ of the Hessian, and its eigenvector u (P,) of length 1; both float64.
+
+    By the Lanczos iteration with full re-orthogonalisation on exact Hessian-vector products (Golub & Van Loan 2013,
+    section 10.1), from a random direction drawn with `seed`, or from `start` (P,), such as the eigenvector at a theta
+    nearby. Each iteration costs one product on all examples and keeps one vector of P numbers.
+
+    It has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error of λ is as a rule of the
+    order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty. λ is never above the true value but
+    for rounding. Without convergence within `max_iterations`, λ is still such a lower bound and is returned, with a
+    RuntimeWarning that states the residual. Where the Hessian is not finite, λ and u are NaN.
+
+    Raises ValueError or TypeError for what does not fit, before any work starts.
+    """
+    tracker = SharpnessTracker(model, X, y, tolerance=tolerance, max_iterations=max_iterations, seed=seed)
+    if start is not None:
+        tracker.start_from(start)
+    value = tracker(theta)
+    return value, np.full(model.size, np.nan) if tracker.vector is None else tracker.vector
+
+
+class SharpnessTracker:
+    """Sharpness along a trajectory: the examples are checked once, each call starts from the last eigenvector.
+
+    `tracker(theta)` is the sharpness at theta (P,), and `tracker.vector` (P,) then its eigenvector, None after NaN.
+    Arguments and accuracy are those of `top_eigenpair`. A warm start changes the number of iterations, and the value
+    within the tolerance only.
+
+    >>> model = MLP((1, 1), output="identity", bias=False)
+    >>> tracker = SharpnessTracker(model, X=[[2.0]], y=[0.0])
+    >>> [round(tracker(theta), 9) for theta in ([3.0], [2.0])]
+    [4.0, 4.0]
+    """
+
+    vector: Array | None
+
+    def __init__(
+        self,
+        model: MLP,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        tolerance: float = 1e-6,
+        max_iterations: int = 300,
+        seed: int = 0,
+    ) -> None:
+        self.tolerance = real("tolerance", tolerance, 1e-12, below=1.0)
+        self.max_iterations = integer("max_iterations", max_iterations, 1)
+        self.model, self.data = objective(model.replace(dtype="float64"), X, y)
+        self.noise = np.random.default_rng(integer("seed", seed, 0)).standard_normal(self.model.size)
+        self.vector = None
+        self.iterations = 0  # of the last call
+
+    def start_from(self, start: ArrayLike) -> None:
+        """Take `start` (P,) for the last eigenvector. Raises ValueError for a wrong shape, NaN and zero."""
+        vector = compiled.parameters(self.model, start, "start")
+        top = float(np.abs(vector).max())
+        if top == 0:
+            raise ValueError("start must not be 0 throughout, but it is; leave it out for a random one")
+        vector /= top  # so that no square under- or overflows
+        self.vector = vector / np.linalg.norm(vector)
+
+    def __call__(self, theta: ArrayLike) -> float:
+        """The sharpness at theta (P,)."""
+        point = compiled.parameters(self.model, theta)
+        start = self.noise
+        if self.vector is not None:
+            start = self.vector + START_NOISE / np.linalg.norm(self.noise) * self.noise
+
+        def product(v: Array) -> Array:
+            return compiled.hessian_vector_product(self.model, point, v, self.data)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _lanczos(product, start, self.tolerance, self.max_iterations)
+        self.iterations = found.iterations
+        if math.isnan(found.value):
+            self.vector = None
+            return found.value
+        self.vector = found.vector
+        if not found.converged:
+            warnings.warn(
+                f"sharpness has not converged in {found.iterations} iterations: {found.value:.6g} is a lower bound, "
+                f"with a residual of {found.residual:.2g}; give more max_iterations or a larger tolerance",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return found.value
+
+
+class _Ritz(NamedTuple):
+    value: float
+    vector: Array
+    residual: float
+    iterations: int
+    converged: bool
+
+
+def _lanczos(product: Callable[[Array], Array], start: Array, tolerance: float, max_iterations: int) -> _Ritz:
+    """The largest Ritz pair of a symmetric operator: T = Qᵀ H Q is tridiagonal, its top eigenpair (λ, s) gives Q s.
+
+    The residual ‖H Q s − λ Q s‖ is the next off-diagonal element of T times |s_m|. Each ‖T e_i‖ is ‖H q_i‖ ≤ ‖H‖.
+    """
+    size = len(start)
+    limit = min(size, max_iterations)
+    Q = np.empty((min(limit, 32), size))
+    diagonal, beside = np.empty(limit), np.zeros(limit)
+    q, norm = start / np.linalg.norm(start), 0.0
+    for m in range(limit):
+        if m == len(Q):
+            Q = np.concatenate([Q, np.empty((min(len(Q), limit - m), size))])
+        Q[m] = q
+        r = product(q)
+        diagonal[m] = q @ r
+        if not np.isfinite(r).all() or not np.isfinite(diagonal[m]):
+            return _Ritz(math.nan, start, math.nan, m + 1, False)
+        known = Q[: m + 1]
+        for _ in range(2):  # twice is enough (Parlett 1998, section 6.9)
+            r = r - (known @ r) @ known
+        beside[m] = scipy.linalg.norm(r)  # whose squares neither over- nor underflow
+        norm = max(norm, math.hypot(diagonal[m], beside[m], beside[m - 1] if m else 0.0))
+        scale = norm or 1.0  # LAPACK's bisection fails on numbers whose squares over- or underflow
+        values, vectors = scipy.linalg.eigh_tridiagonal(
+            diagonal[: m + 1] / scale, beside[:m] / scale, select="i", select_range=(m, m)
+        )
+        residual = float(beside[m] * abs(vectors[-1, 0]))
+        converged = residual <= tolerance * norm or m + 1 == size
+        if converged or m + 1 == limit:
+            break
+        q = r / beside[m]
+    top = vectors[:, 0] @ known
+    return _Ritz(float(values[0]) * scale, top / np.linalg.norm(top), residual, m + 1, converged)
+
+
+# -- noise -----------------------------------------------------------------------------------------------------
+
+
+def example_gradient_norms(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
+    """‖g_i‖ (N,), not squared: the length of the gradient of each example's loss, without the penalty.
+
+    From one backward pass for all of them (Goodfellow 2015), in the dtype of the model.
+    """
+    model, data = objective(model, X, y)
+    norms: Array = np.sqrt(compiled.example_gradient_norms(model, compiled.parameters(model, theta), data))
+    return norms
+
+
+def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
+    """B_simple = tr Σ / ‖G‖², the batch size at which noise and signal of a mini-batch gradient are the same.
+
+    McCandlish et al. 2018, equation 2.9, exactly. G = 1/N Σ_i g_i is the gradient over the N examples, and Σ the
+    covariance of the g_i with the divisor N, as befits batches that are drawn from these N:
+
+        tr Σ = 1/N Σ_i ‖g_i‖² − ‖G‖²
+
+    Gradients are those of the loss, without the penalty. Infinite where G is 0 and the g_i are not; NaN where all are.
+
+    Two examples that pull by 3 and 1 in one direction: G = 2, Σ = 1.
+
+    >>> model = MLP((1, 1), output="identity", bias=False)
+    >>> gradient_noise_scale(model, [0.0], X=[[1.0], [1.0]], y=[-3.0, -1.0])
+    0.25
+    """
+    model, data = objective(model.replace(dtype="float64", l2=0.0), X, y)
+    point = compiled.parameters(model, theta)
+    signal = _squared_norm(compiled.loss_gradient(model, point, data)[1])
+    second_moment = float(compiled.example_gradient_norms(model, point, data).mean())
+    return _ratio(max(0.0, second_moment - signal), signal)
+
+
+class NoiseScale(NamedTuple):
+    """A two-batch estimate; `standard_error` is that of `noise_scale`, from the scatter of the draws."""
+
+    noise_scale: float  # covariance_trace / squared_gradient
+    standard_error: float
+    covariance_trace: float  # S, an unbiased estimate of tr Σ
+    squared_gradient: float  # an unbiased estimate of ‖G‖²
+
+
+def two_batch_noise_scale(
+    model: MLP,
+    theta: ArrayLike,
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    batch_sizes: tuple[int, int] = (8, 64),
+    draws: int = 100,
+    seed: int = 0,
+) -> NoiseScale:
+    """The estimate of `gradient_noise_scale` from gradients at two batch sizes b < B (McCandlish et al. 2018, A.1).
+
+        ‖G‖²  ≈  (B·‖G_B‖² − b·‖G_b‖²) / (B − b)
+        tr Σ  ≈  (‖G_b‖² − ‖G_B‖²) / (1/b − 1/B)
+
+    Both are unbiased for batches drawn with replacement, as here, and are averaged over the draws. Their ratio is not
+    unbiased; its standard error is that of a ratio of means, to first order.
+
+    `batch_sizes` are b and B, at most N; `draws` at least 2. Raises ValueError for others, before any work starts.
+    """
+    model, data = objective(model.replace(dtype="float64", l2=0.0), X, y)
+    point = compiled.parameters(model, theta)
+    try:
+        few, many = batch_sizes
+    except (TypeError, ValueError):
+        raise ValueError(f"batch_sizes must be two numbers such as (8, 64), but got {batch_sizes!r}") from None
+    small, big = (integer("batch_sizes", size, 1, len(data.X)) for size in (few, many))
+    if small >= big:
+        raise ValueError(f"batch_sizes must be a smaller and a larger one, but got ({small}, {big})")
+    draws = integer("draws", draws, 2)
+    rng = np.random.default_rng(integer("seed", seed, 0))
+    squares = np.empty((draws, 2))
+    for draw in range(draws):
+        for column, size in enumerate((small, big)):
+            batch = data.take(rng.integers(0, len(data.X), size))
+            squares[draw, column] = _squared_norm(compiled.loss_gradient(model, point, batch)[1])
+    signals = (big * squares[:, 1] - small * squares[:, 0]) / (big - small)
+    traces = (squares[:, 0] - squares[:, 1]) / (1 / small - 1 / big)
+    signal, trace = float(signals.mean()), float(traces.mean())
+    scale = _ratio(trace, signal)
+    error = _ratio(float((traces - scale * signals).std(ddof=1)) / math.sqrt(draws), abs(signal))
+    return NoiseScale(scale, error, trace, signal)
+
+
+def _squared_norm(g: Array) -> float:
+    return float(g @ g)
+
+
+def _ratio(noise: float, signal: float) -> float:
+    """noise / signal; by 0 it is infinite, and NaN for 0 / 0."""
+    if signal == 0:
+        return math.copysign(math.inf, noise) if noise != 0 else math.nan
+    return noise / signal

@@ -1,0 +1,214 @@
+"""The steps of one call of `train`, in calls of the kernel that end wherever something wants to look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from nn import batches, compiled, kernels, reference
+from nn._arrays import as_array
+from nn._checks import real
+from nn.model import MLP
+from nn.optimizers import Optimizer
+from nn.run import TrainState
+from nn.schedules import Schedule
+
+Array = NDArray[Any]
+Rates = Callable[[int, int], Array]  # the learning rates of the steps [start, stop)
+
+# So much arithmetic, in multiplications and additions, goes into one call of a kernel: about a tenth of a second, after
+# which Ctrl-C is heard and the progress bar moves. Results do not depend on it.
+CALL_OPERATIONS = 4e9
+
+
+class Descent:
+    """The steps of one call of `train`, in stretches that end where something wants to look."""
+
+    def __init__(
+        self,
+        state: TrainState,
+        plan: batches.Plan,
+        source: batches.InMemory | batches.Streamed,
+        model: MLP,
+        optimizer: Optimizer,
+        rates: Rates,
+        factor: float,
+        seed: int,
+        progress: bool,
+    ) -> None:
+        self.state, self.plan, self.source, self.model = state, plan, source, model
+        self.rates, self.factor, self.seed, self.progress = rates, factor, seed, progress
+        self.update, self.multipliers = optimizer.update(), model.rate_multipliers(optimizer)
+        self.room = compiled.Workspace(model, max(plan.batch_size, len(source.validation.X)))
+
+    def stretches(self, pause: float, each_epoch: bool) -> Iterator[int]:
+        """Train until the end or until the state says so, yielding the epochs completed in each stretch.
+
+        A stretch ends after every `pause` steps, and after each epoch if asked for.
+        """
+        state, plan = self.state, self.plan
+        per_call = max(1, int(CALL_OPERATIONS / (6.0 * self.model.size * plan.batch_size)))
+        done = len(state.history)
+        bar = tqdm(total=plan.epochs, initial=done, unit="epoch", disable=not self.progress)
+        with bar:
+            while state.status == "running" and state.step < plan.steps:
+                # The first step goes alone: its loss is what divergence is measured by.
+                stop = state.step + 1 if math.isnan(state.start_loss) else min(plan.steps, state.step + per_call)
+                if each_epoch:
+                    stop = min(stop, _next(state.step, plan.steps_per_epoch))
+                if pause < math.inf:
+                    stop = min(stop, _next(state.step, int(pause)))
+                self.advance(self.source.reach(state.step, stop))
+                bar.update(len(state.history) - bar.n)
+                if state.status == "running":
+                    yield len(state.history) - done
+                done = len(state.history)
+        if state.status == "running":
+            state.status = "completed" if self.finite() else "diverged"
+
+    def advance(self, stop: int) -> None:
+        """Do the steps from the state's up to `stop`, in one call of the kernel, and update the state."""
+        state, plan = self.state, self.plan
+        record = state.settings["record_steps"]
+        first_call = math.isnan(state.start_loss)
+        history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, 6), np.nan)
+        step_loss = np.empty(stop - state.step if record or first_call else 0)
+        room, feed = self.room, self.source.batches(state.step, stop, self.seed)
+        start = state.step
+        state.step = kernels.train_steps(
+            self.model.network,
+            self.update,
+            state.theta,
+            state.first,
+            state.second,
+            *feed.data,
+            *self.source.validation[:3],
+            feed.order,
+            feed.origin,
+            feed.cycle,
+            plan.batch_size,
+            plan.steps_per_epoch,
+            self.rates(start, stop),
+            self.multipliers,
+            feed.mode,
+            self.seed,
+            start,
+            stop,
+            self.factor * state.start_loss if state.start_loss > 0 else math.inf,
+            state.totals,
+            history,
+            step_loss,
+            room.A,
+            room.S,
+            room.Z,
+            room.D,
+            room.T,
+            room.partial,
+            room.gradient,
+        )
+        if state.step < stop:
+            state.status = "diverged"
+        if first_call:
+            state.start_loss = max(float(step_loss[0]), compiled.null_loss(self.model, self.source.data))
+        if record:
+            state.step_loss = np.append(state.step_loss, step_loss[: state.step + (state.step < stop) - start])
+        ended = state.step // plan.steps_per_epoch - start // plan.steps_per_epoch
+        if ended:
+            scored = self.source.score(state.theta)
+            if scored is not None:
+                history[ended - 1, [kernels.VALIDATION_LOSS, kernels.VALIDATION_SCORE]] = scored
+            state.history = np.concatenate([state.history, history[:ended]])
+
+    def finite(self) -> bool:
+        """Whether the last update left numbers; there is no step after it whose loss would show."""
+        last = 0.0 if self.source.held_out is None else self.state.history[-1, kernels.VALIDATION_LOSS]
+        return bool(np.isfinite(self.state.theta).all() and np.isfinite(last))
+
+
+def _next(step: int, size: int) -> int:
+    """The next multiple of `size` after `step`."""
+    return (step // size + 1) * size
+
+
+def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Rates, str]:
+    """The learning rates of the steps [start, stop), and the schedule in words."""
+    if schedule is None:
+        return lambda start, stop: np.full(stop - start, learning_rate), "constant"
+    if isinstance(schedule, Schedule):
+        fixed = schedule.steps is not None or not schedule.takes_length
+        words = repr(schedule) if fixed else f"{schedule!r} over {steps} steps"
+        values = schedule.resolve(learning_rate, steps)(np.arange(steps))
+    elif callable(schedule) and not isinstance(schedule, type):
+        words = "a function"
+        values = np.array([real("schedule", schedule(step), 0.0, infinite=True) for step in range(steps)])
+    elif isinstance(schedule, str | type):
+        raise ValueError(f"schedule must be one such as nn.schedules.Cosine(), but got {schedule!r}")
+    else:
+        words, values = "an array", np.asarray(as_array("schedule", schedule))
+        if values.shape != (steps,) or values.dtype.kind not in "iuf":
+            raise ValueError(
+                f"schedule must hold the learning rate of each of the {steps:,} steps, but got shape {values.shape}"
+            )
+        values = values.astype(np.float64)
+    wrong = values[~(np.isfinite(values) & (values >= 0))]
+    if len(wrong):
+        raise ValueError(f"schedule must give finite learning rates >= 0, but got {wrong[0]}")
+    return lambda start, stop: values[start:stop], words
+
+
+def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) -> TrainState:
+    """The state before the first step."""
+    update = optimizer.update()
+    adam = update.kind == reference.ADAM
+    return TrainState(
+        settings=settings,
+        step=0,
+        theta=theta,
+        first=np.zeros(len(theta) if adam or update.momentum > 0 else 0, theta.dtype),
+        second=np.zeros(len(theta) if adam else 0, theta.dtype),
+        totals=np.zeros(6),
+        history=np.empty((0, 6)),
+        step_loss=np.empty(0),
+        best_theta=np.empty(0, theta.dtype),
+    )
+
+
+def continued_state(
+    resume: Any, settings: dict[str, Any], plan: batches.Plan, rates: Rates, fresh: TrainState
+) -> TrainState:
+    """A copy of the state to go on from.
+
+    Raises ValueError where the settings are others, the end is passed, or arrays are not as in a `fresh` state.
+    """
+    if not isinstance(resume, TrainState):
+        raise TypeError(f"resume must be the state of a run, run.state, but got {type(resume).__name__}")
+    for name, value in settings.items():
+        before = resume.settings.get(name)
+        if before != value:
+            raise ValueError(
+                f"resume needs the {name} that the run was started with, {before}, but got {value}; "
+                "to change it, start a new run with theta=run.theta"
+            )
+    if resume.step > plan.steps:
+        done = resume.step // plan.steps_per_epoch
+        raise ValueError(f"epochs must be at least the {done} that the run has done, but got {plan.epochs}")
+    for name in ("theta", "first", "second", "totals"):
+        given, needed = getattr(resume, name), getattr(fresh, name)
+        if given.shape != needed.shape or given.dtype != needed.dtype:
+            raise ValueError(
+                f"resume needs {name} as {needed.dtype} {needed.shape}, but got {given.dtype} {given.shape}"
+            )
+    if resume.settings.get("done") != plan.digest(rates(0, resume.step)):
+        raise ValueError(
+            f"resume needs the learning rates and the indices of the {resume.step:,} steps that were done, but got "
+            "others; to change them, start a new run with theta=run.theta"
+        )
+    state = resume.copy()
+    if state.status == "completed" or state.reason == "callback":
+        state.status, state.reason = "running", ""
+    return state

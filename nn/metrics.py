@@ -1,0 +1,118 @@
+"""How good predictions are: accuracy, R², confusion matrix, and the losses of `reference.py` as plain functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn._arrays import as_array, check_finite
+from nn._checks import brief
+
+
+def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """The share of examples that are predicted right; with several labels (N, K), all of them must be.
+
+    >>> accuracy([0, 1, 2, 2], [0, 1, 1, 2])
+    0.75
+    """
+    truth, guess = _pair(y_true, y_predicted)
+    right = truth == guess
+    return float(np.mean(right if right.ndim == 1 else right.all(axis=1)))
+
+
+def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """R² = 1 − Σ(y − z)² / Σ(y − ȳ)², sums over examples and outputs: 1 is perfect, 0 is as good as the mean.
+
+    For several outputs this weights each by its variance. Targets that do not vary give 1 where all are met, else 0.
+
+    >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 3.5])
+    0.875
+    """
+    truth, guess = _pair(y_true, y_predicted, numbers=True)
+    return float(r2_from_loss(squared_error(truth, guess), truth.reshape(len(truth), -1)))
+
+
+def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None) -> Any:
+    """R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
+
+    `w` (N,) are weights of the examples, if the loss has them.
+    """
+    values = targets.astype(np.float64)
+    weights = None if w is None or not len(w) else w
+    deviations = ((values - np.average(values, axis=0, weights=weights)) ** 2).sum(axis=1)
+    variance = float(np.average(deviations, weights=weights))
+    if variance == 0:
+        return np.where(np.asarray(loss) == 0, 1.0, 0.0)
+    return 1.0 - 2.0 * np.asarray(loss) / variance
+
+
+def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLike | None = None) -> NDArray[np.int64]:
+    """Counts (K, K): row i, column j has the examples of class i that were predicted as j.
+
+    `classes` gives the order; by default the sorted labels that occur.
+
+    >>> confusion_matrix(["a", "b", "b"], ["a", "a", "b"])
+    array([[1, 0],
+           [1, 1]])
+    """
+    truth, guess = _pair(y_true, y_predicted)
+    order = np.unique(np.concatenate([truth, guess])) if classes is None else as_array("classes", classes)
+    if order.ndim != 1 or len(order) == 0 or len(np.unique(order)) < len(order):
+        raise ValueError(f"classes must be a list of distinct labels, but got {brief(classes)}")
+    sorting = np.argsort(order)
+
+    def places(labels: NDArray[Any]) -> NDArray[np.intp]:
+        at = np.searchsorted(order, labels, sorter=sorting)
+        found = sorting[np.minimum(at, len(order) - 1)]
+        if not (order[found] == labels).all():
+            raise ValueError(f"labels must be among the classes, but got {labels[order[found] != labels][0]!r}")
+        return found
+
+    counts = np.zeros((len(order), len(order)), dtype=np.int64)
+    np.add.at(counts, (places(truth), places(guess)), 1)
+    return counts
+
+
+def squared_error(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """½·Σ (z − y)² over the outputs, averaged over the examples.
+
+    >>> squared_error([0.0, 0.0], [1.0, 2.0])
+    1.25
+    """
+    truth, guess = _pair(y_true, y_predicted, numbers=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(0.5 * np.sum((guess.astype(np.float64) - truth) ** 2) / len(truth))
+
+
+def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """−log of the probability (N, K) of the true class 0 … K − 1 (N,), averaged over the examples.
+
+    A true class of probability 0 gives infinity: nothing is clipped.
+
+    >>> round(cross_entropy([0, 1], [[0.5, 0.5], [0.75, 0.25]]), 4)
+    1.0397
+    """
+    labels, chances = as_array("y_true", y_true), as_array("probabilities", probabilities)
+    if labels.ndim != 1 or chances.ndim != 2 or len(labels) != len(chances) or len(labels) == 0:
+        raise ValueError(f"y_true must be (N,) and probabilities (N, K), but got {labels.shape} and {chances.shape}")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= chances.shape[1]:
+        shown = f"{labels.min()} to {labels.max()}" if labels.dtype.kind in "iu" else labels.dtype
+        raise ValueError(f"labels must be class numbers between 0 and {chances.shape[1] - 1}, but got {shown}")
+    if chances.dtype.kind not in "biuf" or chances.min() < 0 or chances.max() > 1:
+        raise ValueError("probabilities must be numbers between 0 and 1, but some are not")
+    with np.errstate(divide="ignore"):
+        return float(-np.log(chances[np.arange(len(labels)), labels]).mean())
+
+
+def _pair(y_true: ArrayLike, y_predicted: ArrayLike, numbers: bool = False) -> tuple[NDArray[Any], NDArray[Any]]:
+    truth, guess = as_array("y_true", y_true), as_array("y_predicted", y_predicted)
+    if truth.shape != guess.shape or truth.ndim not in (1, 2) or len(truth) == 0:
+        raise ValueError(
+            f"y_true and y_predicted must have the same shape (N,) or (N, K), but got {truth.shape} and {guess.shape}"
+        )
+    if numbers and not (truth.dtype.kind in "biuf" and guess.dtype.kind in "biuf"):
+        raise TypeError(f"y_true and y_predicted must be numbers, but got {truth.dtype} and {guess.dtype}")
+    check_finite("y_true", truth)
+    return truth, guess

@@ -1,0 +1,215 @@
+"""What training returns: `Run`, with its `History`, and the `TrainState` that it can be continued from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn import compiled, metrics
+from nn._checks import one_of
+from nn.data import Dataset, LazyRows, Scaling
+from nn.model import MLP
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The course of a run, one float64 value for each epoch that was completed.
+
+    Training losses and accuracies are means over the examples of the epoch, each seen by the parameters of its own
+    step; validation is scored at the end of the epoch. Losses are without the L2 penalty. What does not apply is None:
+    accuracy in regression, R² elsewhere, validation where nothing is held out.
+    """
+
+    train_loss: Array
+    validation_loss: Array | None
+    train_accuracy: Array | None
+    validation_accuracy: Array | None
+    train_r2: Array | None
+    validation_r2: Array | None
+    gradient_norm: Array  # mean over the steps of ‖g‖, before clipping
+    update_norm: Array  # mean over the steps of ‖Δθ‖, weight decay aside
+    step_loss: Array | None = None  # (steps,) loss of each mini-batch before its update, with record_steps
+
+    def __len__(self) -> int:
+        return len(self.train_loss)
+
+    def metrics(self, epoch: int = -1) -> dict[str, float]:
+        """The losses and scores of an epoch, by default the last; NaN where none was completed."""
+        columns = {name: getattr(self, name) for name in METRICS}
+        return {
+            name: float(values[epoch]) if len(values) else float("nan")
+            for name, values in columns.items()
+            if values is not None
+        }
+
+
+METRICS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "train_r2", "validation_r2")
+
+
+@dataclass(eq=False)
+class TrainState:
+    """Everything that a bit-exact continuation needs.
+
+    `settings` are what the run was started with, in words, so that a continuation with others is refused.
+    """
+
+    settings: dict[str, Any]
+    step: int
+    theta: Array  # (P,) the last parameters, whichever were the best
+    first: Array  # (P,) velocity, or Adam's first moment; empty where not needed
+    second: Array  # (P,) Adam's second moment, or empty
+    totals: Array  # (6,) sums of the epoch under way
+    history: Array  # (epochs, 6)
+    step_loss: Array  # (steps,) or empty
+    start_loss: float = float("nan")
+    best_theta: Array = field(default_factory=lambda: np.empty(0))
+    best_value: float = float("nan")
+    best_epoch: int = -1
+    status: str = "running"  # running completed diverged stopped
+    reason: str = ""
+
+    _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta")
+
+    def to_arrays(self) -> dict[str, Array]:
+        """The state as named arrays of numbers and text, to be stored anywhere; nothing is lost."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._ARRAYS}
+        for name in ("start_loss", "best_value"):
+            numbers[name] = float(numbers[name]).hex()
+        return {"state": np.array(json.dumps(numbers)), **{name: getattr(self, name) for name in self._ARRAYS}}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Array]) -> TrainState:
+        """The state that `to_arrays` was called on. Raises ValueError where something is missing or foreign."""
+        try:
+            numbers = json.loads(str(arrays["state"]))
+            for name in ("start_loss", "best_value"):
+                numbers[name] = float.fromhex(numbers[name])
+            numbers |= {name: np.array(arrays[name]) for name in cls._ARRAYS}
+            return cls(**numbers)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"a training state must have all its parts, but {error} is missing or wrong") from error
+
+    def copy(self) -> TrainState:
+        """A copy that shares no array with this one."""
+        arrays = {name: getattr(self, name).copy() for name in self._ARRAYS}
+        others = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._ARRAYS}
+        return TrainState(**others, **arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A trained network: parameters, history, and how it ended.
+
+    `status` is `"completed"`, `"diverged"` (in step `diverged_step`, whose update was not made) or `"stopped"`, with
+    the `reason`: early stopping, target or callback. `theta` are the last parameters, or the best under early stopping.
+    """
+
+    model: MLP
+    theta: Array
+    history: History
+    status: str
+    reason: str
+    diverged_step: int | None
+    steps: int
+    state: TrainState
+    task: str
+    scaling: Scaling | None = None
+    classes: Array | None = None
+    class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    flat: bool = True  # whether regression targets are (N,) rather than (N, K)
+
+    @property
+    def epochs(self) -> int:
+        """Completed epochs."""
+        return len(self.history)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Losses and scores of the last completed epoch; of the best one under early stopping."""
+        best = len(self.state.best_theta) > 0 and self.status != "diverged"
+        return self.history.metrics(self.state.best_epoch if best else -1)
+
+    def predict(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+        """Predictions for X (N, D): labels as in the data's y (N,), numbers (N,) or (N, K), or 0/1 (N, K).
+
+        X is in the units of what the run was trained on: `split.test.X`, say. With `raw=True` X is as it was before the
+        split scaled it, and numbers come out as they were before too. A Dataset knows how it was scaled.
+        """
+        outputs, unscale = self._outputs(X, raw)
+        if self.task == "multilabel":
+            return (outputs > 0.5).astype(np.int64)
+        if self.task == "regression":
+            values = outputs.astype(np.float64)
+            if unscale:
+                assert self.scaling is not None
+                values = self.scaling.inverse_targets(values)
+            return values[:, 0] if self.flat else values
+        assert self.classes is not None
+        if outputs.shape[1] == 1:
+            return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
+        return self.classes[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+        """Probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone; X as for `predict`."""
+        if self.model.output == "identity" or self.task == "regression":
+            raise ValueError(f"probabilities need a softmax or logistic output, but got {self.model.output}")
+        outputs, _ = self._outputs(X, raw)
+        if self.task == "multilabel" or self.model.output == "softmax":
+            return outputs
+        if outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        return outputs / outputs.sum(axis=1, keepdims=True)
+
+    def evaluate(self, data: Dataset) -> dict[str, float]:
+        """The mean loss, and accuracy or R², of the run on a data set: `split.validation`, say, or raw data.
+
+        A data set that was not scaled is scaled as the training part was; loss is in the units of training.
+        Raises ValueError for data with other features, other classes, or scaled by other statistics.
+        """
+        if not isinstance(data, Dataset):
+            raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")
+        one_of("task of the data", data.task, [self.task])
+        data = self._scaled(data)
+        if self.classes is not None and data.classes is not None and not np.array_equal(self.classes, data.classes):
+            data = data.with_classes(self.classes)
+        loss, right = compiled.score(self.model, self.theta, data)
+        if self.task == "regression":
+            return {"loss": loss, "r2": float(metrics.r2_from_loss(loss, data.targets))}
+        return {"loss": loss, "accuracy": right}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to an `.npz` file without pickle; `nn.load` reads it. It appears whole or not at all."""
+        from nn import checkpoint
+
+        checkpoint.save(self, path)
+
+    def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
+        """Outputs (N, K) of the network, and whether regression values are to be given in raw units."""
+        unscale = raw and self.scaling is not None and self.scaling.target_mean is not None
+        if isinstance(X, Dataset):
+            unscale = unscale or (X.scaling is None and self.scaling is not None and self.task == "regression")
+            X = self._scaled(X).X
+        elif raw and self.scaling is not None:
+            X = self.scaling.transform(X)
+        if not isinstance(X, LazyRows):
+            return compiled.outputs(self.model, self.theta, compiled.features(self.model, X)), unscale
+        pieces = (compiled.features(self.model, piece) for piece in X.chunks())
+        return np.concatenate([compiled.outputs(self.model, self.theta, piece) for piece in pieces]), unscale
+
+    def _scaled(self, data: Dataset) -> Dataset:
+        if data.scaling is None and self.scaling is not None:
+            return data.scaled_by(self.scaling)
+        if data.scaling is not None and not (self.scaling and self.scaling.equals(data.scaling)):
+            raise ValueError(
+                "the data must be raw or scaled as the run's own was, but was scaled with other statistics; "
+                "give the data that was not split yet, or a part of the same split"
+            )
+        return data

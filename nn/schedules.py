@@ -1,0 +1,295 @@
+"""Learning rate as a function of the step.
+
+A schedule is an immutable description that is called with a step, or an array of steps, counted from 0, and returns
+the learning rate of each:
+
+>>> Cosine(learning_rate=0.1, steps=100)(50)
+0.05
+
+What is left out is filled in by `train`: the learning rate by the optimizer's, the length by that of the run. So
+`train(model, data, SGD(0.1), schedule=Cosine())` starts at 0.1 and ends near 0. A run that is to be resumed to more
+epochs later needs a schedule with its length given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn._checks import brief, integer, real
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What all schedules share.
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        The rate that the schedule starts from or rises to; the optimizer's unless given.
+    steps : int, optional
+        The steps after which it has done its work and holds its last value; those of the run unless given.
+    """
+
+    learning_rate: float | None = None
+    steps: int | None = None
+
+    @property
+    def takes_length(self) -> bool:
+        """Whether the values depend on `steps`."""
+        return True
+
+    def __post_init__(self) -> None:
+        if self.learning_rate is not None:
+            self._put("learning_rate", real("learning_rate", self.learning_rate, above=0.0))
+        if self.steps is not None:
+            self._put("steps", integer("steps", self.steps, 1))
+
+    def resolve(self, learning_rate: float, steps: int) -> Self:
+        """The same schedule with `learning_rate` and `steps` filled in where they were left out."""
+        return replace(
+            self,
+            learning_rate=learning_rate if self.learning_rate is None else self.learning_rate,
+            steps=steps if self.steps is None else self.steps,
+        )
+
+    @overload
+    def __call__(self, step: int) -> float: ...
+    @overload
+    def __call__(self, step: ArrayLike) -> NDArray[np.float64]: ...
+    def __call__(self, step: ArrayLike) -> float | NDArray[np.float64]:
+        missing = [name for name in ("learning_rate", "steps") if getattr(self, name) is None]
+        if "steps" in missing and not self.takes_length:
+            missing.remove("steps")
+        if missing:
+            raise ValueError(
+                f"a schedule called by itself must have its {' and '.join(missing)}, but got {self!r}; "
+                f"give {', '.join(f'{name}=…' for name in missing)}"
+            )
+        steps = np.asarray(step)
+        # Always as an array: NumPy rounds a power of two scalars in another way.
+        rates = np.asarray(self._rates(np.atleast_1d(steps).astype(np.float64)), dtype=np.float64)
+        return float(rates[0]) if steps.ndim == 0 else rates
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def _start(self) -> float:
+        assert self.learning_rate is not None
+        return self.learning_rate
+
+    def _progress(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From 0 at step 0 to 1 at step `steps` and after."""
+        assert self.steps is not None
+        return np.minimum(step / self.steps, 1.0)
+
+    def _put(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Constant(Schedule):
+    """η(t) = η."""
+
+    @property
+    def takes_length(self) -> bool:
+        return False
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.full(step.shape, self._start())
+
+
+@dataclass(frozen=True, repr=False)
+class Step(Schedule):
+    """η(t) = η · factor^⌊t/every⌋: the rate drops by `factor` after each `every` steps.
+
+    >>> Step(learning_rate=1.0, every=10, factor=0.5)([0, 9, 10, 20])
+    array([1.  , 1.  , 0.5 , 0.25])
+    """
+
+    every: int = 100
+    factor: float = 0.1
+
+    @property
+    def takes_length(self) -> bool:
+        return False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("every", integer("every", self.every, 1))
+        self._put("factor", real("factor", self.factor, above=0.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._start() * self.factor ** np.floor(step / self.every)
+
+
+@dataclass(frozen=True, repr=False)
+class Exponential(Schedule):
+    """η(t) = η · final^(t/steps): a straight line on a logarithmic axis, from η to η·final.
+
+    >>> Exponential(learning_rate=1.0, steps=2, final=0.01)([0, 1, 2])
+    array([1.  , 0.1 , 0.01])
+    """
+
+    final: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("final", real("final", self.final, above=0.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._start() * self.final ** self._progress(step)
+
+
+@dataclass(frozen=True, repr=False)
+class Cosine(Schedule):
+    """η(t) = η · (final + (1 − final)·(1 + cos(π·t/steps))/2): half a cosine wave, from η to η·final.
+
+    Loshchilov & Hutter 2017, without restarts.
+    """
+
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("final", real("final", self.final, 0.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        wave = 0.5 * (1 + np.cos(math.pi * self._progress(step)))
+        return self._start() * (self.final + (1 - self.final) * wave)
+
+
+@dataclass(frozen=True, repr=False)
+class Warmup(Schedule):
+    """η(t) = η · (t + 1)/warmup for the first `warmup` steps, then the schedule `then`, by default constant.
+
+    `then` counts its own steps from the end of the warm-up and has what is left of the length. Goyal et al. 2017.
+
+    >>> Warmup(learning_rate=1.0, warmup=4)([0, 1, 2, 3, 4, 5])
+    array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])
+    """
+
+    warmup: int = 100
+    then: Schedule = Constant()
+
+    @property
+    def takes_length(self) -> bool:
+        return self.then.takes_length and self.then.steps is None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("warmup", integer("warmup", self.warmup, 1))
+        if not isinstance(self.then, Schedule):
+            raise ValueError(f"then must be a schedule, such as Cosine(), but got {brief(self.then)}")
+
+    def resolve(self, learning_rate: float, steps: int) -> Self:
+        own = super().resolve(learning_rate, steps)
+        assert own.steps is not None
+        assert own.learning_rate is not None
+        return replace(own, then=self.then.resolve(own.learning_rate, max(own.steps - self.warmup, 1)))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        length = 1 if self.steps is None else max(self.steps - self.warmup, 1)
+        then = self.then
+        if then.learning_rate is None or (then.steps is None and (self.steps or not then.takes_length)):
+            then = then.resolve(self._start(), length)
+        rising = self._start() * (step + 1) / self.warmup
+        return np.where(step < self.warmup, rising, then(np.maximum(step - self.warmup, 0)))
+
+
+@dataclass(frozen=True, repr=False)
+class OneCycle(Schedule):
+    """Up along a cosine from η/start to η for the part `rise` of the length, then down along one to η/(start·end).
+
+    Smith & Topin 2019; the defaults are those of PyTorch's OneCycleLR.
+    """
+
+    rise: float = 0.3
+    start: float = 25.0
+    end: float = 1e4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("rise", real("rise", self.rise, above=0.0, below=1.0))
+        self._put("start", real("start", self.start, 1.0))
+        self._put("end", real("end", self.end, 1.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        peak, low = self._start(), self._start() / self.start
+        at = self._progress(step)
+        up = low + (peak - low) * 0.5 * (1 - np.cos(math.pi * np.minimum(at / self.rise, 1.0)))
+        lowest = low / self.end
+        down = lowest + (peak - lowest) * 0.5 * (1 + np.cos(math.pi * (at - self.rise) / (1 - self.rise)))
+        return np.where(at < self.rise, up, down)
+
+
+@dataclass(frozen=True, repr=False)
+class Triangular(Schedule):
+    """Up and down between η·low and η in straight lines, `half` steps each way, for as long as the run lasts.
+
+    The cyclical learning rate of Smith 2017.
+
+    >>> Triangular(learning_rate=1.0, half=2, low=0.0)([0, 1, 2, 3, 4])
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """
+
+    half: int = 100
+    low: float = 0.1
+
+    @property
+    def takes_length(self) -> bool:
+        return False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("half", integer("half", self.half, 1))
+        self._put("low", real("low", self.low, 0.0, 1.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        height = 1 - np.abs(step % (2 * self.half) / self.half - 1)
+        return self._start() * (self.low + (1 - self.low) * height)
+
+
+@dataclass(frozen=True, repr=False)
+class Ramp(Schedule):
+    """From η at step 0 to `final` at step `steps` − 1: by equal factors, or by equal steps if `linear`.
+
+    What a learning-rate range test does (Smith 2017). `final` is a learning rate, not a multiple of one.
+
+    >>> Ramp(learning_rate=1e-3, final=1.0, steps=4)([0, 1, 2, 3])
+    array([0.001, 0.01 , 0.1  , 1.   ])
+    """
+
+    final: float = 10.0
+    linear: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._put("final", real("final", self.final, above=0.0))
+
+    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+        assert self.steps is not None
+        at = np.minimum(step / max(self.steps - 1, 1), 1.0)
+        if self.linear:
+            return self._start() + (self.final - self._start()) * at
+        return self._start() * (self.final / self._start()) ** at
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "step": Step,
+    "exponential": Exponential,
+    "cosine": Cosine,
+    "warmup": Warmup,
+    "one_cycle": OneCycle,
+    "triangular": Triangular,
+    "ramp": Ramp,
+}

@@ -1,0 +1,62 @@
+"""When to stop before the last epoch: early stopping and targets. Both look at the metrics of each finished epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nn._checks import brief, integer, one_of, real
+from nn.run import TrainState
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when a metric has not improved by more than `min_delta` for `patience` epochs; keep the best parameters.
+
+    Losses improve downwards, accuracy and R² upwards; NaN is never an improvement. Prechelt 1998.
+
+    >>> EarlyStopping(patience=5)
+    EarlyStopping(patience=5, min_delta=0.0, metric='validation_loss')
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    metric: str = "validation_loss"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patience", integer("patience", self.patience, 1))
+        object.__setattr__(self, "min_delta", real("min_delta", self.min_delta, 0.0))
+
+    def update(self, state: TrainState, value: float, epoch: int) -> bool:
+        """Note the metric of a finished epoch in `state`; whether it is time to stop."""
+        better = gain(self.metric, value) > gain(self.metric, state.best_value) + self.min_delta
+        if math.isnan(state.best_value) and not math.isnan(value):
+            better = True
+        if better:
+            state.best_value, state.best_epoch, state.best_theta = value, epoch, state.theta.copy()
+        return epoch - state.best_epoch >= self.patience
+
+
+def gain(metric: str, value: float) -> float:
+    """The value with its sign such that more is better."""
+    return -value if metric.endswith("loss") else value
+
+
+def check_target(target: Mapping[str, Any] | None, known: Collection[str]) -> dict[str, float]:
+    """A target as a dict from metrics to the values to reach."""
+    if target is None:
+        return {}
+    if not isinstance(target, Mapping):
+        raise ValueError(f"target must be a dict such as {{'validation_accuracy': 0.97}}, but got {brief(target)}")
+    return {one_of("target", name, known): real(f"target {name}", value) for name, value in target.items()}
+
+
+def reached(target: Mapping[str, float], metrics: Mapping[str, float]) -> bool:
+    """Whether every metric is as good as its target; NaN never is.
+
+    >>> reached({"validation_accuracy": 0.9}, {"validation_accuracy": 0.91})
+    True
+    """
+    return bool(target) and all(gain(name, metrics[name]) >= gain(name, value) for name, value in target.items())

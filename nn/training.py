@@ -1,0 +1,266 @@
+"""`train`: gradient descent on a model and data, from scratch or on from a `TrainState`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn import batches, compiled, descent, kernels, metrics
+from nn._arrays import as_array
+from nn._checks import brief, integer, one_of, real
+from nn.data import Dataset, Split
+from nn.model import MLP
+from nn.optimizers import SGD, Optimizer
+from nn.run import METRICS, History, Run, TrainState
+from nn.schedules import Schedule
+from nn.stopping import EarlyStopping, check_target, reached
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What a callback is shown between two steps."""
+
+    step: int  # steps done
+    epoch: int  # epochs completed
+    theta: Array  # (P,) a copy
+    learning_rate: float  # of the step just done
+    history: History  # so far
+
+
+Callback = Callable[[Snapshot], Any]
+
+
+def train(
+    model: MLP,
+    data: Split | Dataset,
+    optimizer: Optimizer | None = None,
+    *,
+    batch_size: int | str = 32,
+    epochs: int | None = None,
+    seed: int = 0,
+    theta: ArrayLike | None = None,
+    schedule: Schedule | ArrayLike | Callable[[int], float] | None = None,
+    shuffle: bool = True,
+    replacement: bool = False,
+    indices: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
+    early_stopping: EarlyStopping | int | None = None,
+    target: Mapping[str, float] | None = None,
+    callback: Callback | None = None,
+    every: int = 1,
+    every_steps: int | None = None,
+    record_steps: bool = False,
+    divergence_factor: float = 1e4,
+    resume: TrainState | None = None,
+    progress: bool = False,
+) -> Run:
+    """Train a model by mini-batch gradient descent:  θ ← θ − η·∇J(θ)  on one batch after another.
+
+    Parameters
+    ----------
+    model : MLP
+        Output and loss follow the data's task where it does not name them.
+    data : Split or Dataset
+        The training part of a split is trained on, the validation part scored after each epoch, the test part not
+        touched. Of a Dataset, nothing is held out and nothing is scaled.
+    optimizer : Optimizer, optional
+        `SGD(learning_rate=0.1)` unless given.
+    batch_size : int or "full"
+        Examples in a mini-batch, at most those of the training part; the last batch of an epoch may be shorter.
+    epochs : int, optional
+        Passes over the data, 20 unless given. With `resume`, all of them, those done before included.
+    seed : int
+        Of the initial parameters, the order of the batches and dropout.
+    theta : array (P,), optional
+        The parameters to start from; `model.init(seed)` unless given.
+    schedule : optional
+        A schedule from `nn.schedules`, a function of the step, or an array with the learning rate of every step.
+    shuffle, replacement : bool
+        Each epoch goes through all examples in a new order; with `shuffle=False` in the given order. With
+        `replacement=True` each batch is drawn from all examples anew, and every batch is full.
+    indices : array (steps, B) of int, optional
+        Rows of the training part: exactly these mini-batches, one after another. `batch_size` is then B; `epochs`, if
+        given, must divide the steps.
+    sample_weight : array (N,), optional
+        Weights of the training examples in the loss; they are scaled to mean 1.
+    class_weight : dict or "balanced", optional
+        Weights of the classes, by label; `"balanced"` gives each class the same total.
+    early_stopping : EarlyStopping or int, optional
+        An int is the patience in epochs. The run's parameters are then those of the best epoch.
+    target : dict, optional
+        From metrics to values, such as `{"validation_accuracy": 0.97}`: stop after the first epoch that reaches all.
+    callback, every, every_steps : optional
+        `callback(snapshot)` is called after each `every` epochs, or after each `every_steps` steps; if it returns True,
+        training stops.
+    record_steps : bool
+        Keep the loss of each mini-batch before its update in `history.step_loss`.
+    divergence_factor : float
+        The run has diverged when a mini-batch's loss is NaN, infinite, or above this multiple of its start: the loss of
+        the first mini-batch, or of outputs that are all zero where that is larger.
+    resume : TrainState, optional
+        `run.state` of a run with the same settings, which is left as it is. The result is, to the last bit, that of one
+        uninterrupted run.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, before any work starts.
+
+    Examples
+    --------
+    >>> from nn import MLP, SGD, load_dataset, train
+    >>> split = load_dataset("iris").split(seed=0)
+    >>> run = train(MLP((4, 16, 3)), split, SGD(0.1), batch_size=16, epochs=50)
+    >>> run.status, run.evaluate(split.validation)["accuracy"] > 0.9
+    ('completed', True)
+    """
+    part, validation = (data.train, data.validation) if isinstance(data, Split) else (data, None)
+    if not isinstance(model, MLP):
+        raise TypeError(f"model must be an MLP, but got {type(model).__name__}")
+    if not isinstance(part, Dataset):
+        raise TypeError(f"data must be a Split or a Dataset, but got {type(data).__name__}; use Dataset(X, y)")
+    optimizer = SGD(0.1) if optimizer is None else optimizer
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be one such as SGD(0.1), but got {brief(optimizer)}")
+    model = model.for_task(part.task)
+    plan = batches.plan(len(part), batch_size, epochs, shuffle, replacement, indices)
+    seed = integer("seed", seed, 0, 2**63 - 1)
+    rates, schedule_words = descent.learning_rates(schedule, optimizer.learning_rate, plan.steps)
+    weights = _example_weights(part, sample_weight, class_weight)
+    source = batches.source(model, part, validation, weights, plan)
+    names = [name for name in METRICS if _applies(name, part.task, validation is not None)]
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+        early_stopping = EarlyStopping(integer("early_stopping", early_stopping, 1))
+    if early_stopping is not None:
+        one_of("metric of early_stopping", early_stopping.metric, names)
+    goal = check_target(target, names)
+    every = integer("every", every, 1)
+    if every_steps is not None:
+        every_steps = integer("every_steps", every_steps, 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of a snapshot, but got {brief(callback)}")
+    factor = real("divergence_factor", divergence_factor, above=1.0, infinite=True)
+
+    settings = {
+        "model": repr(model),
+        "optimizer": repr(optimizer),
+        "data": batches.digest(part, validation, weights),
+        "batches": plan.words,
+        "seed": seed,
+        "schedule": schedule_words,
+        "early_stopping": repr(early_stopping),
+        "record_steps": bool(record_steps),
+        "divergence_factor": factor,
+    }
+    start = model.init(seed) if theta is None else compiled.parameters(model, theta)
+    state = descent.fresh_state(start, optimizer, settings)
+    if resume is not None:
+        if theta is not None:
+            raise ValueError("theta must be None with resume, whose parameters are gone on with, but both were given")
+        state = descent.continued_state(resume, settings, plan, rates, state)
+
+    def history() -> History:
+        return _history(state, part, validation, weights)
+
+    if state.reason == "target" and not reached(goal, history().metrics()):
+        state.status, state.reason = "running", ""
+    job = descent.Descent(state, plan, source, model, optimizer, rates, factor, seed, progress)
+    pause = math.inf if callback is None else every_steps or every * plan.steps_per_epoch
+    each_epoch = early_stopping is not None or bool(goal)
+    for ended in job.stretches(pause, each_epoch):
+        if ended and early_stopping is not None:
+            value = history().metrics()[early_stopping.metric]
+            if early_stopping.update(state, value, len(state.history) - 1):
+                state.status, state.reason = "stopped", "early stopping"
+        if ended and goal and reached(goal, history().metrics()):
+            state.status, state.reason = "stopped", "target"
+        if callback is not None and state.step % pause == 0:
+            rate = float(rates(state.step - 1, state.step)[0])
+            shown = Snapshot(state.step, len(state.history), state.theta.copy(), rate, history())
+            if callback(shown) is True and state.status == "running":
+                state.status, state.reason = "stopped", "callback"
+    state.settings = settings | {"done": plan.digest(rates(0, state.step))}
+    best = state.best_theta.size > 0 and state.status != "diverged"
+    return Run(
+        model=model,
+        theta=(state.best_theta if best else state.theta).copy(),
+        history=history(),
+        status=state.status,
+        reason=state.reason,
+        diverged_step=state.step if state.status == "diverged" else None,
+        steps=state.step,
+        state=state,
+        task=part.task,
+        scaling=part.scaling,
+        classes=part.classes,
+        class_names=part.class_names,
+        feature_names=part.feature_names,
+        flat=part.y.ndim == 1,
+    )
+
+
+def _example_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Array | None:
+    """The weights (N,) of the training examples, or None where all count the same."""
+    if class_weight is None:
+        return None if sample_weight is None else as_array("sample_weight", sample_weight)
+    if part.classes is None:
+        raise ValueError(f"class_weight must be None for {part.task}, but got {brief(class_weight)}")
+    labels = part.classes.tolist()
+    if isinstance(class_weight, str):
+        one_of("class_weight", class_weight, ["balanced"])
+        counts = np.bincount(part.targets, minlength=len(labels))
+        each = len(part) / (len(labels) * np.maximum(counts, 1))
+    elif isinstance(class_weight, Mapping):
+        strange = [label for label in class_weight if label not in labels]
+        if strange:
+            raise ValueError(f"class_weight must be for labels among {labels}, but got {brief(strange[0])}")
+        each = np.array([real("class_weight", class_weight.get(label, 1.0), 0.0) for label in labels])
+    else:
+        raise ValueError(f'class_weight must be a dict by label or "balanced", but got {brief(class_weight)}')
+    weights = each[part.targets]
+    if sample_weight is None:
+        return weights
+    given = as_array("sample_weight", sample_weight)
+    if given.shape != weights.shape or given.dtype.kind not in "biuf":
+        raise ValueError(f"sample_weight must be numbers {weights.shape}, but got {given.dtype} {given.shape}")
+    return weights * given
+
+
+def _applies(metric: str, task: str, held_out: bool) -> bool:
+    """Whether a metric exists for a task."""
+    score = not metric.endswith("loss")
+    return (held_out or metric.startswith("train")) and (not score or metric.endswith("r2") == (task == "regression"))
+
+
+def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
+    columns = state.history.T
+    train_loss, validation_loss = columns[kernels.TRAIN_LOSS], columns[kernels.VALIDATION_LOSS]
+    values: dict[str, Array] = {
+        "train_loss": train_loss,
+        "validation_loss": validation_loss,
+        "train_accuracy": columns[kernels.TRAIN_SCORE],
+        "validation_accuracy": columns[kernels.VALIDATION_SCORE],
+    }
+    if part.task == "regression":
+        values["train_r2"] = metrics.r2_from_loss(train_loss, part.targets, w)
+        if validation is not None:
+            values["validation_r2"] = metrics.r2_from_loss(validation_loss, validation.targets)
+    known: dict[str, Any] = {
+        name: values[name].copy() if _applies(name, part.task, validation is not None) else None for name in METRICS
+    }
+    return History(
+        **known,
+        gradient_norm=columns[kernels.MEAN_GRADIENT_NORM].copy(),
+        update_norm=columns[kernels.MEAN_UPDATE_NORM].copy(),
+        step_loss=state.step_loss.copy() if state.settings["record_steps"] else None,
+    )
