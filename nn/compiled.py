@@ -76,6 +76,8 @@ def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> 
     `y` holds class numbers from 0 (N,), or values (N,) or (N, K). Class numbers become one column for each class
     where the loss is not the softmax's. Raises ValueError for wrong shapes, labels outside the classes, NaN.
     """
+    if model.output is None or model.loss_name is None:
+        raise ValueError(f"the model must name its output and loss here, but got {model!r}; use model.for_task(task)")
     outputs = model.layer_sizes[-1]
     given = as_array("y", y)
     if given.ndim not in (1, 2) or len(given) != len(X):
@@ -189,8 +191,6 @@ def score(model: MLP, theta: Array, data: Dataset) -> tuple[float, float]:
     for rows in chunk_slices(len(data), 8 * data.X.shape[1]):
         X = features(model, data.X.take(rows))
         part_loss, part_right = mean_loss(model, theta, examples(model, X, y[rows]))
-        if len(X) == len(data):
-            return part_loss, part_right  # to the last bit what memory gives
         loss, right = loss + part_loss * len(X), right + part_right * len(X)
     return loss / len(data), right / len(data)
 

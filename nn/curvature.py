@@ -139,7 +139,7 @@ class SharpnessTracker:
 
     `tracker(theta)` is the sharpness at theta (P,), and `tracker.vector` (P,) then its eigenvector, None after NaN.
     Arguments and accuracy are those of `top_eigenpair`. A warm start changes the number of iterations, and the value
-    within the tolerance only.
+    within the tolerance only, unless the two largest eigenvalues are about to cross.
 
     >>> model = MLP((1, 1), output="identity", bias=False)
     >>> tracker = SharpnessTracker(model, X=[[2.0]], y=[0.0])

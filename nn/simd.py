@@ -76,7 +76,7 @@ class _Emitter:
             self._call(f"llvm.masked.store.{self.suffix}.p0", ir.VoidType(), arguments)
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
-        return self._call(f"llvm.fma.{self.suffix}", self.vector, [a, b, c])
+        return self._call(f"llvm.fmuladd.{self.suffix}", self.vector, [a, b, c])  # fused where the machine can
 
     def _call(self, name: str, result: Value, arguments: list[Value]) -> Value:
         kind = ir.FunctionType(result, [a.type for a in arguments])
