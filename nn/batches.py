@@ -89,6 +89,8 @@ def plan(
         flat = np.ascontiguousarray(rows, np.int64).ravel()
         return Plan(examples, size, steps // epochs, epochs, reference.IN_ORDER, flat)
     epochs = epochs or 20
+    if batch_size is None:
+        batch_size = min(32, examples)
     if isinstance(batch_size, str):
         if batch_size != "full":
             raise ValueError(f'batch_size must be a whole number or "full", but got {brief(batch_size)}')

@@ -187,8 +187,8 @@ class MLP:
             "output": self.output,
             "loss": self.loss_name,
             "init": self.initialisation,
-            "std": self.std,
-            "multipliers": self.multipliers,
+            "std": _one_or_all(self.std),
+            "multipliers": _one_or_all(self.multipliers),
             "bias": self.bias,
             "parametrisation": self.parametrisation,
             "base_width": self.base_width,
@@ -355,6 +355,11 @@ def _dtype_name(dtype: Any) -> Any:
         return np.dtype(dtype).name
     except TypeError:
         return dtype
+
+
+def _one_or_all(values: tuple[Any, ...]) -> Any:
+    """The value that all layers share, which fits any depth, or the values of each."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def _one_a_layer(name: str, values: list[Any], depth: int) -> list[Any]:

@@ -42,7 +42,7 @@ def train(
     data: Split | Dataset,
     optimizer: Optimizer | None = None,
     *,
-    batch_size: int | str = 32,
+    batch_size: int | str | None = None,
     epochs: int | None = None,
     seed: int = 0,
     theta: ArrayLike | None = None,
@@ -73,8 +73,9 @@ def train(
         touched. Of a Dataset, nothing is held out and nothing is scaled.
     optimizer : Optimizer, optional
         `SGD(learning_rate=0.1)` unless given.
-    batch_size : int or "full"
-        Examples in a mini-batch, at most those of the training part; the last batch of an epoch may be shorter.
+    batch_size : int or "full", optional
+        Examples in a mini-batch, at most those of the training part; the last batch of an epoch may be shorter. Unless
+        given, 32, or all where there are fewer.
     epochs : int, optional
         Passes over the data, 20 unless given. With `resume`, all of them, those done before included.
     seed : int
