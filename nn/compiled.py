@@ -111,7 +111,7 @@ def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> 
 
 def examples_of(model: MLP, data: Dataset) -> Examples:
     """The examples of a data set in memory; the arrays are shared by all who ask for the same dtype and loss."""
-    key = (model.dtype, model.output, model.loss_name, model.layer_sizes[-1])
+    key = (model.dtype, model.output, model.loss_name, model.layer_sizes[0], model.layer_sizes[-1])
     known = _examples.setdefault(data, {})
     if key not in known:
         known[key] = examples(model, features(model, data.X), targets(model, data))

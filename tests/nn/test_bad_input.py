@@ -172,7 +172,6 @@ TRAINING: dict[str, tuple[dict[str, Any], str]] = {
     "batch size negative": ({"batch_size": -4}, "batch_size must be between"),
     "batch size a fraction": ({"batch_size": 2.5}, "batch_size must be between .*but got 2.5$"),
     "batch size a bool": ({"batch_size": True}, "batch_size must be between"),
-    "batch size None": ({"batch_size": None}, "batch_size must be between"),
     "batch size a word": ({"batch_size": "all"}, 'batch_size must be a whole number or "full"'),
     "full with replacement": ({"batch_size": "full", "replacement": True}, "replacement must be False"),
     "epochs 0": ({"epochs": 0}, "epochs must be an integer of at least 1, but got 0"),
@@ -397,3 +396,9 @@ def test_any_bytes_are_no_run(content: bytes) -> None:
             message = ""
     assert message.startswith("'run.npz' must be a")
     assert "\n" not in message
+
+
+def test_a_model_with_other_inputs_is_refused_though_the_data_was_trained_on_before() -> None:
+    data = Dataset(np.eye(6), [0, 1, 2, 0, 1, 2])
+    train(MLP((6, 3)), data, SGD(0.1), epochs=1)
+    refused(lambda: train(MLP((4, 3)), data, SGD(0.1), epochs=1), r"X must have the shape \(examples, 4\)")
