@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -198,6 +198,10 @@ class MLP:
         }
 
     def __repr__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         plain = MLP(self.layer_sizes).arguments
         shown = [f"{k}={v!r}" for k, v in self.arguments.items() if k == "layer_sizes" or v != plain[k]]
         return f"MLP({', '.join(shown)})"
@@ -302,25 +306,7 @@ class MLP:
         >>> MLP((4, 1)).for_task("classification").output
         'logistic'
         """
-        one_of("task", task, TASKS)
-        output, loss = self.output, self.loss_name
-        if output is None and loss is None:
-            if task == "regression":
-                output, loss = "identity", "squared_error"
-            elif task == "multilabel" or self.layer_sizes[-1] == 1:
-                output, loss = "logistic", "cross_entropy"
-            else:
-                output, loss = "softmax", "cross_entropy"
-        elif loss is None:
-            loss = "squared_error" if output == "identity" else "cross_entropy"
-        elif output is None and loss == "squared_error":
-            output = "identity"
-        elif output is None:
-            single = task == "multilabel" or self.layer_sizes[-1] == 1
-            output = "logistic" if single else "softmax"
-        if (output, loss) == (self.output, self.loss_name):
-            return self
-        return self.replace(output=output, loss=loss)
+        return _for_task(self, task)
 
     # -- the objective -----------------------------------------------------------------------------------------
 
@@ -345,6 +331,23 @@ class MLP:
         from nn import curvature
 
         return curvature.hessian_vector_product(self, theta, v, X, y)
+
+
+@lru_cache(maxsize=1024)
+def _for_task(model: MLP, task: str) -> MLP:
+    """`MLP.for_task`, once for each model: the trials of a sweep share what has been worked out from it."""
+    one_of("task", task, TASKS)
+    output, loss = model.output, model.loss_name
+    single = task == "multilabel" or model.layer_sizes[-1] == 1
+    if output is None and loss is None:
+        loss = "squared_error" if task == "regression" else "cross_entropy"
+    if output is None:
+        output = "identity" if loss == "squared_error" else "logistic" if single else "softmax"
+    if loss is None:
+        loss = "squared_error" if output == "identity" else "cross_entropy"
+    if (output, loss) == (model.output, model.loss_name):
+        return model
+    return model.replace(output=output, loss=loss)
 
 
 def _dtype_name(dtype: Any) -> Any:

@@ -274,7 +274,7 @@ def test_output_and_loss_follow_the_task_where_they_are_left_out(
     model = MLP((4, outputs), l2=0.3, **given_names).for_task(task)  # type: ignore[arg-type]
     assert (model.output, model.loss_name) == expected
     assert model.l2 == 0.3
-    assert model.for_task(task) is model
+    assert model.for_task(task) == model
 
 
 @pytest.mark.parametrize(
