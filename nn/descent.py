@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -54,8 +55,9 @@ class Descent:
         state, plan = self.state, self.plan
         per_call = max(1, int(CALL_OPERATIONS / (6.0 * self.model.size * plan.batch_size)))
         done = len(state.history)
-        bar = tqdm(total=plan.epochs, initial=done, unit="epoch", disable=not self.progress)
-        with bar:
+        # Only where it is shown: the locks of tqdm are shared with forked processes, and one that dies would keep them.
+        bar = tqdm(total=plan.epochs, initial=done, unit="epoch") if self.progress else None
+        with bar or contextlib.nullcontext():
             while state.status == "running" and state.step < plan.steps:
                 # The first step goes alone: its loss is what divergence is measured by.
                 stop = state.step + 1 if math.isnan(state.start_loss) else min(plan.steps, state.step + per_call)
@@ -64,7 +66,8 @@ class Descent:
                 if pause < math.inf:
                     stop = min(stop, _next(state.step, int(pause)))
                 self.advance(self.source.reach(state.step, stop))
-                bar.update(len(state.history) - bar.n)
+                if bar is not None:
+                    bar.update(len(state.history) - bar.n)
                 if state.status == "running":
                     yield len(state.history) - done
                 done = len(state.history)

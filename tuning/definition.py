@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tuning.storage import StudyFileError
+from tuning.schema import StudyFileError
 
 
 def environment() -> dict[str, str | int | None]:

@@ -7,19 +7,23 @@ loads them again by the name or path they came from, or gets them with each tria
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nn._checks import integer, one_of, unknown_name
+from tuning.conditions import conditioned
 from tuning.parameters import DEFAULTS, PARAMETERS
-from tuning.space import Space
+from tuning.space import Parameter, Space
 from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 from tuning.values import Value
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from nn.data import Dataset
     from nn.model import MLP
     from nn.optimizers import Optimizer
+    from nn.run import TrainState
     from nn.schedules import Schedule
     from nn.splits import Split
 
@@ -75,6 +80,10 @@ class Objective:
             return _objective_of_source, (self.source, self.folds, self.description["fingerprint"])
         return Objective, (self.splits, self.folds)
 
+    def portable(self) -> Self:
+        """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
+        return type(self)(self.splits, self.folds)
+
     # -- what a study writes down ------------------------------------------------------------------------------
 
     @property
@@ -82,6 +91,11 @@ class Objective:
         """The metrics of a trial."""
         score = "r2" if self.task == "regression" else "accuracy"
         return tuple(f"{part}_{metric}" for part in ("train", "validation") for metric in ("loss", score))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many examples are for training, validation and test, in the first fold where there are folds."""
+        return {part: len(rows) for part, rows in self.splits[0].rows.items()}
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -104,12 +118,16 @@ class Objective:
 
     def check(self, space: Space) -> None:
         """Raise ValueError or TypeError unless every setting of the space can be trained."""
-        for name in space.parameters:
+        for name in space.names:
             if name == "epochs":
                 raise ValueError("epochs must be given beside the space, as epochs=20, but got it as a parameter")
             if name not in PARAMETERS:
                 raise unknown_name("a parameter", name, PARAMETERS)
-        ends = {name: parameter.ends for name, parameter in space.parameters.items()}
+        for variant in islice(space.variants(), _CHECKED_COMBINATIONS):
+            self._check_flat(variant)
+
+    def _check_flat(self, parameters: Mapping[str, Parameter]) -> None:
+        ends = {name: parameter.ends for name, parameter in parameters.items()}
         optimizers = set(ends.get("optimizer", (DEFAULTS["optimizer"],)))
         schedules = set(ends.get("schedule", (None,)))
         for name in ends:
@@ -135,6 +153,10 @@ class Objective:
             if not schedules & set(takers):
                 given = " or ".join(map(str, schedules - {None})) or "not given"
                 raise ValueError(f"{name} must go with schedule {' or '.join(takers)}, but the schedule is {given}")
+
+    def conditioned(self, space: Space) -> Space:
+        """Return the space with each parameter under the choices that take it; see `tuning.conditions`."""
+        return conditioned(space, _used_under)
 
     # -- from a setting to what is trained ---------------------------------------------------------------------
 
@@ -180,6 +202,7 @@ class Objective:
                 len(curves["train_loss"]),
                 time.perf_counter() - start,
                 (run.diverged_step if run.diverged_step is not None else run.steps) if diverged else None,
+                checkpoint=_packed(run.state.to_arrays()) if spec.continues and not diverged else None,
             )
         except Exception as error:  # a trial that fails must not take the others with it
             what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -202,15 +225,34 @@ class Objective:
         from nn.training import train
 
         model, optimizer, batch_size, schedule = self.build(spec.params)
+        split = self._split(spec)
+        if schedule is not None and schedule.takes_length:
+            size = len(split.train) if batch_size == "full" else int(batch_size)
+            schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * -(-len(split.train) // size))
         return train(
             model,
-            self._split(spec),
+            split,
             optimizer,
             batch_size=batch_size,
             epochs=spec.epochs,
             seed=spec.seed,
             schedule=schedule,
+            resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),
         )
+
+
+def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of an NPZ file, in which nothing is pickled."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(checkpoint: bytes) -> TrainState:
+    from nn.run import TrainState
+
+    with np.load(io.BytesIO(checkpoint), allow_pickle=False) as arrays:
+        return TrainState.from_arrays(dict(arrays))
 
 
 def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
@@ -289,3 +331,11 @@ def _takes(schedule: str, name: str) -> bool:
         and name.startswith("schedule_")
         and name.removeprefix("schedule_") in kind.__dataclass_fields__
     )
+
+
+def _used_under(name: str, value: Value) -> bool:
+    """Whether a parameter has a meaning under this optimizer or schedule."""
+    part = _part(name)
+    if part == "schedule":
+        return _takes(str(value), name)
+    return value == "sgd" if part == "sgd" else value in ("adam", "adamw")

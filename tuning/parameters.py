@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -47,3 +48,25 @@ PARAMETERS: dict[str, Known] = {
 
 DEFAULTS: dict[str, object] = {"learning_rate": 0.1, "batch_size": 32, "hidden_units": 32, "optimizer": "sgd"}
 """What a setting has that does not say otherwise; all else has the defaults of nn. Adam's learning rate is 0.001."""
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    "batch_size": (1, 1),  # upwards only the data say how far
+    "hidden_units": (1, math.inf),
+    "momentum": (0.0, 0.999),
+    "beta1": (0.0, 0.999),
+    "beta2": (0.0, 0.999_999),
+    "dropout": (0.0, 0.95),
+    "schedule_every": (1, math.inf),
+    "schedule_warmup": (1, math.inf),
+    "schedule_half": (1, math.inf),
+    "schedule_factor": (0.001, math.inf),
+    "schedule_rise": (0.01, 0.99),
+    "schedule_low": (0.0, 1.0),
+}
+"""What a search may never pass, even where it may leave the range that it was given; all else may not pass 0."""
+
+
+def bounds(name: str, low: float, high: float) -> tuple[float, float]:
+    """Return how far a range may be left, which is never less than the range itself."""
+    least, most = BOUNDS.get(name, (0.0, math.inf))
+    return min(least, low), max(most, high)

@@ -10,19 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 from tuning.analysis import Leader
 from tuning.executors import Workers
 from tuning.storage import StudyFile
-from tuning.trial import FAILED, TrialResult, TrialSpec
+from tuning.trial import COMPLETED, FAILED, PAUSED, TrialResult, TrialSpec
 
 COMMIT_SECONDS = 0.1
 """The longest that a finished trial waits to be saved: a disk's flush then costs a few per cent of the time at most."""
 
-FINISHED, TIMEOUT, TARGET, INTERRUPTED = "finished", "timeout", "target", "interrupted"
+FINISHED, TIMEOUT, TARGET, INTERRUPTED, BUDGET = "finished", "timeout", "target", "interrupted", "total_epochs"
+"""Why a study ended: all is done; the time is up; the target is reached; Ctrl-C; the epochs are spent."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,21 @@ class Limits:
     """What ends a study before its last setting; None: no limit.
 
     n_trials: trainings, with every repeat and fold counted; timeout: seconds of one call; target: value of the metric
-    that the mean of a setting must reach.
+    that the mean of a setting must reach; total_epochs: what all trials may be given together.
     """
 
     n_trials: int | None = None
     timeout: float | None = None
     target: float | None = None
+    total_epochs: int | None = None
 
 
 class Runner:
     """Runs the trials that are left; `run` says why it ended.
 
-    The first Ctrl-C lets what runs finish and saves it; the second saves what has finished and stops at once.
+    The first Ctrl-C lets what runs finish and saves it; the second saves what has finished and stops at once. The
+    progress counts trials, or `by_epochs` the epochs that they were given. `saved` is the number of trials with a new
+    result, each counted once.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Runner:
         leader: Leader,
         limits: Limits,
         progress: Progress,
+        by_epochs: bool = False,
     ) -> None:
         self._file = file
         self._objective = objective
@@ -58,22 +63,28 @@ class Runner:
         self._target = limits.target
         self._deadline = math.inf if limits.timeout is None else time.monotonic() + limits.timeout
         self._progress = progress
+        self._by_epochs = by_epochs
+        self.saved = 0
+        self._started: set[int] = set()
         self._finished: list[tuple[TrialSpec, TrialResult]] = []
         self._interrupted = False
+        self._lost = False  # a trial was handed out and has not come back: its round is not whole
         self._reached = self._on_target()
 
-    def run(self, specs: Iterator[TrialSpec], workers: Workers) -> str:
-        """Run trials until there are no more or a limit is reached; everything that finished is saved."""
-        saved = time.monotonic()
+    def run(self, rounds: Iterator[Iterator[TrialSpec]], workers: Workers) -> str:
+        """Run the trials of one round after another until there are no more or a limit is reached.
+
+        Everything that finished is saved, and that of a round before the next is asked for.
+        """
         patience = True
         try:
             with self._ctrl_c():
-                for arrival in workers.run(self._objective, specs, self._stopping, COMMIT_SECONDS):
-                    if arrival is not None:
-                        self._take(*arrival)
-                    if time.monotonic() - saved >= COMMIT_SECONDS:
-                        self._save()
-                        saved = time.monotonic()
+                for specs in rounds:
+                    self._round(specs, workers)
+                    if self._lost or workers.dropped or next(specs, None) is not None:
+                        break
+                else:
+                    return INTERRUPTED if self._interrupted else TARGET if self._reached else FINISHED
         except KeyboardInterrupt:
             patience = False
             for item, future in workers.arrived():
@@ -87,9 +98,17 @@ class Runner:
                 self._progress.close()
         if self._interrupted:
             return INTERRUPTED
-        if self._reached:
-            return TARGET
-        return TIMEOUT if workers.dropped or next(specs, None) is not None else FINISHED
+        return TARGET if self._reached else TIMEOUT
+
+    def _round(self, specs: Iterator[TrialSpec], workers: Workers) -> None:
+        saved = time.monotonic()
+        for arrival in workers.run(self._objective, specs, self._stopping, COMMIT_SECONDS):
+            if arrival is not None:
+                self._take(*arrival)
+            if time.monotonic() - saved >= COMMIT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+        self._save()
 
     def _take(self, spec: TrialSpec, future: Future[TrialResult]) -> None:
         error = future.exception()
@@ -102,17 +121,24 @@ class Runner:
         elif isinstance(error, Exception):
             result = TrialResult(FAILED, error=" ".join(f"{type(error).__name__}: {error}".split()))
         else:
-            self._interrupted = True
+            self._interrupted = self._lost = True
             return
+        if spec.continues and result.state == COMPLETED:
+            result = replace(result, state=PAUSED)
         self._finished.append((spec, result))
-        self._leader.add(spec.text, result.state, result.metrics)
+        if result.state != PAUSED:
+            self._leader.add(spec.text, result.state, result.metrics)
         self._reached = self._reached or self._on_target()
 
     def _save(self) -> None:
         """Save first, count then: what the progress bar shows is on the disk."""
         if self._finished:
             self._file.add(self._finished)
-            self._progress.update(len(self._finished), self._leader)
+            self.saved += sum(spec.start == 0 or spec.number not in self._started for spec, _ in self._finished)
+            if self._by_epochs:
+                self._started.update(spec.number for spec, _ in self._finished)
+            done = sum(spec.epochs - spec.start for spec, _ in self._finished) if self._by_epochs else None
+            self._progress.update(len(self._finished) if done is None else done, self._leader)
             self._finished.clear()
 
     def _on_target(self) -> bool:
@@ -144,17 +170,17 @@ class Runner:
 
 
 class Progress:
-    """A bar on standard error with trials saved, rate, time left and the best so far.
+    """A bar on standard error with trials saved, or another `unit`, rate, time left and the best so far.
 
     `show` None: only where standard error is a terminal; True: always; False: never.
     """
 
-    def __init__(self, show: bool | None, total: int | None, done: int, leader: Leader) -> None:
+    def __init__(self, show: bool | None, total: int | None, done: int, leader: Leader, unit: str = " trials") -> None:
         self._bar: Any = None
         if show or (show is None and sys.stderr.isatty()):
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, initial=done, unit=" trials", dynamic_ncols=True, file=sys.stderr)
+            self._bar = tqdm(total=total, initial=done, unit=unit, dynamic_ncols=True, file=sys.stderr)
             self._describe(leader)
 
     def update(self, count: int, leader: Leader) -> None:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict
-from itertools import product
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import Any, Self, overload
 
 from nn._checks import real
-from tuning.analysis import Leader, Summary, Table, summarise
+from tuning.analysis import Leader, Summary, summarise
 from tuning.definition import check_same, environment, now
 from tuning.executors import Workers, check_workers
+from tuning.limits import SAME, check_end, check_n_trials, check_timeout, check_total_epochs, work_of
+from tuning.methods import OPTUNA, sampler_of
 from tuning.objective import Objective
-from tuning.runner import INTERRUPTED, Limits, Progress, Runner
-from tuning.samplers import Sampler, make_sampler
+from tuning.optuna_sampler import OptunaSampler
+from tuning.results import Results
+from tuning.runner import BUDGET, FINISHED, INTERRUPTED, Limits, Progress, Runner
+from tuning.samplers import Sampler, least
+from tuning.search import Plan, Search
 from tuning.space import Space
 from tuning.storage import StudyFile, check_writable
-from tuning.trial import Trial, TrialResult, TrialSpec, seed_of, setting_text
-
-if TYPE_CHECKING:
-    import pandas
+from tuning.trial import PAUSED, PRUNED, STATES, Trial, TrialResult, TrialSpec
 
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "train_r2", "validation_r2")
 
@@ -34,12 +35,12 @@ class StudyInterrupted(KeyboardInterrupt):
         self.study = study
 
 
-class Study:
+class Study(Results):
     """A study: its definition, its trials, and the best of them. Made by `sweep` or `Study.open`.
 
     `definition` has, in plain values, everything that the results depend on; `path` is its file, None in memory;
-    `stopped` says how the last run ended: "finished", "timeout", "target" or "interrupted"; `new_trials` how many
-    trials it added.
+    `stopped` says how the last run ended: "finished", "timeout", "target", "total_epochs" or "interrupted";
+    `new_trials` how many trials it trained.
     """
 
     def __init__(self, file: StudyFile, objective: Callable[[TrialSpec], TrialResult] | None = None) -> None:
@@ -49,6 +50,7 @@ class Study:
         self.path = file.path
         self.stopped: str | None = None
         self.new_trials = 0
+        self._optuna_sampler: Any = None
         self._load(file)
 
     def _load(self, file: StudyFile) -> None:
@@ -72,11 +74,15 @@ class Study:
         limits: Limits,
         storage: str | Path | None,
         source: str | None = None,
+        sampler: Any = None,
     ) -> Self:
-        """Return a new study, or the one that stands in `storage` if its definition is the same."""
+        """Return a new study, or the one that stands in `storage` if its definition is the same.
+
+        `sampler` is that of Optuna's, where the definition says that there is one: no file can hold it.
+        """
         about = {
             "definition": definition, "limits": asdict(limits), "source": source,
-            "environment": environment(), "created": now(),
+            "environment": environment(), "created": now(), "sizes": getattr(objective, "sizes", None),
         }  # fmt: skip
         path = None if storage is None else Path(storage)
         if path is not None:
@@ -92,7 +98,9 @@ class Study:
                 reader.close()
             file = StudyFile.open(path, write=True)
             file.put("limits", asdict(limits))
-        return cls(file, objective)
+        study = cls(file, objective)
+        study._optuna_sampler = sampler
+        return study
 
     # -- results -----------------------------------------------------------------------------------------------
 
@@ -115,16 +123,17 @@ class Study:
             self._summaries = summarise(self._reading().outcomes(), self.metric, self.trials_per_setting)
         return list(self._summaries)
 
-    def table(self, n: int | None = None) -> Table:
-        """Return the best `n` settings, or all, as rows that print as a table."""
-        score = [name for name in METRICS if name in self.definition["metrics"]]
-        return Table.of(self.summaries()[:n], sorted(score, key=lambda name: (name != self.metric, score.index(name))))
+    @property
+    def tested(self) -> dict[str, Any] | None:
+        """What `test` found, if it was called: `params`, `scores` and `time`."""
+        known: dict[str, Any] | None = self._reading().get("test")
+        return known
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return the table as a DataFrame; needs pandas."""
-        import pandas
-
-        return pandas.DataFrame(list(self.table()))
+    @property
+    def sizes(self) -> dict[str, int] | None:
+        """How many examples there are in training, validation and test; None in files that do not say."""
+        known: dict[str, int] | None = self._reading().get("sizes")
+        return known
 
     def test(self, data: Any = None) -> dict[str, float]:
         """Return the scores of the best setting on the test part: means over repeats and folds.
@@ -136,8 +145,7 @@ class Study:
         if known is None:
             objective = self._prepared(data)
             best = self.best
-            specs = [spec for spec in self._specs([best.params]) if spec.params == best.params]
-            scores = [objective.test(spec) for spec in specs]
+            scores = [objective.test(spec) for spec in Plan.of(self.definition).trials_of(best.params)]
             known = {
                 "params": best.params, "time": now(),
                 "scores": {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]},
@@ -160,8 +168,22 @@ class Study:
     @property
     def planned(self) -> int | None:
         """How many trials the whole study has; None where it ends by time or target only."""
-        settings = self._sampler().count(self.space)
+        return self._planned(self._sampler())
+
+    def _planned(self, sampler: Sampler) -> int | None:
+        settings = sampler.count(self.space, self.definition["epochs"])
+        if self.limits.total_epochs is not None and not sampler.budgets:
+            settings = least(settings, self.limits.total_epochs // self.definition["epochs"] // self.trials_per_setting)
         return None if settings is None else settings * self.trials_per_setting
+
+    @property
+    def work(self) -> dict[str, int] | None:
+        """The `epochs` that were trained, and the `full_epochs` that the same trials take without pruning.
+
+        Of a method that prunes; None of others. A trial that diverged counts with what it trained in both.
+        """
+        known: dict[str, int] | None = self._reading().get("work")
+        return known
 
     def run(
         self,
@@ -174,22 +196,31 @@ class Study:
         objective = self._objective
         if objective is None:
             raise ValueError("a study read from a file must be run by resume(), but run() was called")
+        sampler = self._sampler()
+        if isinstance(sampler, OptunaSampler) and sampler.sampler is None and self.definition["method"] == OPTUNA:
+            raise ValueError(
+                "sampler must be given for a study that was made with one of Optuna's, as in "
+                f"study.resume(sampler={self._sampler_name()}(seed=…))"
+            )
         file = self._writing()
         try:
             leader = Leader(self.metric, self.trials_per_setting)
             for setting, _, _, state, metrics in file.outcomes():
-                leader.add(setting, state, metrics)
+                if state not in (PAUSED, PRUNED):
+                    leader.add(setting, state, metrics)
             before = file.count()
-            finished = file.identities() if before else set()
-            specs = (spec for spec in self._specs() if spec.identity not in finished) if finished else self._specs()
-            bar = Progress(progress, self.planned, before, leader)
-            runner = Runner(file, objective, leader, self.limits, bar)
+            search = self._search(sampler, file)
+            bar = self._progress(progress, sampler, before, leader)
+            runner = Runner(file, objective, leader, self.limits, bar, sampler.budgets)
             self.stopped = INTERRUPTED
             try:
-                self.stopped = runner.run(specs, Workers(executor, n_jobs))
+                ended = runner.run(search.rounds(), Workers(executor, n_jobs))
+                self.stopped = BUDGET if ended == FINISHED and search.cut else ended
             finally:
-                self._summaries = None
-                self.new_trials = file.count() - before
+                self._summaries = self._analysed = None
+                self.new_trials = runner.saved
+            if sampler.budgets:
+                file.put("work", work_of(file.epochs(), self.definition["epochs"]))
         finally:
             self._release(file)
         if self.stopped == INTERRUPTED:
@@ -203,16 +234,46 @@ class Study:
         executor: Executor | None = None,
         n_jobs: int | None = None,
         timeout: float | None = None,
+        n_trials: int | str | None = SAME,
+        target: float | str | None = SAME,
+        total_epochs: int | str | None = SAME,
+        sampler: Any = None,
         progress: bool | None = None,
     ) -> Self:
         """Run what is left: to the last bit what an uninterrupted study gives.
 
-        `data` is needed only where the study was made from arrays; they must be the same. The limits are those that
-        the study was made with, but for `timeout`, which is for this call.
+        `data` is needed only where the study was made from arrays; they must be the same. `timeout` is for this call;
+        of the other limits, those given replace the ones that the study was made with, and None takes one away.
+        `sampler` is needed only where the study was made with one of Optuna's; it must be made in the same way.
         """
         self._objective = self._prepared(data)
-        self.limits = Limits(self.limits.n_trials, check_timeout(timeout), self.limits.target)
+        if sampler is not None:
+            check_same(self.path, *({"sampler": name} for name in (self._sampler_name(), type(sampler).__name__)))
+            self._optuna_sampler = sampler
+        limits = replace(self.limits, timeout=check_timeout(timeout))
+        if n_trials != SAME:
+            if "n_settings" in self.definition["method_options"]:
+                raise ValueError(
+                    f"n_trials must stay what it was with method {self.definition['method']}, where it says which "
+                    "settings compete; start another study"
+                )
+            limits = replace(limits, n_trials=check_n_trials(n_trials, self.trials_per_setting))
+        if target != SAME:
+            limits = replace(limits, target=None if target is None else real("target", target))
+        if total_epochs != SAME:
+            limits = replace(limits, total_epochs=check_total_epochs(total_epochs, Plan.of(self.definition)))
+        self.limits = limits
+        check_end(self._sampler(), self.space, self.definition["method"], limits)
+        self._keep_limits()
         return self.run(executor, n_jobs, progress)
+
+    def _keep_limits(self) -> None:
+        if self._reading().get("limits") != asdict(self.limits):
+            file = self._writing()
+            try:
+                file.put("limits", asdict(self.limits))
+            finally:
+                self._release(file)
 
     def progress_line(self) -> str:
         """Return how far the study is: "57 of 84 trials are saved"."""
@@ -233,21 +294,27 @@ class Study:
     def _sampler(self) -> Sampler:
         settings = self.limits.n_trials and self.limits.n_trials // self.trials_per_setting
         d = self.definition
-        return make_sampler(d["method"], settings, d["method_options"].get("points", 7), d["seed"])
+        return sampler_of(d["method"], d["method_options"], settings, d["seed"], self._optuna_sampler)
 
-    def _specs(self, settings: Sequence[Any] | None = None) -> Iterator[TrialSpec]:
-        """Yield all trials of the study in order, or those of some settings."""
-        epochs, seed = self.definition["epochs"], self.definition["seed"]
-        folds: Sequence[int | None] = (None,) if self.folds is None else range(self.folds)
-        parts = [(repeat, fold, seed_of(seed, repeat, fold)) for repeat, fold in product(range(self.repeats), folds)]
-        rounds = self._sampler().rounds(self.space) if settings is None else iter([iter(settings)])
-        number = 0
-        for one_round in rounds:
-            for setting in one_round:
-                text = setting_text(setting)
-                for repeat, fold, trial_seed in parts:
-                    yield TrialSpec(number, setting, text, repeat, fold, epochs, trial_seed)
-                    number += 1
+    def _search(self, sampler: Sampler, file: StudyFile) -> Search:
+        return Search(sampler, self.space, file, Plan.of(self.definition), self.limits.total_epochs)
+
+    def _specs(self) -> Iterator[TrialSpec]:
+        """Return the trials of the first round that are not finished."""
+        return next(self._search(self._sampler(), self._reading()).rounds())
+
+    def _sampler_name(self) -> str | None:
+        name: str | None = self.definition["method_options"].get("sampler")
+        return name
+
+    def _progress(self, show: bool | None, sampler: Sampler, before: int, leader: Leader) -> Progress:
+        """Return the bar: of trials, or of epochs where trials come back several times."""
+        if not sampler.budgets:
+            return Progress(show, self._planned(sampler), before, leader)
+        planned = sampler.planned_epochs(self.space, self.definition["epochs"])
+        total = least(planned and planned * self.trials_per_setting, self.limits.total_epochs)
+        done = sum(epochs for _, epochs in self._reading().epochs().values())
+        return Progress(show, total, done, leader, " epochs")
 
     def _prepared(self, data: Any) -> Objective:
         """Return the objective on the study's data, and raise unless they are the study's."""
@@ -282,7 +349,7 @@ class Study:
     def describe_states(self) -> str:
         """Return how many trials ended in which way, with the first error where any failed."""
         file = self._reading()
-        counts = {state: file.count(state) for state in ("completed", "diverged", "failed", "pruned")}
+        counts = {state: file.count(state) for state in STATES}
         text = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "no trial is finished"
         error = next((trial.error for trial in file.trials() if trial.error), None) if counts["failed"] else None
         return f"{text} ({error})" if error else text
@@ -311,8 +378,3 @@ class Trials(Sequence[Trial]):
 
     def __iter__(self) -> Iterator[Trial]:
         return self._file.trials()
-
-
-def check_timeout(timeout: Any) -> float | None:
-    """Return a timeout in seconds, or None."""
-    return None if timeout is None else real("timeout", timeout, above=0.0)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from nn._checks import integer, one_of, real
+from tuning.auto_range import is_auto, with_ranges
 from tuning.executors import check_workers
+from tuning.limits import check_end, check_n_trials, check_timeout, check_total_epochs
+from tuning.methods import make_sampler, method_name
 from tuning.objective import Objective
+from tuning.optuna_sampler import OptunaSampler
 from tuning.runner import Limits
-from tuning.samplers import make_sampler
+from tuning.search import Plan
 from tuning.space import Space
-from tuning.study import Study, check_timeout
+from tuning.storage import StudyFile
+from tuning.study import Study
 
 
 def sweep(
     data: Any,
     space: Mapping[str, Any],
-    method: str = "grid",
+    method: Any = "grid",
     *,
-    points: int = 7,
+    points: int | None = None,
+    rounds: int | None = None,
+    widen: bool | str | Sequence[str] | None = None,
+    eta: int | None = None,
+    min_epochs: int | None = None,
+    batch: int | None = None,
     n_trials: int | None = None,
     epochs: int = 20,
+    total_epochs: int | None = None,
     repeats: int = 1,
     folds: int | None = None,
     metric: str | None = None,
@@ -42,14 +53,26 @@ def sweep(
     data : str, path, Dataset or Split
         What `nn.load_dataset` takes; a Dataset, split by its default shares with seed 0; or a Split.
     space : dict
-        What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.parameters`.
-    method : {"grid", "random"}
-    points : int
-        Grid points along each continuous axis.
+        What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.parameters`. A learning_rate of
+        "auto" has its range from a range test on the data.
+    method : str, or a sampler of Optuna's
+        "grid", "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
+        `optuna.samplers.TPESampler(seed=1)`.
+    points : int, optional
+        Grid points along each continuous axis of grid and halving (7), and of refine's first round (5).
+    rounds, widen : optional
+        Of refine: the most rounds (10); the names of the ranges that it may leave, or True for all.
+    eta, min_epochs : int, optional
+        Of halving and hyperband: one setting in eta goes on (3); the least epochs of a setting (1).
+    batch : int, optional
+        Of tpe and Optuna: settings that are asked for at a time (8).
     n_trials : int, optional
-        At most so many trainings, with every repeat and fold counted; settings are always run whole.
+        At most so many trainings, with every repeat and fold counted; settings are always run whole. For halving and
+        hyperband it says how many start.
     epochs : int
-        Of each trial.
+        Of each trial; under halving and hyperband the most.
+    total_epochs : int, optional
+        Stop before all trials together are given more epochs.
     repeats : int
         Seeds for each setting; settings share them, so that comparisons are paired.
     folds : int, optional
@@ -74,19 +97,24 @@ def sweep(
     >>> study.best.params
     {'learning_rate': 0.1, 'hidden_units': 8}
     """
-    the_space = space if isinstance(space, Space) else Space(space)
+    given_space = space if isinstance(space, Space) else Space(space)
     seed = integer("seed", seed, 0)
     repeats = integer("repeats", repeats, 1, 100_000)
     epochs = integer("epochs", epochs, 1, 1_000_000)
     per_setting = repeats * (1 if folds is None else integer("folds", folds, 2))
+    plan = Plan(epochs, repeats, folds, metric or "", seed)
     limits = Limits(
-        _n_trials(n_trials, per_setting), check_timeout(timeout), None if target is None else real("target", target)
+        check_n_trials(n_trials, per_setting),
+        check_timeout(timeout),
+        None if target is None else real("target", target),
+        check_total_epochs(total_epochs, plan),
     )
-    sampler = make_sampler(method, limits.n_trials and limits.n_trials // per_setting, points, seed)
-    if sampler.count(the_space) is None and limits.timeout is None and limits.target is None:
-        raise ValueError(
-            f"method {method} over a continuous range must have an end, but n_trials is None; give n_trials=100"
-        )
+    options = {
+        "points": points, "rounds": rounds, "widen": widen, "eta": eta, "min_epochs": min_epochs, "batch": batch,
+    }  # fmt: skip
+    sampler = make_sampler(method, limits.n_trials and limits.n_trials // per_setting, seed, **options)
+    sampler.check(epochs)
+    check_end(sampler, given_space, method_name(method), limits)
     check_workers(executor, n_jobs)
     objective = Objective.prepare(data, folds)
     if metric is None:
@@ -94,10 +122,15 @@ def sweep(
             name for name in objective.metrics if name.startswith("validation_") and not name.endswith("loss")
         )
     one_of("metric", metric, objective.metrics)
+    the_space = objective.conditioned(given_space)
+    auto = the_space.texts() if is_auto(the_space) else None
+    if auto is not None:
+        the_space = _stored_ranges(storage, auto, objective) or with_ranges(the_space, objective, seed)
     objective.check(the_space)
+    sampler.check_space(the_space)
     definition = {
         "space": the_space.texts(),
-        "method": method,
+        "method": method_name(method),
         "method_options": sampler.options(),
         "epochs": epochs,
         "repeats": repeats,
@@ -107,16 +140,22 @@ def sweep(
         "seed": seed,
         "data": objective.description,
     }
-    study = Study.create(objective, definition, limits, storage, objective.source)
+    if auto is not None:
+        definition["auto"] = auto
+    given_sampler = sampler.sampler if isinstance(sampler, OptunaSampler) else None
+    study = Study.create(objective, definition, limits, storage, objective.source, given_sampler)
     return study.run(executor, n_jobs, progress)
 
 
-def _n_trials(n_trials: Any, per_setting: int) -> int | None:
-    if n_trials is None:
+def _stored_ranges(storage: str | Path | None, auto: dict[str, str], objective: Objective) -> Space | None:
+    """Return the space whose ranges were found when the study in this file was made, if it was made in the same way."""
+    path = None if storage is None else Path(storage)
+    if path is None or not path.is_file() or path.stat().st_size == 0:
         return None
-    number = integer("n_trials", n_trials, 1)
-    if number < per_setting:
-        raise ValueError(
-            f"n_trials must be at least the {per_setting:,} repeats and folds of one setting, but got {number:,}"
-        )
-    return number
+    file = StudyFile.open(path, write=False)
+    try:
+        definition = file.get("definition")
+    finally:
+        file.close()
+    same = definition.get("auto") == auto and definition["data"] == objective.description
+    return Space(definition["space"]) if same else None

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from tuning.values import Setting, Value
 
-COMPLETED, DIVERGED, FAILED, PRUNED = STATES = ("completed", "diverged", "failed", "pruned")
-"""How a trial can end. Only completed trials are ranked."""
+COMPLETED, DIVERGED, FAILED, PRUNED, PAUSED = STATES = ("completed", "diverged", "failed", "pruned", "paused")
+"""How a trial can end, and "paused": it waits to be promoted or pruned. Only completed trials are ranked."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _encode_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -44,7 +44,8 @@ class TrialSpec(NamedTuple):
     """What a trial is: everything that its result depends on, given the study's data and options.
 
     `text` is the JSON of `params`; `number` is its place in the study; `epochs` is its budget, which is not
-    part of its identity: a trial that continues is the same trial.
+    part of its identity: a trial that continues is the same trial. It continues at epoch `start` from `checkpoint`,
+    which an earlier `TrialResult` had; `horizon` is the most epochs that it can get: schedules are laid out for them.
     """
 
     number: int
@@ -54,6 +55,14 @@ class TrialSpec(NamedTuple):
     fold: int | None
     epochs: int
     seed: int
+    horizon: int | None = None
+    start: int = 0
+    checkpoint: bytes | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether more epochs may follow those of this budget."""
+        return self.horizon is not None and self.epochs < self.horizon
 
     @property
     def identity(self) -> str:
@@ -77,6 +86,7 @@ class TrialResult:
 
     `metrics` are those of the last epoch; `curves` has one (epochs,) float64 array for each metric that was followed;
     `duration` is in seconds; `diverged_step` is set where the state is "diverged", `error` where it is "failed".
+    `checkpoint` is what a trial that may get more epochs needs to continue, to the last bit.
     """
 
     state: str
@@ -86,6 +96,7 @@ class TrialResult:
     duration: float = 0.0
     diverged_step: int | None = None
     error: str | None = None
+    checkpoint: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

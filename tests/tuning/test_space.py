@@ -25,12 +25,20 @@ def ordered(numbers: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.tuples(numbers, numbers).filter(lambda ends: ends[0] < ends[1])
 
 
-parameters = st.one_of(
+flat_parameters = st.one_of(
     ordered(positive).map(lambda ends: LogUniform(*ends)),
     ordered(finite).map(lambda ends: Uniform(*ends)),
     ordered(st.integers(-(10**15), 10**15)).map(lambda ends: IntUniform(*ends)),
     st.lists(values, min_size=1, max_size=5).filter(lambda v: all(x not in v[:i] for i, x in enumerate(v))).map(Choice),
 )
+
+part = st.dictionaries(names, flat_parameters, max_size=3)
+parameters = st.one_of(
+    flat_parameters,
+    st.dictionaries(names, part, min_size=1, max_size=3).map(Choice),
+    st.dictionaries(names, st.one_of(part, st.fixed_dictionaries({"q": st.dictionaries(names, part, min_size=1)})),
+                    min_size=1, max_size=2).map(Choice),
+)  # fmt: skip
 
 
 def exact(parameter: Parameter) -> str:
@@ -124,3 +132,80 @@ def test_any_text_is_a_parameter_or_one_clear_line(text: str) -> None:
         assert "must" in str(error)  # noqa: PT017
     else:
         assert exact(parse(str(parameter))) == exact(parameter)
+
+
+NESTED = {
+    "optimizer": {
+        "sgd": {"momentum": "0:0.9", "schedule": {"none": {}, "step": {"schedule_every": [5, 10]}}},
+        "adam": {},
+    },
+    "hidden_units": "8,4x4",
+}
+
+
+def test_parts_exist_only_where_their_value_is_chosen() -> None:
+    space = Space(NESTED)
+    settings = list(space.grid(2))
+    assert len(settings) == space.grid_size(2) == (2 * 3 + 1) * 2
+    assert len({tuple(setting.items()) for setting in settings}) == len(settings)
+    for setting in settings:
+        assert ("momentum" in setting) == ("schedule" in setting) == (setting["optimizer"] == "sgd")
+        assert ("schedule_every" in setting) == (setting.get("schedule") == "step")
+        assert list(space.active(setting)) == list(setting)
+    assert space.size is None
+    assert Space({"optimizer": {"sgd": {"nesterov": [True, False]}, "adam": {}}, "batch_size": [8, 16]}).size == 6
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_every_point_of_the_cube_is_a_setting_of_its_branch(u: list[float]) -> None:
+    space = Space(NESTED)
+    assert space.dimensions == 5
+    setting = space.at(u)
+    assert list(setting) == list(space.active(setting))
+    assert setting == space.at(u)
+
+
+def test_parts_are_written_in_python_in_a_text_and_in_tables_alike() -> None:
+    text = "sgd(momentum=0:0.9; nesterov=true,false),adam"
+    branches = {"sgd": {"momentum": Uniform(0, 0.9), "nesterov": [True, False]}, "adam": {}}
+    assert parse(text) == Choice(branches)
+    assert str(Choice(branches)) == text
+    assert Space({"optimizer": text}) == Space({"optimizer": branches})
+    assert exact(parse(" none , cosine( schedule_final = 0:0.5 ) ,()(x=1)")) == exact(
+        Choice({None: {}, "cosine": {"schedule_final": "0:0.5"}, (): {"x": 1}})
+    )
+    space = Space(NESTED)
+    assert Space(space.texts()) == space
+    assert hash(Space(space.texts())) == hash(space)
+
+
+def test_a_flat_space_has_one_variant_and_a_nested_one_for_each_way_it_can_fall() -> None:
+    flat = Space({"batch_size": [8, 16], "momentum": "0:0.9"})
+    assert list(flat.variants()) == [flat.parameters]
+    assert [list(variant) for variant in Space(NESTED).variants()] == [
+        ["optimizer", "momentum", "schedule", "hidden_units"],
+        ["optimizer", "momentum", "schedule", "schedule_every", "hidden_units"],
+        ["optimizer", "hidden_units"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "law"),
+    [
+        (lambda: Space({"momentum": 0.5, "optimizer": {"sgd": {"momentum": 0.9}}}), "momentum must stand beside"),
+        (lambda: Space({"a": {"x": {"m": 1}}, "b": {"y": {"m": 2}}}), "given by a and by b"),
+        (lambda: parse("sgd(momentum=0:0.9"), "parentheses must match"),
+        (lambda: parse("sgd)"), "parentheses must match"),
+        (lambda: parse("a(" * 9 + "b=1" + ")" * 9), "parentheses must match and be 8 deep"),
+        (lambda: parse("sgd(momentum)"), "a part must be written as name=values"),
+        (lambda: parse("sgd(a=1; a=2)"), "must name each parameter once"),
+        (lambda: parse("sgd(a=1),sgd"), "comes twice"),
+        (lambda: parse("sgd(momentum=1:0)"), "momentum: low must be below high"),
+        (lambda: Space({"optimizer": {"sgd": {"momentum": "1:0"}}}), "^momentum: low must be below high"),
+        (lambda: Choice({"sgd": 3}), "the part of sgd must be a dict"),
+        (lambda: Choice({}), "at least one value"),
+    ],
+)
+def test_what_can_not_be_a_part_is_refused_with_its_law(make: Any, law: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=law):
+        make()

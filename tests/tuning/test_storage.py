@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tuning.fakes import METRICS, a_study, files, noisy
+from tests.tuning.fakes import METRICS, a_study, files, noisy, same_trials
 from tuning.runner import Limits
-from tuning.storage import APPLICATION_ID, SCHEMA_VERSION, StudyFile, StudyFileError
+from tuning.schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, StudyFileError
+from tuning.storage import StudyFile
 from tuning.study import Study
-from tuning.trial import TrialResult, TrialSpec
+from tuning.trial import TrialResult, TrialSpec, setting_text
 
 
 @pytest.fixture
@@ -210,3 +211,110 @@ def test_the_file_says_what_it_is(path: Path) -> None:
     assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
     assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     connection.close()
+
+
+OLD_TABLES = """
+CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE trials (
+    number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, params TEXT NOT NULL, repeat INTEGER NOT NULL,
+    fold INTEGER, seed INTEGER NOT NULL, state TEXT NOT NULL, epochs INTEGER NOT NULL, metrics TEXT NOT NULL,
+    curve_names TEXT NOT NULL, curves BLOB, duration REAL NOT NULL, diverged_step INTEGER, error TEXT
+);
+"""
+
+
+def old_study(path: Path) -> None:
+    """A study file of schema 1, as it was written then, with four of its ten trials."""
+    study = a_study().run()
+    connection = sqlite3.connect(path)
+    connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {OLD_TABLES}")
+    values = {
+        "definition": study.definition,
+        "limits": {"n_trials": None, "timeout": None, "target": None},
+        "source": None,
+        "environment": {"python": "3.11.0"},
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    connection.executemany(
+        "INSERT INTO study VALUES (?, ?)", [(key, json.dumps(value)) for key, value in values.items()]
+    )
+    for trial in study.trials[:4]:
+        spec = TrialSpec(trial.number, trial.params, setting_text(trial.params), 0, None, 3, trial.seed)
+        row = (
+            trial.number, spec.identity, spec.text, 0, None, trial.seed, "completed", 3, json.dumps(trial.metrics),
+            json.dumps(METRICS), np.array([trial.curves[name] for name in METRICS]).tobytes(), 0.5, None, None,
+        )  # fmt: skip
+        connection.execute(f"INSERT INTO trials VALUES ({','.join('?' * 14)})", row)
+    connection.commit()
+    connection.close()
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return int(found)
+
+
+def test_an_older_file_is_read_as_it_is_and_migrated_when_it_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old_study(path)
+    before = path.read_bytes()
+    reader = Study.open(path)
+    assert len(reader.trials) == 4
+    assert reader.best.rank == 1
+    assert reader.work is None
+    reader.close()
+    assert path.read_bytes() == before
+    with pytest.raises(StudyFileError, match="seed 0 there and 1 here"):
+        a_study(noisy, path, seed=1)
+    assert path.read_bytes() == before
+    study = a_study(noisy, path).run()
+    assert study.new_trials == 6
+    assert same_trials(study, a_study().run())
+    study.close()
+    assert version(path) == SCHEMA_VERSION
+    assert files(tmp_path) == ["old.db"]
+
+
+def test_a_migration_that_is_interrupted_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.db"
+    old_study(path)
+    monkeypatch.setitem(MIGRATIONS, 1, f"{MIGRATIONS[1]} INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(StudyFileError, match="no such table"):
+        a_study(noisy, path)
+    assert version(path) == 1
+    monkeypatch.undo()
+    assert same_trials(a_study(noisy, path).run(), a_study().run())
+
+
+def test_a_paused_trial_goes_on_and_a_finished_one_is_left_as_it_is(tmp_path: Path) -> None:
+    file = StudyFile.create(tmp_path / "a.db", {})
+    one = TrialSpec(0, {"batch_size": 16}, '{"batch_size":16}', 0, None, 1, 5, 3)
+
+    def result(state: str, epochs: int, checkpoint: bytes | None = None) -> TrialResult:
+        return TrialResult(
+            state, {"a": float(epochs)}, {"a": np.arange(epochs) + 1.0}, epochs, 1.0, checkpoint=checkpoint
+        )
+
+    file.add([(one, result("paused", 1, b"state"))])
+    assert (file.standing(0), file.checkpoint(0)) == ((one.identity, "paused", 1), b"state")
+    later = one._replace(epochs=3, start=1, checkpoint=b"state")
+    file.add([(later, result("completed", 3))])
+    trial = file.trial_at(0)
+    assert (trial.state, trial.epochs, trial.metrics, trial.duration) == ("completed", 3, {"a": 3.0}, 2.0)
+    assert file.checkpoint(0) is None
+    file.add([(later, result("diverged", 9))])
+    assert file.trial_at(0).exactly_equals(trial)
+    file.close()
+
+
+def test_what_diverges_in_its_first_step_after_a_pause_is_over(tmp_path: Path) -> None:
+    file = StudyFile.create(tmp_path / "a.db", {})
+    spec = TrialSpec(0, {"batch_size": 16}, '{"batch_size":16}', 0, None, 1, 5, 3)
+    file.add([(spec, TrialResult("paused", {"a": 1.0}, {"a": np.ones(1)}, 1, checkpoint=b"state"))])
+    again = spec._replace(epochs=3, start=1)
+    file.add([(again, TrialResult("diverged", {"a": 1.0}, {"a": np.ones(1)}, 1, diverged_step=4))])
+    trial = file.trial_at(0)
+    assert (trial.state, trial.epochs, trial.diverged_step, file.checkpoint(0)) == ("diverged", 1, 4, None)
+    file.close()

@@ -288,4 +288,4 @@ def test_tables_are_ranked_rows_in_every_format() -> None:
     assert table.to_csv().count("\n") == 11
     frame = a_study(repeats=2).run().to_pandas()
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame.columns) == list(table[0])
+    assert list(frame.columns) == ["rank_validation_accuracy", *list(table[0])[1:]]
