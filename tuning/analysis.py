@@ -1,4 +1,4 @@
-"""Which setting is best, and the table of all: means over repeats and folds, ranked by one metric.
+"""Which setting is best: means over repeats and folds, ranked by one metric.
 
 A setting is ranked when all its trials, one for each repeat and fold, have completed with finite metrics. One that
 diverged, failed or is not finished in any of them comes after all that are ranked, and can't win. Equal means are
@@ -7,16 +7,12 @@ ranked by the validation loss, then in the order in which the study visits the s
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tuning.trial import COMPLETED, setting_of
-from tuning.values import Setting, value_text
+from tuning.values import Setting
 
 Outcome = tuple[str, int, "int | None", str, dict[str, float]]
 """(text of the setting, repeat, fold, state, metrics), as `StudyFile.outcomes` yields them."""
@@ -117,72 +113,3 @@ def _mean(values: Sequence[float]) -> float:
 def _spread(values: Sequence[float]) -> float:
     mean = _mean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-class Table(list[dict[str, Any]]):
-    """Rows of a study, best first, each a dict with the same columns; printed as aligned text.
-
-    Columns: `rank`, `param_…`, `mean_…` and, with several trials a setting, `std_…` for each metric, `trials`, `state`.
-    """
-
-    @classmethod
-    def of(cls, summaries: Iterable[Summary], metrics: Sequence[str]) -> Table:
-        """Return the table of some summaries."""
-        chosen = list(summaries)
-        names = dict.fromkeys(name for summary in chosen for name in summary.params)
-        spread = any(summary.spreads for summary in chosen)
-        rows = cls()
-        for s in chosen:
-            row: dict[str, Any] = {"rank": s.rank, **{f"param_{name}": s.params.get(name) for name in names}}
-            for name in metrics:
-                row[f"mean_{name}"] = s.metrics.get(name, math.nan)
-                if spread:
-                    row[f"std_{name}"] = s.spreads.get(name, math.nan)
-            rows.append({**row, "trials": s.trials, "state": s.state})
-        return rows
-
-    def __str__(self) -> str:
-        if not self:
-            return "no trials yet"
-        shown = [name for name in self[0] if name != "trials" and not (name == "state" and self._all_completed())]
-        lines = [[name.removeprefix("param_").removeprefix("mean_") for name in shown]]
-        lines += [[_cell(name, row[name]) for name in shown] for row in self]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
-
-    __repr__ = __str__
-
-    def to_json(self) -> str:
-        """Return a JSON list with one object for each row; NaN and infinity become null."""
-        rows = [{name: _plain(value) for name, value in row.items()} for row in self]
-        return "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]"
-
-    def to_csv(self) -> str:
-        """Return comma-separated values with a header; an empty field where there is no value."""
-        text = io.StringIO()
-        if self:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(self[0])
-            for row in self:
-                values = [_plain(value) for value in row.values()]
-                writer.writerow(["x".join(map(str, v)) if isinstance(v, tuple) else v for v in values])
-        return text.getvalue()
-
-    def _all_completed(self) -> bool:
-        return all(row["state"] == COMPLETED for row in self)
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _cell(column: str, value: Any) -> str:
-    if column.startswith(("mean_", "std_")):
-        return f"{value:.4f}" if math.isfinite(value) else "-"
-    if value is None and column == "rank":
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value_text(value)

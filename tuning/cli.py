@@ -1,31 +1,42 @@
-"""The `nn-tuning` command. Errors are one line on standard error, with exit status 2; Ctrl-C gives 130."""
+"""The `nn-tuning` command.
+
+Errors are one line on standard error. Exit status: 0 for success; 2 for bad input, before any work; 1 where work had to
+end, because the disk is full or no worker is left, say (what was counted is saved); 130 after Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nn._checks import integer, one_of, unknown_name
-from tuning.config import SweepFile
+from tuning.config import KEYS, SweepFile
+from tuning.limits import SAME
+from tuning.methods import METHODS
 from tuning.parameters import PARAMETERS
-from tuning.report_text import outcome_lines, study_lines, verdict
+from tuning.parcels import WorkersError
+from tuning.report_text import outcome_lines, show_lines
+from tuning.schema import StudyFileError, StudyWriteError
 from tuning.space import Choice, as_parameter
-from tuning.storage import StudyFileError
 from tuning.study import METRICS, Study, StudyInterrupted
 from tuning.sweeps import sweep
 from tuning.training_command import train_command
 from tuning.values import Setting
+from tuning.verdicts import RULES
 
 SWEEP_EXAMPLE = (
     "nn-tuning sweep digits --learning-rate 1e-3:1:log --batch-size 16,32,64 --hidden-units 16,32,64 "
     "--storage runs/digits.db"
 )
 TRAIN_EXAMPLE = "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"
+RANGE_EXAMPLE = "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"
 FORMATS = ("table", "json", "csv")
 
 
@@ -81,9 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, WorkersError) as error:
         print(f"nn-tuning: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, StudyWriteError | WorkersError) else 2
 
 
 def _run(arguments: list[str]) -> int:
@@ -97,7 +108,7 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         raise unknown_name("a command", name, COMMANDS)
     make, command, _ = COMMANDS[name]
-    operand = {"sweep": "[DATA]", "train": "DATA"}.get(name, "FILE.db")
+    operand = {"sweep": "[DATA]", "train": "DATA", "lr-range": "DATA", "show": "[FILE.db]"}.get(name, "FILE.db")
     parser = Parser(prog=f"nn-tuning {name}", usage=f"nn-tuning {name} {operand} [options]", description=_about(name))
     make(parser)
     try:
@@ -122,6 +133,14 @@ def _real(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number, but got {text!r}") from None
+
+
+def _names(text: str) -> bool | list[str]:
+    return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
+
+
+def _limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: {"none": None, SAME: SAME}[text] if text in ("none", SAME) else kind(text)
 
 
 def _option_of(name: str) -> str:
@@ -170,10 +189,18 @@ def _sweep_options(parser: Parser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first"
     )
-    parser.add_argument("--method", help="grid or random (grid)")
-    parser.add_argument("--points", type=_whole, help="grid points along each range (7)")
-    parser.add_argument("--n-trials", type=_whole, help="at most so many trainings")
-    parser.add_argument("--epochs", type=_whole, help="of each trial (20)")
+    parser.add_argument("--method", help=f"{', '.join(METHODS)} (grid)")
+    parser.add_argument("--points", type=_whole, help="grid points along each range (7; refine's first round: 5)")
+    parser.add_argument("--rounds", type=_whole, help="refine: the most rounds (10)")
+    parser.add_argument(
+        "--widen", metavar="NAMES", type=_names, help="refine: ranges that may be left, or true for all"
+    )
+    parser.add_argument("--eta", type=_whole, help="halving, hyperband: one setting in so many goes on (3)")
+    parser.add_argument("--min-epochs", type=_whole, help="halving, hyperband: the least epochs of a setting (1)")
+    parser.add_argument("--batch", type=_whole, help="tpe: settings that are asked for at a time (8)")
+    parser.add_argument("--n-trials", type=_whole, help="at most so many trainings; halving, hyperband: so many start")
+    parser.add_argument("--epochs", type=_whole, help="of each trial, or the most (20)")
+    parser.add_argument("--total-epochs", type=_whole, help="stop before all trials together get more")
     parser.add_argument("--repeats", type=_whole, help="seeds for each setting (1)")
     parser.add_argument("--folds", type=_whole, help="cross-validation with so many folds")
     parser.add_argument("--metric", help=f"what decides: {', '.join(METRICS)}")
@@ -181,6 +208,7 @@ def _sweep_options(parser: Parser) -> None:
     parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
     parser.add_argument("--seed", type=_whole, help="all random numbers follow from it (0)")
     parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
     parser.add_argument("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
     _add_output(parser)
     _add_parameters(parser, single=False)
@@ -190,15 +218,32 @@ def _resume_options(parser: Parser) -> None:
     parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning resume runs/digits.db"
     parser.add_argument("study", help="the study file")
     parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    for name, kind in (("n-trials", _whole), ("total-epochs", _whole), ("target", _real)):
+        about = "in the place of the one that it was made with, or none"
+        parser.add_argument(f"--{name}", type=_limit(kind), default=SAME, help=about)
     parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
     _add_output(parser)
 
 
 def _show_options(parser: Parser) -> None:
     parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning show runs/digits.db --top 20"
-    parser.add_argument("study", help="the study file")
+    parser.add_argument("study", nargs="?", help="the study file")
+    parser.add_argument("--rules", action="store_true", help="print the rules of the verdicts")
     parser.add_argument("--format", default="table", help="table, json or csv (table)")
     parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
+
+
+def _range_options(parser: Parser) -> None:
+    parser.epilog = f"example:\n  {RANGE_EXAMPLE}"
+    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    parser.add_argument("--low", type=_real, default=1e-6, metavar="RATE", help="the first learning rate (1e-6)")
+    parser.add_argument("--high", type=_real, default=10.0, metavar="RATE", help="the last learning rate (10)")
+    parser.add_argument("--steps", type=_whole, default=200, help="mini-batches from the first to the last (200)")
+    parser.add_argument("--seeds", type=_whole, default=5, help="how many times, each from a start of its own (5)")
+    parser.add_argument("--limit", action="store_true", help="find the largest stable learning rate too")
+    parser.add_argument("--format", default="table", help="table, json or csv (table)")
+    _add_parameters(parser, single=True)
 
 
 def _test_options(parser: Parser) -> None:
@@ -215,6 +260,11 @@ def _add_output(parser: Parser) -> None:
 
 
 def _train(values: argparse.Namespace) -> int:
+    return train_command(values, _setting(values), lambda line: print(line, flush=True))
+
+
+def _setting(values: argparse.Namespace) -> Setting:
+    """Return the one value of each hyper-parameter that was given."""
     setting: Setting = {}
     for name, text in _given_parameters(values).items():
         parameter = as_parameter(name, text)
@@ -223,34 +273,31 @@ def _train(values: argparse.Namespace) -> int:
                 f"{name} must be one value to train with, but got {text!r}; search it with: nn-tuning sweep"
             )
         setting[name] = parameter.values[0]
-    return train_command(values, setting, lambda line: print(line, flush=True))
+    return setting
+
+
+def _lr_range(values: argparse.Namespace) -> int:
+    form = one_of("format", values.format, FORMATS)
+    setting = _setting(values)
+    from tuning.range_text import range_of_command
+
+    print(range_of_command(values, setting, form))
+    return 0
 
 
 def _sweep(values: argparse.Namespace) -> int:
     top = integer("top", values.top, 1)
     file = None if values.config is None else SweepFile.read(values.config)
     arguments: dict[str, Any] = {} if file is None else dict(file.values)
-    names = (
-        "data",
-        "method",
-        "points",
-        "n_trials",
-        "epochs",
-        "repeats",
-        "folds",
-        "metric",
-        "target",
-        "timeout",
-        "seed",
-    )
-    given = {name: getattr(values, name) for name in (*names, "n_jobs", "storage") if getattr(values, name) is not None}
+    given = {name: value for name in KEYS if (value := getattr(values, name, None)) is not None}
     on_line = _given_parameters(values)
     arguments.update(given)
     if arguments.get("data") is None:
         raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
     arguments["space"] = {**arguments.get("space", {}), **on_line}
     try:
-        study = sweep(**arguments, progress=False if values.quiet else None)
+        with _executor(values.dask) as executor:
+            study = sweep(**arguments, executor=executor, progress=False if values.quiet else None)
     except StudyFileError:
         raise
     except (ValueError, TypeError) as error:
@@ -264,9 +311,25 @@ def _sweep(values: argparse.Namespace) -> int:
 def _resume(values: argparse.Namespace) -> int:
     top = integer("top", values.top, 1)
     study = Study.open(values.study)
-    return _finish(
-        study.resume(timeout=values.timeout, n_jobs=values.n_jobs, progress=False if values.quiet else None), top
-    )
+    quiet = False if values.quiet else None
+    with _executor(values.dask) as executor:
+        limits = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target")}
+        study.resume(**limits, executor=executor, n_jobs=values.n_jobs, progress=quiet)
+    return _finish(study, top)
+
+
+@contextlib.contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    """Yield the executor of a Dask cluster, or None for threads."""
+    if address is None:
+        yield None
+        return
+    try:
+        from tuning.dask import connected
+    except ModuleNotFoundError as error:
+        raise CommandError(f'--dask needs {error.name}; install it with: pip install "nn-tuning[dask]"') from None
+    with connected(address) as executor:
+        yield executor
 
 
 def _finish(study: Study, top: int) -> int:
@@ -277,12 +340,17 @@ def _finish(study: Study, top: int) -> int:
 def _show(values: argparse.Namespace) -> int:
     form = one_of("format", values.format, FORMATS)
     top = None if values.top is None else integer("top", values.top, 1)
+    if values.rules:
+        print(RULES)
+    if values.study is None:
+        if not values.rules:
+            raise CommandError("show must have a study file, as in: nn-tuning show runs/digits.db")
+        return 0
     study = Study.open(values.study)
     if form == "table":
-        print("\n".join([*study_lines(study), "", str(study.table(top or 10)), "", verdict(study)]))
+        print("\n".join(show_lines(study, top or 10)))
     else:
-        table = study.table(top)
-        print(table.to_json() if form == "json" else table.to_csv(), end="\n" if form == "json" else "")
+        print(study.to_json(top=top) if form == "json" else study.to_csv(top=top), end="")
     return 0
 
 
@@ -300,6 +368,7 @@ COMMANDS: dict[str, Command] = {
     "resume": (_resume_options, _resume, "run what is left of a study"),
     "show": (_show_options, _show, "show the best settings of a study"),
     "test": (_test_options, _test, "score the best setting on the test part, once"),
+    "lr-range": (_range_options, _lr_range, "test which learning rates a network can use"),
 }
 
 
@@ -309,9 +378,10 @@ def _about(name: str) -> str:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<8}{about}" for name, (_, _, about) in COMMANDS.items()]
+    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
     usage = "usage: nn-tuning COMMAND …   (nn-tuning COMMAND --help says more)"
-    return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}"])
+    status = "exit status: 0 done, 2 bad input, 1 work had to end (disk full, workers lost), 130 after Ctrl-C"
+    return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}", "", status])
 
 
 def _version() -> str:

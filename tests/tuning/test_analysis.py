@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning.analysis import Leader, Outcome, Summary, Table, summarise
+from tuning.analysis import Leader, Outcome, Summary, summarise
+from tuning.tables import Table
 from tuning.trial import COMPLETED, STATES, setting_text
 
 values = st.one_of(st.floats(0, 1), st.sampled_from([math.nan, math.inf, -math.inf, 0.5]))

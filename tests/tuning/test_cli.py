@@ -56,11 +56,11 @@ def test_a_second_sweep_says_that_nothing_was_trained(capsys: pytest.CaptureFixt
 
 def test_show_speaks_json_and_csv(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, *SWEEP, "--storage", "iris.db")
-    rows = json.loads(run(capsys, "show", "iris.db", "--format", "json")[1])
+    rows = json.loads(run(capsys, "show", "iris.db", "--format", "json")[1])["settings"]
     lines = list(csv.DictReader(io.StringIO(run(capsys, "show", "iris.db", "--format", "csv")[1])))
     assert len(rows) == len(lines) == 6
     assert [float(line["mean_validation_loss"]) for line in lines] == [row["mean_validation_loss"] for row in rows]
-    assert len(json.loads(run(capsys, "show", "iris.db", "--format", "json", "--top", "2")[1])) == 2
+    assert len(json.loads(run(capsys, "show", "iris.db", "--format", "json", "--top", "2")[1])["settings"]) == 2
 
 
 def test_resume_and_test_take_the_file_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,11 +139,11 @@ def test_train_prints_its_epochs_and_saves_a_model(capsys: pytest.CaptureFixture
 
 def test_every_help_has_an_example_that_works_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     os.makedirs("runs")
-    for command in ("train", "sweep", "resume", "show", "test"):
+    for command in ("train", "sweep", "resume", "show", "test", "lr-range"):
         assert main([command, "--help"]) == 0
         out = capsys.readouterr().out
         line = next(line for line in out.splitlines() if line.startswith("  nn-tuning "))
-        short = [] if command in ("resume", "show", "test") else ["--epochs", "1"]
+        short = [] if command in ("resume", "show", "test", "lr-range") else ["--epochs", "1"]
         assert main([*line.split()[1:], *short]) == 0, line
         capsys.readouterr()
 

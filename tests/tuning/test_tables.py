@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import builtins
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tuning.fakes import METRICS, a_study
+from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
+
+
+def objective(spec: TrialSpec) -> TrialResult:
+    """Known scores; one setting diverges with a NaN, one fails."""
+    rate, size = spec.params["learning_rate"], spec.params["batch_size"]
+    if rate == 1 and size == 16:
+        return TrialResult(DIVERGED, {"validation_accuracy": math.nan}, {}, 0, 0.2, diverged_step=1)
+    if rate == 1:
+        return TrialResult(FAILED, duration=0.2, error="ValueError: no")
+    accuracy = float(rate) + 0.01 * spec.repeat - 0.001 * (spec.fold or 0)  # type: ignore[arg-type]
+    return TrialResult(COMPLETED, dict(zip(METRICS, (0.5, 0.4, accuracy), strict=True)), {}, 3, 0.1 + 0.1 * spec.repeat)
+
+
+def the_study(**changes: Any) -> Any:
+    return a_study(
+        objective, **{"space": {"learning_rate": "0.1,0.2,1.0", "batch_size": "16,32"}, "repeats": 2, **changes}
+    ).run()
+
+
+def test_the_frame_has_scikit_learns_columns() -> None:
+    frame = the_study(folds=2).to_pandas()
+    row = frame.iloc[0]
+    assert row["param_learning_rate"] == 0.2
+    assert row["rank_validation_accuracy"] == 1
+    splits = [row[f"split{i}_validation_accuracy"] for i in range(4)]
+    assert splits == pytest.approx([0.2, 0.199, 0.21, 0.209])
+    assert row["mean_validation_accuracy"] == pytest.approx(sum(splits) / 4)
+    assert row["std_validation_accuracy"] == pytest.approx(
+        frame.filter(like="_validation_accuracy").filter(like="split").iloc[0].std()
+    )
+    assert row["mean_fit_time"] == pytest.approx(0.15)
+    assert {"param_batch_size", "std_fit_time", "low_validation_accuracy", "tied", "verdict", "state"} <= set(
+        frame.columns
+    )
+    assert len(frame) == 6
+
+
+def test_without_pandas_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **options: Any) -> Any:
+        if name == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        return real(name, *rest, **options)
+
+    study = the_study()
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "nn-tuning\[pandas\]"'):
+        study.to_pandas()
+
+
+def test_json_is_valid_and_csv_has_empty_fields_for_what_is_not_finite(tmp_path: Path) -> None:
+    study = the_study()
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(study.to_json(tmp_path / "a.json"), parse_constant=refuse)
+    assert found == json.loads((tmp_path / "a.json").read_text())
+    assert [row["rank"] for row in found["settings"]] == [1, 2, 3, 4, None, None]
+    assert found["settings"][4]["mean_validation_accuracy"] is None
+    assert found["test"] is None
+    lines = list(csv.DictReader(io.StringIO(study.to_csv(tmp_path / "a.csv"))))
+    assert (tmp_path / "a.csv").read_text() == study.to_csv()
+    assert [line["state"] for line in lines] == [*["completed"] * 4, "diverged", "failed"]
+    assert lines[4]["mean_validation_accuracy"] == lines[4]["low_validation_accuracy"] == ""
+    assert lines[0]["tied"] == "true"
+
+
+def test_the_text_is_aligned_best_first_with_interval_ties_and_verdict() -> None:
+    lines = str(the_study(repeats=3).table()).splitlines()
+    titles = lines[0].split("  ")
+    assert "95% interval" in lines[0]
+    assert [title for title in titles if title][-1].strip() == "state"
+    assert len(lines) == 7
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3", "4", "-", "-"]
+    end = lines[0].index("verdict") + len("verdict")
+    assert all(line[:end].rstrip() == line[:end] for line in lines[1:])
+    assert "0.1852 to 0.2348" in lines[1]
+
+
+def test_top_rows_are_the_first_of_all() -> None:
+    study = the_study(repeats=6)
+    assert list(study.table(2)) == list(study.table())[:2]
+    assert study.table(1)[0]["low_validation_accuracy"] == study.analysis().interval.low
