@@ -19,7 +19,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -rs
 
 # The wheel in an empty environment, and the tests, on each supported Python that is present.
 test-pythons: $(VENV)/installed-test
