@@ -240,3 +240,20 @@ def test_no_scheduler_no_worker_and_no_dask_are_each_one_line_and_leave_no_file(
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert 'pip install "nn-tuning[dask]"' in said("tcp://127.0.0.1:1")
     assert not (tmp_path / "runs").exists()
+
+
+def test_every_method_gives_the_bits_of_threads_on_a_cluster(cluster: Cluster) -> None:
+    methods: dict[str, dict[str, Any]] = {
+        "grid": {"points": 3},
+        "random": {"n_trials": 24},
+        "sobol": {"n_trials": 32},
+        "refine": {"points": 3, "rounds": 3},
+        "halving": {"points": 3},
+        "hyperband": {},
+    }
+    with connected(cluster.address) as executor:
+        for method, own in methods.items():
+            options: dict[str, Any] = {"method": method, "epochs": 9, "folds": 2, "repeats": 2, **own}
+            there = sweep("iris", IRIS, executor=executor, **options)
+            assert same_trials(sweep("iris", IRIS, n_jobs=1, **options), there), method
+            assert len(there.trials) > 4, method
