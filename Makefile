@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: sweep test test-pythons clean
+.PHONY: sweep test test-wheel test-pythons clean
 
 sweep: $(VENV)/installed
 	$(BIN)/nn-tuning sweep --config scripts/digits.toml
@@ -21,7 +21,11 @@ test: $(VENV)/installed-test
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -rs
 
-# The wheel in an empty environment, and the tests, on each supported Python that is present.
+# The wheel in an empty environment, on each supported Python that is present.
+test-wheel: $(VENV)/installed-test
+	$(BIN)/python scripts/check_pythons.py --no-tests
+
+# The same, and all tests there.
 test-pythons: $(VENV)/installed-test
 	$(BIN)/python scripts/check_pythons.py
 

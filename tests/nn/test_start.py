@@ -31,6 +31,6 @@ def test_the_first_start_takes_15_seconds_and_says_what_is_compiled_and_the_next
         "nn: compiling the float32 kernel train_steps, once on this machine; it takes a few seconds"
     ]
     assert cold <= 15
-    warm = [first_epoch(tmp_path) for _ in range(3)]
+    warm = [first_epoch(tmp_path) for _ in range(5)]
     assert {said for _, said in warm} == {""}
     assert min(seconds for seconds, _ in warm) <= 1
