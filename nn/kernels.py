@@ -504,7 +504,7 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
     A, S = np.empty((depth + 1, most * widest), theta.dtype), np.empty((depth, most * widest), theta.dtype)
     D, Z = np.empty((2, most * widest), theta.dtype), np.empty(most * widest, theta.dtype)
-    T = np.empty(widest * widest, theta.dtype)
+    T = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype)
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
