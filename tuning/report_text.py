@@ -60,8 +60,7 @@ def analysis_lines(study: Study) -> list[str]:
         parts = [f"{parameter} {share:.0%}" for parameter, share in shares]
         lines.append(f"Variance explained: {', '.join(parts)}; interactions and noise {a.importance.rest:.0%}.")
     if a.epochs < a.full_epochs:
-        share = 1 - a.epochs / a.full_epochs
-        lines.append(f"Work saved by pruning: {share:.0%}, {a.epochs:,} epochs of {a.full_epochs:,}.")
+        lines.append(_work_saved(a.epochs, a.full_epochs))
     return [*lines, _verdict_counts(a), *_rates(a.learning_rates)]
 
 
@@ -90,6 +89,10 @@ def _ties(a: Analysis) -> str:
     ranks = [str(summary.rank) for summary in a.tied[1 : 1 + SHOWN_TIES]]
     which = f": rank {', '.join(ranks)}{', …' if others > SHOWN_TIES else ''}" if others else ""
     return f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95 % for all together)."
+
+
+def _work_saved(done: int, full: int) -> str:
+    return f"Work saved by pruning: {1 - done / max(full, 1):.0%}, {done:,} epochs of {full:,}."
 
 
 def _verdict_counts(a: Analysis) -> str:
@@ -127,8 +130,7 @@ def outcome_lines(study: Study, top: int) -> list[str]:
         lines += [f"Stopped because {why}: {study.progress_line()}.", ""]
     lines += [str(study.table(top)), "", verdict(study)]
     if study.work is not None:
-        done, full = study.work["epochs"], study.work["full_epochs"]
-        lines.append(f"Work saved by pruning: {1 - done / max(full, 1):.0%}, {done:,} epochs of {full:,}.")
+        lines.append(_work_saved(study.work["epochs"], study.work["full_epochs"]))
     if study.path is None:
         lines.append("The study is not saved; give --storage FILE.db to keep it.")
     else:
