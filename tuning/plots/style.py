@@ -1,0 +1,81 @@
+"""The one look of all figures: readable on a projector, and by people who do not see all colours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), Color Universal Design, without the yellow, which a projector loses on white. Lines that differ in
+# colour differ in their dashes too.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+SEQUENTIAL = "viridis"  # for quantities; light is more
+DIVERGING = "PuOr"  # for what has a middle
+
+STYLE: dict[str, Any] = {
+    "axes.grid": True,
+    "axes.labelsize": 13,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 14,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.size": 12,
+    "grid.alpha": 0.3,
+    "image.cmap": SEQUENTIAL,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "savefig.dpi": 100,
+}
+
+
+def library() -> Any:
+    """Return matplotlib.pyplot; raises ImportError with the way out where matplotlib is not installed."""
+    try:
+        import matplotlib.pyplot
+    except ImportError as error:
+        raise ImportError(
+            'figures need matplotlib, which is not installed; run: pip install "nn-tuning[plot]"'
+        ) from error
+    import cycler
+
+    STYLE["axes.prop_cycle"] = cycler.cycler(color=COLOURS) + cycler.cycler(linestyle=DASHES)
+    return matplotlib.pyplot
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None, **options: Any
+) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and its axes (rows, columns) in this package's look; sizes are in inches."""
+    pyplot = library()
+    size = (width or 1 + 5.5 * columns, height or 0.5 + 4 * rows)
+    with pyplot.rc_context(STYLE):
+        figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    return figure, np.asarray(axes)
+
+
+def axes_of(ax: Axes | None, **options: Any) -> Axes:
+    """Return the axes to draw on: the given ones, or those of a new figure."""
+    if ax is not None:
+        return ax
+    _, axes = subplots(**options)
+    return axes[0, 0]
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure to a file, whose ending names the format, and close it; folders are made as needed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.part")
+    figure.savefig(partial, format=target.suffix[1:] or "png")
+    partial.replace(target)
+    library().close(figure)
+    return target
