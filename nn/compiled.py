@@ -41,7 +41,7 @@ class Workspace:
 
     def __init__(self, model: MLP, rows: int) -> None:
         room = min(rows, kernels.CHUNK) * max(model.layer_sizes)
-        outputs = min(rows, kernels.CHUNK) * model.layer_sizes[-1]
+        outputs = min(rows, kernels.CHUNK) * (model.layer_sizes[-1] + 2)
         self.A = np.empty((model.depth + 1, room), model.dtype)
         self.S = np.empty((model.depth, room), model.dtype)
         self.Z = np.empty(outputs, model.dtype)
@@ -178,9 +178,9 @@ def weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
 
 def mean_loss(model: MLP, theta: Array, data: Examples) -> tuple[float, float]:
     """The mean loss over the examples, without the penalty, and the share of right predictions."""
-    room = Workspace(model, len(data.X))
-    loss, correct = _loss_gradient(model, theta, data, room, room.gradient[:0])
-    return loss, correct / len(data.X)
+    room, rows = Workspace(model, len(data.X)), np.arange(len(data.X))
+    scores: tuple[float, float] = kernels.evaluate(model.network, theta, *data, rows, room.A, room.S, room.Z)
+    return scores
 
 
 def score(model: MLP, theta: Array, data: Dataset) -> tuple[float, float]:
@@ -207,17 +207,11 @@ def null_loss(model: MLP, data: Examples) -> float:
 
 def loss_gradient(model: MLP, theta: Array, data: Examples) -> tuple[float, Array]:
     """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
-    room = Workspace(model, len(data.X))
-    loss, _ = _loss_gradient(model, theta, data, room, room.gradient)
-    return loss, room.gradient
-
-
-def _loss_gradient(model: MLP, theta: Array, data: Examples, room: Workspace, gradient: Array) -> tuple[float, int]:
-    rows = np.arange(len(data.X))
-    result: tuple[float, int] = kernels.loss_gradient(
-        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.T, room.partial, gradient
+    room, rows = Workspace(model, len(data.X)), np.arange(len(data.X))
+    loss, _ = kernels.loss_gradient(
+        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.T, room.partial, room.gradient
     )
-    return result
+    return loss, room.gradient
 
 
 def hessian_vector_product(model: MLP, theta: Array, v: Array, data: Examples) -> Array:
