@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -109,16 +110,27 @@ def plan(
 
 def digest(part: Dataset, validation: Dataset | None, w: Array | None) -> str:
     """A short text that tells data sets apart: by all targets, the weights, and some rows of the features."""
-    rows = np.arange(0, len(part), -(-len(part) // 16))
-    X = part.X.take(rows) if isinstance(part.X, LazyRows) else part.X[rows]
-    none = np.empty(0)
-    return _digest(X, part.targets, none if validation is None else validation.targets, none if w is None else w)
+    texts = [_digest_of(data) for data in (part, validation) if data is not None]
+    return " ".join(texts if w is None else [*texts, _digest(w)])
+
+
+# A data set does not change, and a sweep trains on the same one again and again.
+_digests: weakref.WeakKeyDictionary[Dataset, str] = weakref.WeakKeyDictionary()
+
+
+def _digest_of(data: Dataset) -> str:
+    known = _digests.get(data)
+    if known is None:
+        rows = np.arange(0, len(data), -(-len(data) // 16))
+        X = data.X.take(rows) if isinstance(data.X, LazyRows) else data.X[rows]
+        known = _digests[data] = _digest(X, data.targets)
+    return known
 
 
 def _digest(*arrays: Array) -> str:
     total = hashlib.blake2b(digest_size=8)
     for array in arrays:
-        total.update(f"{array.dtype} {array.shape}".encode())
+        total.update(f"{array.dtype.str} {array.shape}".encode())
         total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
 

@@ -59,8 +59,7 @@ class Descent:
         bar = tqdm(total=plan.epochs, initial=done, unit="epoch") if self.progress else None
         with bar or contextlib.nullcontext():
             while state.status == "running" and state.step < plan.steps:
-                # The first step goes alone: its loss is what divergence is measured by.
-                stop = state.step + 1 if math.isnan(state.start_loss) else min(plan.steps, state.step + per_call)
+                stop = min(plan.steps, state.step + per_call)
                 if each_epoch:
                     stop = min(stop, _next(state.step, plan.steps_per_epoch))
                 if pause < math.inf:
@@ -78,9 +77,10 @@ class Descent:
         """Do the steps from the state's up to `stop`, in one call of the kernel, and update the state."""
         state, plan = self.state, self.plan
         record = state.settings["record_steps"]
-        first_call = math.isnan(state.start_loss)
+        start_loss = np.array([state.start_loss])
+        null_loss = compiled.null_loss(self.model, self.source.data) if math.isnan(state.start_loss) else 0.0
         history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, 6), np.nan)
-        step_loss = np.empty(stop - state.step if record or first_call else 0)
+        step_loss = np.empty(stop - state.step if record else 0)
         room, feed = self.room, self.source.batches(state.step, stop, self.seed)
         start = state.step
         state.step = kernels.train_steps(
@@ -102,7 +102,9 @@ class Descent:
             self.seed,
             start,
             stop,
-            self.factor * state.start_loss if state.start_loss > 0 else math.inf,
+            self.factor,
+            null_loss,
+            start_loss,
             state.totals,
             history,
             step_loss,
@@ -116,8 +118,7 @@ class Descent:
         )
         if state.step < stop:
             state.status = "diverged"
-        if first_call:
-            state.start_loss = max(float(step_loss[0]), compiled.null_loss(self.model, self.source.data))
+        state.start_loss = float(start_loss[0])
         if record:
             state.step_loss = np.append(state.step_loss, step_loss[: state.step + (state.step < stop) - start])
         ended = state.step // plan.steps_per_epoch - start // plan.steps_per_epoch

@@ -686,7 +686,9 @@ def train_steps(
     seed,
     start,
     stop,
-    limit,
+    factor,
+    null_loss,
+    start_loss,
     totals,
     history,
     step_losses,
@@ -700,19 +702,20 @@ def train_steps(
 ):
     """The steps `start` … `stop` − 1 of a run, with the learning rates `rates`; returns the first step not done.
 
-    That is `stop`, unless the loss of a batch is not below `limit` (NaN is not): then nothing was updated in that
-    step. `order` holds the rows of the batches of `cycle` steps, over and over, the first of them step `origin`; with
-    `mode` SHUFFLED or REPLACED it is filled anew at the start of each epoch. `totals` (6,) carries the sums of an epoch
-    that is not at its end; `history` (epochs, 6) takes the means of those that end here. `step_losses` (steps,) may be
-    empty.
+    That is `stop`, unless the loss of a batch is not below `factor` times `start_loss` (NaN is not): then nothing was
+    updated in that step. `start_loss` (1,) is NaN before the first step, which sets it to its own loss, or `null_loss`
+    where that is larger. `order` holds the rows of the batches of `cycle` steps, over and over, the first of them step
+    `origin`; with `mode` SHUFFLED or REPLACED it is filled anew at the start of each epoch. `totals` (6,) carries the
+    sums of an epoch that is not at its end; `history` (epochs, 6) takes the means of those that end here.
+    `step_losses` (steps,) may be empty.
     """
     net, theta, first, second = borrowed((net, theta, first, second))
     X, labels, Y, w, order, totals, history = borrowed((X, labels, Y, w, order, totals, history))
     A, S, Z, D, T, partial, gradient = borrowed((A, S, Z, D, T, partial, gradient))
-    rates, rate_multipliers, step_losses = borrowed((rates, rate_multipliers, step_losses))
+    rates, rate_multipliers, step_losses, start_loss = borrowed((rates, rate_multipliers, step_losses, start_loss))
     validation_X, validation_labels, validation_Y = borrowed((validation_X, validation_labels, validation_Y))
     ended = 0
-    validation_rows = borrowed(np.arange(len(validation_X)))
+    validation_rows = np.arange(len(validation_X))  # not borrowed: nobody else would hold it
     for step in range(start, stop):
         epoch, position = step // steps_per_epoch, step % steps_per_epoch
         if position == 0:
@@ -724,8 +727,11 @@ def train_steps(
         loss, correct = loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, partial, gradient)
         if len(step_losses) > 0:
             step_losses[step - start] = loss
+        limit = factor * start_loss[0] if start_loss[0] > 0 else math.inf
         if not loss < limit:
             return step
+        if math.isnan(start_loss[0]):
+            start_loss[0] = max(loss, null_loss)
         gradient_norm, update_norm = update_parameters(
             net, update, theta, gradient, first, second, rates[step - start], rate_multipliers, step
         )
@@ -754,17 +760,17 @@ def train_steps(
 
 @inlined
 def evaluate(net, theta, X, labels, Y, w, rows, A, S, Z):
-    """The mean loss over all rows of a data set, and the share of right predictions, without dropout."""
+    """The mean loss over the rows `rows` of a data set, and the share of right predictions, without dropout."""
     total, correct = 0.0, 0
-    for first in range(0, len(X), CHUNK):
-        count = min(CHUNK, len(X) - first)
+    for first in range(0, len(rows), CHUNK):
+        count = min(CHUNK, len(rows) - first)
         part = line(rows, first, count)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         z, outputs, tops, shares = last_layer(net, A, Z, count)
         total += loss_forward(z, outputs, labels, Y, net.output, w, part, tops, shares)
         correct += count_correct(outputs, labels, Y, part, tops, shares)
-    return total / len(X), correct / len(X)
+    return total / len(rows), correct / len(rows)
 
 
 @jit

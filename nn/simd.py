@@ -164,6 +164,7 @@ def _tile(rows: int, vectors: int, masked: bool, weighted: bool = True) -> Any:
 
 
 _whole, _narrow, _row = _tile(TILE_ROWS, 2, False), _tile(TILE_ROWS, 1, True), _tile(1, 2, True)
+_high = _tile(2 * TILE_ROWS, 1, True)
 _sums = _tile(1, 4, True, weighted=False)
 
 
@@ -218,7 +219,7 @@ def _part(context, builder, array, given, kind, first, shape):  # type: ignore[n
 
 @intrinsic
 def borrowed(typingctx, value):  # type: ignore[no-untyped-def]
-    """The same array, or tuple with arrays, as a view that owns nothing; see `_part`."""
+    """The same array, or tuple with arrays, as a view that owns nothing; see `_part`. Somebody else must hold it."""
 
     def without_owner(context, builder, kind, given):  # type: ignore[no-untyped-def]
         if isinstance(kind, types.Array):
@@ -286,7 +287,10 @@ def _tiles(C, A, a_row, a_k, B, bias):  # type: ignore[no-untyped-def]
         for i in range(0, tall, TILE_ROWS):
             _whole(A, i * a_row, a_row, a_k, B, j, C, i * N + j, N, bias, j, K, N - j)
     for j in range(full, N, lanes):
-        for i in range(0, tall, TILE_ROWS):
+        high = M - M % (2 * TILE_ROWS)
+        for i in range(0, high, 2 * TILE_ROWS):
+            _high(A, i * a_row, a_row, a_k, B, j, C, i * N + j, N, bias, j, K, N - j)
+        for i in range(high, tall, TILE_ROWS):
             _narrow(A, i * a_row, a_row, a_k, B, j, C, i * N + j, N, bias, j, K, N - j)
     for i in range(tall, M):
         for j in range(0, N, 2 * lanes):
@@ -324,7 +328,7 @@ def _exp(x: Any) -> Any:
 
         def exp32(x: Any) -> Any:
             y = min(max(x, low), high)
-            n = math.floor(y * per_ln2 + half)
+            n = np.floor(y * per_ln2 + half)
             r = y - n * ln2_high - n * ln2_low
             p = ((((((c7 * r + c6) * r + c5) * r + c4) * r + c3) * r + c2) * r + c1) * r + c0
             return p * whole((whole(n) + offset) << shift).view(kind) + (x - x)
@@ -334,7 +338,7 @@ def _exp(x: Any) -> Any:
 
     def exp64(x: Any) -> Any:
         y = min(max(x, low), high)
-        n = math.floor(y * per_ln2 + half)
+        n = np.floor(y * per_ln2 + half)
         r = y - n * ln2_high - n * ln2_low
         p = ((((((d13 * r + d12) * r + d11) * r + d10) * r + d9) * r + d8) * r + d7) * r + d6
         p = (((((p * r + d5) * r + d4) * r + d3) * r + d2) * r + d1) * r + d0

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tuning.schema import StudyFileError
 
 
-def environment() -> dict[str, str | int | None]:
-    """Return the versions and the machine that a study is run with."""
+@lru_cache(maxsize=1)
+def environment() -> Mapping[str, str | int | None]:
+    """Return the versions and the machine that a study is run with; looking them up takes some milliseconds."""
     versions: dict[str, str | int | None] = {"python": platform.python_version()}
     for name in ("nn-tuning", "numpy", "numba", "scipy"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = None
-    return {**versions, "system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
+    return MappingProxyType({**versions, **machine})
 
 
 def check_same(path: Path | None, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class Study(Results):
         """
         about = {
             "definition": definition, "limits": asdict(limits), "source": source,
-            "environment": environment(), "created": now(), "sizes": getattr(objective, "sizes", None),
+            "environment": dict(environment()), "created": now(), "sizes": getattr(objective, "sizes", None),
         }  # fmt: skip
         path = None if storage is None else Path(storage)
         if path is not None:
