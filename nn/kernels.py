@@ -9,10 +9,11 @@ What differs, and why:
   the examples, `w`, where all count the same.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Matrix products and e^x come from `simd.py`. Arithmetic is in the dtype of theta; sums over examples are in float64.
+- Matrix products come from `simd.py`, e^x and the softmax from `softmax.py`. Arithmetic is in the dtype of theta; sums
+  over examples are in float64.
 
 Arrays are C-contiguous and writable, whole numbers int64 and other numbers float64, so that each function is compiled
-once for each dtype. Numba's cache watches this file alone: after a change in `simd.py` or to what is imported from
+once for each dtype. Numba's cache watches this file alone: after a change in those or to what is imported from
 `reference.py`, touch this file too.
 """
 
@@ -38,19 +39,9 @@ from nn.reference import (
     SOFTMAX_CROSS_ENTROPY,
     TANH,
 )
-from nn.simd import (
-    WITHOUT_WRAPPERS,
-    apart,
-    borrowed,
-    column_sums,
-    exp,
-    line,
-    product,
-    product_left,
-    product_right,
-    transpose,
-    view,
-)
+from nn.simd import column_sums, product, product_left, product_right, transpose
+from nn.softmax import exp, softmax
+from nn.vectors import WITHOUT_WRAPPERS, apart, borrowed, line, view
 
 # What of `fastmath` lets loops run in vectors. Not "no NaN" and "no infinity", which would delete the checks for
 # divergence; not reciprocals for divisions, by which an accuracy of 1 would come out as 0.9999999999999999.
@@ -268,28 +259,8 @@ def output_forward(Z, output, A, tops, shares):
     """On (K, rows) matrices. For a softmax, `tops` and `shares` (rows,) become max_k z_k and 1/Σ_k e^(z_k − max z)."""
     apart()
     K, rows = Z.shape
-    one, zero = Z.dtype.type(1), Z.dtype.type(0)
     if output == SOFTMAX_CROSS_ENTROPY:
-        for i in range(rows):
-            tops[i] = Z[0, i]
-            shares[i] = zero
-        for k in range(1, K):
-            for i in range(rows):
-                tops[i] = max(tops[i], Z[k, i])
-        for k in range(K):
-            for i in range(rows):
-                A[k, i] = Z[k, i] - tops[i]
-        everything = line(A, 0, A.size)
-        for i in range(A.size):
-            everything[i] = exp(everything[i])
-        for k in range(K):
-            for i in range(rows):
-                shares[i] += A[k, i]
-        for i in range(rows):
-            shares[i] = one / shares[i]
-        for k in range(K):
-            for i in range(rows):
-                A[k, i] *= shares[i]
+        softmax(Z, A, tops, shares)
     elif output == IDENTITY_SQUARED_ERROR:
         for k in range(K):
             for i in range(rows):
@@ -314,10 +285,11 @@ def loss_forward(Z, A, labels, Y, output, w, rows, tops, shares):
             return total
         for i in range(count):
             total += tops[i] - Z[labels[rows[i]], i]
-        # One logarithm of the product of eight shares, each between 1/K and 1, in the place of eight logarithms.
-        for first in range(0, count, 8):
+        # One logarithm of the product of 32 shares, each between 1/K and 1, in the place of 32 logarithms: with a
+        # thousand million classes it would still be a normal number.
+        for first in range(0, count, 32):
             together = 1.0
-            for i in range(first, min(first + 8, count)):
+            for i in range(first, min(first + 32, count)):
                 together *= shares[i]
             total -= math.log(together)
         return total

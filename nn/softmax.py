@@ -1,0 +1,158 @@
+"""e^x, and the softmax of many examples at once, in vector registers.
+
+With NUMBA_DISABLE_JIT=1 plain NumPy stands in for the emitted functions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+from nn.vectors import INNER, VECTOR_BYTES, Emitter, Value
+
+
+class _Float:
+    """What e^x needs to know of a type: float32 or float64, alone or in a vector."""
+
+    def __init__(self, kind: Any) -> None:
+        lanes = kind.count if isinstance(kind, ir.VectorType) else 0
+        scalar = kind.element if lanes else kind
+        single = isinstance(scalar, ir.FloatType)
+        self.kind, self.lanes = kind, lanes
+        bits = 32 if single else 64
+        self.whole = ir.VectorType(ir.IntType(bits), lanes) if lanes else ir.IntType(bits)
+        self.suffix = f"v{lanes}f{bits}" if lanes else f"f{bits}"
+        # Beyond these ends e^x leaves the range of normal numbers. ln 2 comes in two parts, the first with so few
+        # digits that n times it is exact.
+        if single:
+            self.low, self.high, self.terms, self.shift, self.offset = -87.0, 88.0, 8, 23, 127
+            self.ln2 = (0.693359375, -2.1219444005469057e-4)
+        else:
+            self.low, self.high, self.terms, self.shift, self.offset = -708.0, 709.0, 14, 52, 1023
+            self.ln2 = (float.fromhex("0x1.62e42fee00000p-1"), 1.9082149292705877e-10)
+        self.round = np.float32 if single else np.float64
+
+    def number(self, value: float) -> Value:
+        rounded = float(self.round(value))
+        return ir.Constant(self.kind, [rounded] * self.lanes if self.lanes else rounded)
+
+    def integer(self, value: int) -> Value:
+        return ir.Constant(self.whole, [value] * self.lanes if self.lanes else value)
+
+
+def _emit_exp(builder: Value, x: Value) -> Value:
+    """e^x = 2^n·e^r with n = round(x/ln 2), so that |r| ≤ ln 2/2, where a Taylor polynomial does."""
+    form = _Float(x.type)
+
+    def call(name: str, *arguments: Value) -> Value:
+        kind = ir.FunctionType(form.kind, [form.kind] * len(arguments))
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{form.suffix}")
+        return builder.call(function, arguments)
+
+    def multiply_add(a: Value, b: Value, c: Value) -> Value:
+        return call("fmuladd", a, b, c)  # fused where the machine can
+
+    low, high = form.number(form.low), form.number(form.high)
+    y = builder.select(builder.fcmp_ordered(">", x, low), x, low)  # which NaN is not
+    y = builder.select(builder.fcmp_ordered("<", y, high), y, high)
+    n = call("floor", multiply_add(y, form.number(1 / math.log(2)), form.number(0.5)))
+    r = y
+    for part in form.ln2:
+        r = multiply_add(n, form.number(-part), r)
+    taylor = [form.number(1 / math.factorial(k)) for k in range(form.terms)]
+    p = taylor[-1]
+    for coefficient in reversed(taylor[:-1]):
+        p = multiply_add(p, r, coefficient)
+    exponent = builder.add(builder.fptosi(n, form.whole), form.integer(form.offset))
+    power = builder.bitcast(builder.shl(exponent, form.integer(form.shift)), form.kind)
+    return multiply_add(p, power, builder.fsub(x, x))  # NaN for NaN and infinities
+
+
+@intrinsic
+def exp(typingctx, x):  # type: ignore[no-untyped-def]
+    """e^x, in instructions that loops turn into vectors, four times as fast; right to two units in the last place.
+
+    Results stay within the range of normal numbers; NaN and infinities give NaN.
+    """
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return _emit_exp(builder, arguments[0])
+
+    return x(x), codegen
+
+
+@intrinsic
+def _softmax_lanes(typingctx, Z, A, tops, shares, first, left):  # type: ignore[no-untyped-def]
+    """`softmax` for a vector of examples from number `first` on, at most `left` of them."""
+    signature = types.void(Z, A, tops, shares, types.int64, types.int64)
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        first, left = arguments[4:]
+        given = [
+            make_array(kind)(context, builder, a) for kind, a in zip((Z, A, tops, shares), arguments, strict=False)
+        ]
+        z_start, a_start, top_place, share_place = (builder.gep(array.data, [first]) for array in given)
+        classes, width = cgutils.unpack_tuple(builder, given[0].shape, 2)
+        emit = Emitter(builder, Z.dtype, 1, left)
+
+        def each_class(body: Callable[[Value, Value], None]) -> None:
+            with cgutils.for_range(builder, classes) as loop:
+                offset = builder.mul(loop.index, width)
+                body(builder.gep(z_start, [offset]), builder.gep(a_start, [offset]))
+
+        top = cgutils.alloca_once_value(builder, emit.load(z_start, 0))
+        total = cgutils.alloca_once_value(builder, emit.zero)
+
+        def largest(z: Value, a: Value) -> None:
+            here, so_far = emit.load(z, 0), builder.load(top)
+            builder.store(builder.select(builder.fcmp_ordered(">", here, so_far), here, so_far), top)
+
+        def exponentials(z: Value, a: Value) -> None:
+            e = _emit_exp(builder, builder.fsub(emit.load(z, 0), builder.load(top)))
+            emit.store(e, a, 0)
+            builder.store(builder.fadd(builder.load(total), e), total)
+
+        def scaled(z: Value, a: Value) -> None:
+            emit.store(builder.fmul(emit.load(a, 0), share), a, 0)
+
+        each_class(largest)
+        each_class(exponentials)
+        share = builder.fdiv(ir.Constant(emit.vector, [1.0] * emit.lanes), builder.load(total))
+        each_class(scaled)
+        emit.store(builder.load(top), top_place, 0)
+        emit.store(share, share_place, 0)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@numba.njit(**INNER)
+def softmax(Z, A, tops, shares):  # type: ignore[no-untyped-def]
+    """A (K, N) = e^(z − top)·share of Z (K, N), with the `tops` max_k z_k and `shares` 1/Σ_k e^(z_k − top) (N,).
+
+    A vector holds one class of many examples, so that nothing is summed across its lanes: for 10 classes three times
+    as fast as loops that the compiler turned into vectors.
+    """
+    lanes = VECTOR_BYTES // Z.itemsize
+    for first in range(0, Z.shape[1], lanes):
+        _softmax_lanes(Z, A, tops, shares, first, Z.shape[1] - first)
+
+
+if numba.config.DISABLE_JIT:
+
+    def exp(x: float) -> float:
+        return math.exp(x)
+
+    def softmax(Z: Any, A: Any, tops: Any, shares: Any) -> None:
+        tops[:] = Z.max(axis=0)
+        A[:] = np.exp(Z - tops)
+        shares[:] = 1 / A.sum(axis=0)
+        A *= shares
