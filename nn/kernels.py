@@ -9,8 +9,11 @@ What differs, and why:
   the examples, `w`, where all count the same.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Matrix products come from `simd.py`, e^x and the softmax from `softmax.py`. Arithmetic is in the dtype of theta; sums
-  over examples are in float64.
+- Matrix products and sums of squares come from `simd.py`, e^x and the softmax from `softmax.py`. Arithmetic is in the
+  dtype of theta; sums over examples are in float64.
+- `fastmath` is off: a sum is added up in the order that stands here, so that the bits do not depend on how, when and
+  with what else a kernel was compiled. A process holds several copies of a shared function, and which of them runs
+  depends on what it compiled itself and what it read from the cache.
 
 Arrays are C-contiguous and writable, whole numbers int64 and other numbers float64, so that each function is compiled
 once for each dtype. Numba's cache watches this file alone: after a change in those or to what is imported from
@@ -39,13 +42,10 @@ from nn.reference import (
     SOFTMAX_CROSS_ENTROPY,
     TANH,
 )
-from nn.simd import column_sums, product, product_left, product_right, transpose
+from nn.simd import column_sums, product, product_left, product_right, sum_of_squares, transpose
 from nn.softmax import exp, softmax
 from nn.vectors import WITHOUT_WRAPPERS, apart, borrowed, line, view
 
-# What of `fastmath` lets loops run in vectors. Not "no NaN" and "no infinity", which would delete the checks for
-# divergence; not reciprocals for divisions, by which an accuracy of 1 would come out as 0.9999999999999999.
-FASTMATH = {"contract", "reassoc", "nsz", "afn"}
 CHUNK = 512
 
 # What `totals` sums up over the steps of an epoch, and the columns of a history.
@@ -60,7 +60,7 @@ NO_SEED = np.int64(0)
 # needs no wrappers, which take an eighth of the time. `inlined`: as part of whatever kernel calls it. A function that
 # stands between the loop over the steps and the arithmetic would be optimised again with all that it calls, and would
 # take its arrays through memory: inlined, 64-32-10 compiles and trains in three quarters of the time.
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 jit = numba.njit(**OPTIONS)
 inner = numba.njit(**{**OPTIONS, **WITHOUT_WRAPPERS})
 inlined = numba.njit(inline="always", **OPTIONS)
@@ -562,18 +562,17 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
 
 @inner
 def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, decay):
-    """Returns ‖Δθ‖² of the step, decay aside."""
+    """The step, decay aside, takes the place of the gradient."""
     apart()
     one = theta.dtype.type(1)
     rate, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
     if decay > 0:
         shrink = theta.dtype.type(1 - learning_rate * decay)
-    moved = theta.dtype.type(0)
     if momentum == 0:
         for i in range(len(theta)):
             step = rate * gradient[i]
             theta[i] = shrink * theta[i] - step
-            moved += step * step
+            gradient[i] = step
     else:
         ahead = beta if nesterov else one
         behind = one if nesterov else theta.dtype.type(0)
@@ -581,42 +580,38 @@ def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, dec
             velocity[i] = beta * velocity[i] + gradient[i]
             step = rate * (behind * gradient[i] + ahead * velocity[i])
             theta[i] = shrink * theta[i] - step
-            moved += step * step
-    return moved
+            gradient[i] = step
 
 
 @inner
 def adam_update(theta, gradient, first, second, learning_rate, update, step, decay):
-    """Returns ‖Δθ‖² of the step, decay aside."""
+    """The step, decay aside, takes the place of the gradient."""
     apart()
-    one = theta.dtype.type(1)
     beta1, beta2 = theta.dtype.type(update.momentum), theta.dtype.type(update.beta2)
     new1, new2 = theta.dtype.type(1 - update.momentum), theta.dtype.type(1 - update.beta2)
     shrink = theta.dtype.type(1 - learning_rate * decay)
     rate = theta.dtype.type(learning_rate / (1 - math.pow(update.momentum, step + 1)))
     unbias = theta.dtype.type(1 / math.sqrt(1 - math.pow(update.beta2, step + 1)))
     epsilon = theta.dtype.type(update.epsilon)
-    moved = one - one
     for i in range(len(theta)):
         g = gradient[i]
         first[i] = beta1 * first[i] + new1 * g
         second[i] = beta2 * second[i] + new2 * g * g
         change = rate * first[i] / (math.sqrt(second[i]) * unbias + epsilon)
         theta[i] = shrink * theta[i] - change
-        moved += change * change
-    return moved
+        gradient[i] = change
 
 
 @inlined
 def update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step):
-    """Returns the norms of the gradient, before it is clipped, and of the step.
+    """Returns the norms of the gradient, before it is clipped, and of the step, which takes its place.
 
     Neighbours in theta that have the rate and the decay in common are updated in one go.
     """
     norm = norm_of(gradient)
     if norm > update.clip_norm:
         scale(gradient, update.clip_norm / norm)
-    depth, moved, start = len(net.sizes) - 1, 0.0, 0
+    depth, start = len(net.sizes) - 1, 0
     for part in range(2 * depth):
         layer, column = part // 2, part % 2
         stop = net.offsets[layer + 1] - (1 - column) * net.bias * net.sizes[layer + 1]
@@ -626,11 +621,11 @@ def update_parameters(net, update, theta, gradient, first, second, learning_rate
             size, rate = stop - start, learning_rate * multiplier
             t, g, m = line(theta, start, size), line(gradient, start, size), line(first, start, min(size, len(first)))
             if update.kind == ADAM:
-                moved += adam_update(t, g, m, line(second, start, size), rate, update, step, decay)
+                adam_update(t, g, m, line(second, start, size), rate, update, step, decay)
             else:
-                moved += sgd_update(t, g, m, rate, update.momentum, update.nesterov, decay)
+                sgd_update(t, g, m, rate, update.momentum, update.nesterov, decay)
             start = stop
-    return norm, math.sqrt(moved)
+    return norm, norm_of(gradient)
 
 
 @jit
@@ -779,9 +774,7 @@ def add_scaled(x, y, factor):
         x[i] += f * y[i]
 
 
-@inlined
+@inner
 def norm_of(x):
-    total = x.dtype.type(0)
-    for i in range(len(x)):
-        total += x[i] * x[i]
-    return math.sqrt(total)
+    apart()
+    return math.sqrt(sum_of_squares(x))

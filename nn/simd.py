@@ -15,11 +15,11 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from nn.vectors import I64, INNER, TILE_ROWS, VECTOR_BYTES, Emitter, Value, apart, line, view
+from nn.vectors import I32, I64, INNER, TILE_ROWS, VECTOR_BYTES, Emitter, Value, apart, line, view
 
 
 def _tile(rows: int, vectors: int, masked: bool, weighted: bool = True) -> Any:
@@ -140,6 +140,40 @@ def transpose(A, B):  # type: ignore[no-untyped-def]
             B[j, i] = A[i, j]
 
 
+@intrinsic
+def sum_of_squares(typingctx, x):  # type: ignore[no-untyped-def]
+    """Σ x² of a vector (N,): four registers of sums, then their sum, halved until one is left."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        array = make_array(x)(context, builder, arguments[0])
+        length = builder.extract_value(array.shape, 0)
+        lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
+        sums = [cgutils.alloca_once(builder, ir.VectorType(context.get_data_type(x.dtype), lanes)) for _ in range(4)]
+        for place in sums:
+            builder.store(ir.Constant(place.type.pointee, [0.0] * lanes), place)
+        size = ir.Constant(I64, 4 * lanes)
+        with cgutils.for_range_slice(builder, ir.Constant(I64, 0), length, size) as (first, _):
+            emit = Emitter(builder, x.dtype, 4, builder.sub(length, first))
+            here = builder.gep(array.data, [first])
+            for v, place in enumerate(sums):
+                value = emit.load(here, v)
+                builder.store(emit.multiply_add(value, value, builder.load(place)), place)
+        a, b, c, d = (builder.load(place) for place in sums)
+        total = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+        while lanes > 1:
+            lanes //= 2
+            low, high = ([ir.Constant(I32, half + lane) for lane in range(lanes)] for half in (0, lanes))
+            nothing = ir.Constant(total.type, ir.Undefined)
+            kind = ir.VectorType(I32, lanes)
+            total = builder.fadd(
+                builder.shuffle_vector(total, nothing, ir.Constant(kind, low)),
+                builder.shuffle_vector(total, nothing, ir.Constant(kind, high)),
+            )
+        return builder.extract_element(total, ir.Constant(I32, 0))
+
+    return x.dtype(x), codegen
+
+
 @numba.njit(**INNER)
 def _tiles(C, A, a_row, a_k, B, bias):  # type: ignore[no-untyped-def]
     """C = A B + bias, with element (i, k) of A at i·a_row + k·a_k."""
@@ -168,6 +202,9 @@ if numba.config.DISABLE_JIT:
 
     def column_sums(B: Any, sums: Any) -> None:
         sums[:] = B.sum(axis=0)
+
+    def sum_of_squares(x: Any) -> Any:
+        return (x * x).sum()
 
     def product(A: Any, B: Any, C: Any, bias: Any) -> None:
         C[:] = A @ B + bias if len(bias) else A @ B
