@@ -33,13 +33,17 @@ END_FACTOR = 4.0
 """A seed's curve ends where its smoothed loss is above this multiple of its start, or is no number."""
 USEFUL_FALL = 0.02
 """Rates below the one where the loss has made this part of its fall are not worth searching."""
+BELOW_EDGE = 10.0
+"""How far below the edge a training wants its rate, in plain SGD."""
 
 RULES = """\
 minimum      the rate at which the smoothed loss, its median over the seeds, is lowest
 steepest     the rate, up to the minimum, at which it falls fastest per decade
-suggestion   a decade below the minimum: the test has a few hundred steps, and a longer training wants a lower rate
-search       from a tenth of the rate at which 2 % of the fall to the minimum is made, to the rate at which half of
-             the seeds have ended (above 4 times their start, or not finite), or to the end of the test"""
+edge         the last rate at which it is not above its start
+suggestion   a tenth of the edge, times 1 - momentum (beta1 for Adam): what moves theta is rate / (1 - momentum)
+search       from a tenth of the rate at which 2 % of the fall to the minimum is made, or from the suggestion if that is
+             lower, to the rate at which half of the seeds have ended (above 4 times their start, or not finite), or to
+             the end of the test"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,7 @@ class RangeTest:
     `rates` (S,) rise by equal factors; `losses` (seeds, S) is the loss of each mini-batch before the update with that
     rate, and `smoothed` (seeds, S) its running mean; both are infinite from where a seed diverged. `middle`, `band_low`
     and `band_high` (S,) are the median and the quantiles 0.1 and 0.9 of `smoothed` over the seeds. `ended` is the
-    number of seeds that diverged. `minimum`, `steepest` and `suggestion` are None where the loss never fell.
+    number of seeds that diverged. `minimum`, `steepest`, `edge` and `suggestion` are None where the loss never fell.
     """
 
     rates: Array
@@ -58,6 +62,7 @@ class RangeTest:
     seeds: tuple[int, ...]
     optimizer: str
     batch_size: int | str
+    momentum: float = 0.0
 
     @property
     def middle(self) -> Array:
@@ -104,19 +109,31 @@ class RangeTest:
         return float(self.rates[int(slope.argmin())])
 
     @property
+    def edge(self) -> float | None:
+        """The last rate at which the median is not above its start, or the last of the test."""
+        if self._lowest() is None:
+            return None
+        return float(self.rates[np.flatnonzero(self.middle <= self.middle[0])[-1]])
+
+    @property
     def suggestion(self) -> float | None:
-        """A rate to train with: a decade below the minimum."""
-        return None if self.minimum is None else self.minimum / 10
+        """A rate to train with: a tenth of the edge, times 1 − momentum.
+
+        Where training stops to work is seen within a few steps, whatever the data; the minimum of a loss that hardly
+        moves within the test is anywhere. With momentum β a lasting gradient moves θ by η/(1 − β).
+        `tuning.studies.range_test` measures how far off this is.
+        """
+        return None if self.edge is None else self.edge * (1 - self.momentum) / BELOW_EDGE
 
     @property
     def search_range(self) -> tuple[float, float] | None:
         """The range (low, high) in which a search will find the best rate; None where the loss never fell."""
         lowest = self._lowest()
-        if lowest is None or self.minimum is None:
+        if lowest is None or self.suggestion is None:
             return None
         middle = self.middle[: lowest + 1]
         fallen = (middle[0] - middle) >= USEFUL_FALL * (middle[0] - middle[lowest])
-        low = float(self.rates[fallen.argmax()]) / 10
+        low = min(float(self.rates[fallen.argmax()]) / 10, self.suggestion)
         return low, float(self.rates[-1]) if self.end is None else self.end
 
     def _lowest(self) -> int | None:
@@ -183,10 +200,8 @@ def range_test(
     reach = SMOOTHING_DECADES * (steps - 1) / math.log10(high / low)
     smoothed = np.array([_smoothed(row, still, reach) for row, still in zip(losses, at_start, strict=True)])
     ended = np.isinf(smoothed)
-    size = checked_batch_size(batch_size, len(part_of(data)))
-    return RangeTest(
-        rates, np.where(ended, np.inf, losses), smoothed, chosen, _words(checked_optimizer(optimizer)), size
-    )
+    size, how = checked_batch_size(batch_size, len(part_of(data))), checked_optimizer(optimizer)
+    return RangeTest(rates, np.where(ended, np.inf, losses), smoothed, chosen, _words(how), size, how.update().momentum)
 
 
 def suggest_range(

@@ -58,7 +58,8 @@ def range_lines(test: RangeTest, limit: StabilityLimit | None) -> list[str]:
         lines.append("The loss fell at no rate of the test: there is nothing to suggest; try another --low and --high.")
     else:
         span = f"{test.search_range[0]:.2g}:{test.search_range[1]:.2g}:log"
-        lines.append(f"minimum {test.minimum:.3g}, steepest {test.steepest:.3g}, {test.ended} seeds diverged")
+        found = f"minimum {test.minimum:.3g}, steepest {test.steepest:.3g}, edge {test.edge:.3g}"
+        lines.append(f"{found}, {test.ended} seeds diverged")
         lines.append(f"suggestion: --learning-rate {test.suggestion:.2g}; to search: --learning-rate {span}")
     if limit is not None:
         lines.append(limit_line(limit))
@@ -81,6 +82,7 @@ def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
         "seeds": test.seeds,
         "minimum": test.minimum,
         "steepest": test.steepest,
+        "edge": test.edge,
         "suggestion": test.suggestion,
         "search_range": test.search_range,
         "ended": test.ended,

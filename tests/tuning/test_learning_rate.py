@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 
 from nn import MLP, SGD, Adam, Dataset, load_dataset, sharpness, train
+from nn.optimizers import Optimizer
 from tuning import sweep
 from tuning.cli import main
-from tuning.learning_rate import _smoothed, learning_rate_interval, range_test, stability_limit, suggest_range
+from tuning.learning_rate import (
+    RangeTest,
+    _smoothed,
+    learning_rate_interval,
+    range_test,
+    stability_limit,
+    suggest_range,
+)
 from tuning.objective import Objective
 from tuning.probing import train_steps
 from tuning.stability import _limit
@@ -93,6 +101,43 @@ def test_seeds_differ_in_their_batches_and_not_only_in_their_start() -> None:
 
 def test_smoothing_has_no_pull_towards_its_own_start() -> None:
     assert _smoothed(np.full(30, 2.3), np.full(30, 2.0), 5.0) == pytest.approx(np.full(30, 2.3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 100.0])
+def test_a_curve_ends_for_good_where_its_loss_is_no_number_or_far_above_its_start(bad: float) -> None:
+    losses = np.array([2.0, 1.9, bad, 1.0, 1.0])
+    assert np.isposinf(_smoothed(losses, np.full(5, 2.0), 0.1)).tolist() == [False, False, True, True, True]
+
+
+def curve(middle: list[float], momentum: float = 0.0) -> RangeTest:
+    """Return a test at the rates 1, 2, 3, … of one seed whose smoothed loss is this."""
+    smoothed = np.array([middle])
+    return RangeTest(np.arange(1.0, len(middle) + 1), smoothed, smoothed, (0,), "SGD", 8, momentum)
+
+
+def test_the_edge_is_the_last_rate_whose_loss_is_not_above_the_start() -> None:
+    assert curve([2.0, 1.0, 2.1, 1.5, 2.0, 2.5, np.inf]).edge == 5.0
+    assert curve([2.0, 1.0, 1.5]).edge == 3.0
+    assert curve([2.0, 2.1, 2.2]).edge is None
+    assert curve([2.0, 2.1, 2.2]).suggestion is None
+
+
+@pytest.mark.parametrize(("optimizer", "left"), [(SGD(), 1.0), (SGD(momentum=0.9), 0.1), (Adam(beta1=0.5), 0.5)])
+def test_the_suggestion_is_a_tenth_of_the_edge_less_what_momentum_adds(optimizer: Optimizer, left: float) -> None:
+    test = range_test(NET, DIGITS, optimizer, seeds=3)
+    assert test.edge is not None
+    assert test.suggestion == pytest.approx(left * test.edge / 10)
+    assert test.search_range is not None
+    assert test.search_range[0] <= test.suggestion <= test.search_range[1]
+
+
+def test_a_loss_that_hardly_moves_in_the_test_does_not_mislead_the_suggestion() -> None:
+    spirals = load_dataset("spirals").split(seed=7)
+    test = range_test(MLP((2, 32, 2)), spirals, SGD(), batch_size=32, seeds=range(70, 75))
+    assert test.suggestion is not None
+    space = {"learning_rate": "1e-3:10:log", "hidden_units": 32}
+    found = sweep("spirals", space, points=9, metric="validation_loss", repeats=2, seed=7, progress=False)
+    assert 1 / 5 < test.suggestion / found.best.params["learning_rate"] < 5
 
 
 def test_where_nothing_moves_the_smoothed_loss_is_flat_though_batches_differ() -> None:
