@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # colour differ in their dashes too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+MARKERS = ("o", "^", "s", "v", "D", "P", "X")
 SEQUENTIAL = "viridis"  # for quantities; light is more
 DIVERGING = "PuOr"  # for what has a middle
 
@@ -51,6 +53,13 @@ def library() -> Any:
     return matplotlib.pyplot
 
 
+def look() -> AbstractContextManager[None]:
+    """Return the context in which figures of this look are drawn on; what it changes is put back."""
+    pyplot = library()
+    context: AbstractContextManager[None] = pyplot.rc_context(STYLE)
+    return context
+
+
 def subplots(
     rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None, **options: Any
 ) -> tuple[Figure, NDArray[Any]]:
@@ -70,8 +79,21 @@ def axes_of(ax: Axes | None, **options: Any) -> Axes:
     return axes[0, 0]
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure to a file, whose ending names the format, and close it; folders are made as needed."""
+def log_ticks(ax: Axes, axis: str, low: float, high: float) -> None:
+    """Make an axis logarithmic for values in [low, high]; with less than a decade or two, 1, 2 and 5 have numbers."""
+    ax.set(**{f"{axis}scale": "log"})
+    if high < 50 * low:
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+        ticks = ax.xaxis if axis == "x" else ax.yaxis
+        ticks.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ticks.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ticks.set_minor_formatter(NullFormatter())
+
+
+def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure, or that of some axes, to a file and close it; its ending names the format, folders are made."""
+    figure: Any = getattr(drawn, "figure", drawn)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
@@ -79,3 +101,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     partial.replace(target)
     library().close(figure)
     return target
+
+
+def close(drawn: Axes | Figure) -> None:
+    """Forget a figure, or that of some axes: pyplot keeps each until it is told so."""
+    library().close(getattr(drawn, "figure", drawn))

@@ -1,0 +1,127 @@
+"""The figures that a teacher of gradient descent would show, on bundled data.
+
+- learning_rate_u: the loss against the learning rate, with a band over seeds: a U that ends in a cliff
+- heatmap: learning rate and batch size against each other
+- learning_curves: how the loss falls at each learning rate
+- descent_paths: gradient descent on a loss of two parameters: plain, with momentum, and with too large a rate
+- decision_boundary.gif: how the border between two classes forms
+
+With --readme, the three of them that the README shows are written to scripts/figures, and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nn import MLP, SGD, Dataset, load_dataset, sharpness, train
+from tuning import LogUniform, Study, plots, sweep
+from tuning.studies import laboratory
+from tuning.studies.laboratory import Claim, Findings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+README_FIGURES = ("learning_rate_u", "heatmap", "descent_paths")
+STEPS = 12
+FOLDER = Path(__file__).parent / "figures"
+
+
+def rate_study(seed: int, quick: bool) -> Study:
+    """Return digits, batch size 32, at learning rates six to the decade, with several seeds each."""
+    points, repeats, epochs = (9, 2, 5) if quick else (25, 5, 20)
+    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": 32, "hidden_units": 32}
+    return sweep("digits", space, points=points, repeats=repeats, epochs=epochs, seed=seed, progress=False)
+
+
+def grid_study(seed: int, quick: bool) -> Study:
+    """Return digits at learning rates and batch sizes."""
+    points, sizes, epochs = (5, [8, 64], 5) if quick else (13, [4, 8, 16, 32, 64, 128, 256], 20)
+    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": sizes, "hidden_units": 32}
+    return sweep("digits", space, points=points, epochs=epochs, seed=seed, progress=False)
+
+
+def rates_to_the_cliff(study: Study) -> tuple[float, float]:
+    """Return the rate with the lowest mean training loss, and the largest one at which no seed diverged."""
+    means = {float(s.params["learning_rate"]): s.metrics["train_loss"] for s in study.summaries() if s.rank}  # type: ignore[arg-type]
+    return min(means, key=means.__getitem__), max(means)
+
+
+def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
+    """Return a figure of descent on a line's squared error, and loss at the end over loss at the start of each path."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.6, 0.6, size=(100, 1))
+    data = Dataset(x, 1.5 * x[:, 0] - 0.5 + rng.normal(0, 0.2, 100), task="regression")
+    model = MLP((1, 1), dtype="float64")
+    start = np.array([-2.5, -1.0])
+    limit = 2 / sharpness(model, start, data.X, data.y)
+    optimizers = {
+        "too large, 1.04 x 2/λ": SGD(1.04 * limit),
+        "plain, 0.4 x 2/λ": SGD(0.4 * limit),
+        "momentum 0.7, 0.2 x 2/λ": SGD(0.2 * limit, momentum=0.7),
+    }
+    paths, ratios = {}, {}
+    for name, optimizer in optimizers.items():
+        path = plots.Recorder(start)
+        run = train(
+            model, data, optimizer, batch_size="full", epochs=steps, theta=start, callback=path, every_steps=1
+        )  # fmt: skip
+        paths[name] = path
+        ratios[name] = model.loss(path.thetas[-1], data.X, data.y) / model.loss(start, data.X, data.y)
+    ax = plots.descent_path(run, data, paths, limits=((-4, 5), (-3.5, 4)))
+    ax.set_title(f"{steps} steps of gradient descent on a squared error", fontsize=14)
+    return ax.figure, ratios  # type: ignore[return-value]
+
+
+def forming_boundary(seed: int, quick: bool) -> bytes:
+    """Return an animated GIF of the border between two moons."""
+    moons = load_dataset("moons", n=300, noise=0.15, seed=seed)
+    model = MLP((2, 16, 16, 2), activation="tanh")
+    path = plots.Recorder(model.init(seed))
+    epochs = 5 if quick else 60
+    run = train(model, moons, SGD(0.3), batch_size=16, epochs=epochs, seed=seed, callback=path, every_steps=1)
+    return plots.decision_boundary_animation(run, moons, path.thinned(5 if quick else 40))
+
+
+def run(seed: int, quick: bool) -> Findings:
+    """Run the sweeps and draw the figures."""
+    rates = rate_study(seed, quick)
+    best, largest = rates_to_the_cliff(rates)
+    paths, ratios = descent(seed, STEPS)
+    too_large, plain, momentum = ratios.values()
+    figures = {
+        "learning_rate_u": plots.learning_rate_curve(rates, "validation_loss").figure,
+        "heatmap": plots.heatmap(grid_study(seed, quick)).figure,
+        "learning_curves": plots.learning_curves(rates, "train_loss", top=8).figure,
+        "descent_paths": paths,
+    }
+    claims = [
+        Claim("largest rate without divergence / best rate (Bengio 2012)", "about 2", largest / best, 1.0, 2.0),
+        Claim(f"loss after {STEPS} steps / at the start, 0.4 x 2/λ", "falls", plain, high=1.0),
+        Claim("the same, momentum 0.7 and 0.2 x 2/λ", "falls", momentum, high=1.0),
+        Claim("the same, 1.04 x 2/λ (Polyak 1964)", "rises", too_large, low=1.0),
+    ]
+    notes = [f"digits, batch size 32: training loss is lowest at {best:.3g}; no seed diverges up to {largest:.3g}"]
+    files = {"decision_boundary.gif": forming_boundary(seed, quick)}
+    return Findings("Figures for teaching", claims, figures, notes, files)  # type: ignore[arg-type]
+
+
+def main() -> int:
+    """Run as a script."""
+    if sys.argv[1:] == ["--readme"]:
+        found = run(0, False)
+        figures = {name: found.figures[name] for name in README_FIGURES}
+        for path in laboratory.write(Findings(found.title, (), figures), FOLDER):
+            from PIL import Image
+
+            Image.open(path).convert("RGB").quantize(200).save(path, optimize=True)
+            print(f"figure: {path} ({path.stat().st_size / 1000:.0f} kB)")
+        return 0
+    return laboratory.main(__doc__ or "", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
