@@ -1,0 +1,103 @@
+"""Where the values of a hyper-parameter stand on an axis of the report's figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tuning.values import Value, value_text
+
+MOST_LEVELS = 12
+"""Numbers with more different values than this stand on a continuous axis."""
+LOG_RATIO = 30.0
+"""Positive numbers that are this many times apart stand on a logarithmic one."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The axis of one parameter: `kind` is "levels", "linear" or "log"; `levels` are all values that it had, in order.
+
+    Places are the numbers of levels, or numbers as they are, or their decimal logarithms.
+    """
+
+    name: str
+    kind: str
+    levels: tuple[Value, ...]
+
+    @classmethod
+    def of(cls, name: str, values: Iterable[Value], *, continuous: bool = False) -> Axis:
+        """Return the axis of a parameter that had these values; numbers stay continuous if that is asked for."""
+        levels = sorted(set(values), key=order)
+        numbers = [value for value in levels if is_number(value)]
+        if len(numbers) < len(levels) or not (continuous or len(levels) > MOST_LEVELS):
+            return cls(name, "levels", tuple(levels))
+        low, high = float(numbers[0]), float(numbers[-1])  # type: ignore[arg-type]
+        logarithmic = low > 0 and (high >= LOG_RATIO * low or (continuous and high > 2 * low))
+        return cls(name, "log" if logarithmic else "linear", tuple(levels))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest place."""
+        return self.place(self.levels[0]), self.place(self.levels[-1])
+
+    def place(self, value: Value) -> float:
+        """Return where a value stands."""
+        if self.kind == "levels":
+            return float(self.levels.index(value))
+        return math.log10(value) if self.kind == "log" else float(value)  # type: ignore[arg-type]
+
+    def ticks(self) -> tuple[list[float], list[str]]:
+        """Return places and texts of the marks."""
+        if self.kind == "levels":
+            return [float(i) for i in range(len(self.levels))], [shown(level) for level in self.levels]
+        low, high = self.ends
+        if self.kind == "linear":
+            marks = _round_marks(low, high)
+            return marks, [f"{mark:.6g}" for mark in marks]
+        factors = (1,) if high - low > 2.5 else (1, 3) if high - low > 1.2 else (1, 2, 5)
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        numbers = [factor * 10.0**decade for decade in decades for factor in factors]
+        inside = [number for number in numbers if low - 1e-9 <= math.log10(number) <= high + 1e-9]
+        return [math.log10(number) for number in inside], [f"{number:.6g}" for number in inside]
+
+    def bins(self, most: int) -> tuple[list[str], dict[Value, int]]:
+        """Return the texts of at most so many parts of the axis, and the part that each value is in."""
+        if len(self.levels) <= max(most, MOST_LEVELS):
+            return [shown(level) for level in self.levels], {level: i for i, level in enumerate(self.levels)}
+        low, high = self.ends
+        width = (high - low) / most
+        ends = [low + i * width for i in range(most + 1)]
+        if self.kind == "log":
+            ends = [10**end for end in ends]
+        texts = [f"{a:.2g}–{b:.2g}" for a, b in pairwise(ends)]
+        return texts, {level: min(int((self.place(level) - low) / width), most - 1) for level in self.levels}
+
+
+def shown(value: Value) -> str:
+    """Return a value as figures show it: numbers with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else value_text(value)
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def order(value: Value) -> tuple[int, Sequence[float], str]:
+    """Return what values are sorted by: numbers and layers first, then words."""
+    if isinstance(value, tuple):
+        return 0, tuple(map(float, value)), ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return 0, (float(value),), ""
+    return 1, (), value_text(value)
+
+
+def _round_marks(low: float, high: float) -> list[float]:
+    """Return at most nine round numbers between two ends."""
+    if high <= low:
+        return [low]
+    unit = 10.0 ** math.floor(math.log10((high - low) / 8))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if (high - low) / (unit * factor) <= 8)
+    return [round(i * step, 12) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -1,0 +1,108 @@
+"""How a study can be run again: the command and the Python call that make the same study, to the last bit."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tuning.methods import OPTIONS, OPTUNA
+from tuning.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from tuning.study import Study
+
+_WIDTH = 76
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The `command` line and the `python` call of a study; the command is None where only Python can do it.
+
+    `notes` say what the reader has to add, or why there is no command.
+    """
+
+    command: str | None
+    python: str
+    notes: list[str]
+
+
+def calls_of(study: Study) -> Calls:
+    """Return how a study is run again; what is in its file already is not trained again."""
+    source = study.about["source"]
+    space = study.definition.get("auto", study.definition["space"])
+    options = _options(study)
+    notes, why = [], None
+    if source is None:
+        why = "The study was made from arrays or a split, which no command can name."
+        notes.append(
+            "`data` stands for the arrays, the Dataset or the Split that the study was made from; their fingerprint "
+            f"is {study.definition['data']['fingerprint'][:12]}…"
+        )
+    if study.definition["method"] == OPTUNA:
+        why = "The study was made with a sampler of Optuna's, which no command can name."
+        notes.append("The sampler must be made with the same arguments as then, which the study does not know.")
+    if list(space) != [name for name in PARAMETERS if name in space]:
+        why = "The command puts the hyper-parameters in another order, which would make another grid."
+    if why is not None:
+        notes.insert(0, why)
+    if study.limits.timeout is not None:
+        notes.append(f"The time was limited to {study.limits.timeout:g} seconds; without that, all trials are run.")
+    return Calls(None if why else _command(source, space, options), _python(study, source, space, options), notes)
+
+
+def _options(study: Study) -> dict[str, Any]:
+    """Return the arguments of `sweep` beside data and space, in its order and without what has no value."""
+    d = study.definition
+    given = {
+        "method": d["method"],
+        **{name: d["method_options"].get(name) for name in OPTIONS},
+        "n_trials": study.limits.n_trials,
+        "epochs": d["epochs"],
+        "total_epochs": study.limits.total_epochs,
+        "repeats": d["repeats"] if d["repeats"] > 1 else None,
+        "folds": d["folds"],
+        "metric": d["metric"],
+        "target": study.limits.target,
+        "seed": d["seed"],
+        "storage": None if study.path is None else str(study.path),
+    }
+    return {name: value for name, value in given.items() if value is not None and value is not False}
+
+
+def _command(source: str, space: dict[str, str], options: dict[str, Any]) -> str:
+    words = [f"nn-tuning sweep {shlex.quote(source)}"]
+    words += [_word(name, text) for name, text in space.items()]
+    words += [_word(name, _text(value)) for name, value in options.items()]
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) < _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"    {word}")
+    return " \\\n".join(lines)
+
+
+def _word(name: str, text: str) -> str:
+    """Return an option with its value, joined where the value would be taken for an option."""
+    between = "=" if text.startswith("-") else " "
+    return f"--{name.replace('_', '-')}{between}{shlex.quote(text)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+
+
+def _python(study: Study, source: str | None, space: dict[str, str], options: dict[str, Any]) -> str:
+    sampler = study.definition["method_options"].get("sampler")
+    shown = {name: repr(value) for name, value in options.items()}
+    imports = "from tuning import sweep"
+    if sampler is not None:
+        shown["method"] = f"optuna.samplers.{sampler}(seed=…)"
+        imports = f"import optuna\n{imports}"
+    lines = [f"    {'data' if source is None else repr(source)},", "    {"]
+    lines += [f"        {name!r}: {text!r}," for name, text in space.items()]
+    lines += ["    },", *(f"    {name}={text}," for name, text in shown.items())]
+    return "\n".join([imports, "", "study = sweep(", *lines, ")"])

@@ -1,0 +1,191 @@
+"""What a report is made of: the settings with their scores, and the trials with their curves, as plain values."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuning.analysis import Summary, larger_is_better
+from tuning.report_axes import Axis, shown
+from tuning.results import Analysis, reference_loss
+from tuning.tables import plain
+from tuning.trial import COMPLETED, Trial, setting_text
+from tuning.values import Setting, value_text
+from tuning.verdicts import Verdict, verdicts
+
+if TYPE_CHECKING:
+    from tuning.study import Study
+
+MOST_TRIALS = 10_000
+"""So many trials can be looked at one by one: those of the best settings."""
+MOST_NUMBERS = 1_000_000
+MOST_EPOCHS = 500
+LEAST_EPOCHS = 16
+"""Curves are thinned to what fits into so many numbers, but to no fewer epochs than this."""
+KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verdict", "evidence", "metrics")
+"""What the script gets of a trial beside its curves; `place` is that of its setting."""
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting in a figure: `place` in the order of ranks, `score` over its trials (None where it is not finite).
+
+    `parts` are the scores of its trials, one for each repeat and fold; `listed` says whether its curves are in the
+    report.
+    """
+
+    place: int
+    params: Setting
+    state: str
+    rank: int | None
+    score: float | None
+    parts: list[float]
+    tied: bool
+    listed: bool
+
+    def text(self, metric: str) -> str:
+        """Return what is shown of it where the mouse is."""
+        head = f"rank {self.rank}" if self.rank is not None else self.state
+        score = "" if self.score is None else f", {words(metric)} {self.score:.4f}"
+        return "\n".join([head + score, *(f"{name} {shown(value)}" for name, value in self.params.items())])
+
+
+class Material:
+    """Everything that the parts of a report share, worked out once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.metric = study.metric
+        self.larger = larger_is_better(study.metric)
+        self.analysis: Analysis = study.analysis()
+        self.summaries: list[Summary] = study.summaries()
+        self.rows: list[dict[str, Any]] = study.table().plain()
+        self.listed = min(len(self.rows), max(1, MOST_TRIALS // study.trials_per_setting))
+        self.names = list(dict.fromkeys(name for summary in self.summaries for name in summary.params))
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """Every setting, the best first."""
+        return [
+            self._point(i, summary, row) for i, (summary, row) in enumerate(zip(self.summaries, self.rows, strict=True))
+        ]
+
+    def _point(self, place: int, summary: Summary, row: dict[str, Any]) -> Point:
+        count = self.study.trials_per_setting
+        parts = [row[f"split{k}_{self.metric}"] for k in range(count)] if count > 1 else []
+        score = plain(summary.metrics.get(self.metric))
+        return Point(
+            place, summary.params, summary.state, summary.rank, score, [part for part in parts if part is not None],
+            row["tied"] is True, place < self.listed,
+        )  # fmt: skip
+
+    @cached_property
+    def varying(self) -> list[str]:
+        """The hyper-parameters that were not the same in all settings, the most important first."""
+        found = {
+            name: {value_text(s.params[name]) if name in s.params else "" for s in self.summaries}
+            for name in self.names
+        }
+        shares = self.analysis.importance.shares or {}
+        return sorted((name for name in self.names if len(found[name]) > 1), key=lambda name: -shares.get(name, 0.0))
+
+    def axis(self, name: str, *, continuous: bool = False) -> Axis:
+        """Return the axis of a hyper-parameter with all values that it had."""
+        values = (summary.params[name] for summary in self.summaries if name in summary.params)
+        return Axis.of(name, values, continuous=continuous)
+
+    # -- what the page's script gets ---------------------------------------------------------------------------
+
+    def columns(self) -> list[dict[str, str]]:
+        """Return the columns of the table of settings: key, title and how cells are written."""
+        columns = [{"key": "rank", "title": "rank", "kind": "number"}]
+        columns += [{"key": f"param_{name}", "title": name, "kind": "value"} for name in self.names]
+        others = [name for name in self.study.definition["metrics"] if name != self.metric]
+        others.sort(key=lambda name: not name.startswith("validation"))
+        columns.append({"key": f"mean_{self.metric}", "title": words(self.metric), "kind": "score"})
+        if any(row[f"low_{self.metric}"] is not None for row in self.rows):
+            columns.append({"key": f"low_{self.metric}", "title": "95 % interval", "kind": "interval"})
+        columns.append({"key": "verdict", "title": "verdict", "kind": "text"})
+        if any(row["tied"] is not None for row in self.rows):
+            columns.append({"key": "tied", "title": "tied with best", "kind": "yes"})
+        columns += [{"key": f"mean_{name}", "title": words(name), "kind": "score"} for name in others]
+        columns.append({"key": "mean_fit_time", "title": "seconds", "kind": "number"})
+        if any(row["state"] != COMPLETED for row in self.rows):
+            columns.append({"key": "state", "title": "state", "kind": "text"})
+        return columns
+
+    def table(self) -> dict[str, Any]:
+        """Return the table of settings: its columns, its rows, and in `high` the upper ends of the intervals."""
+        columns = self.columns()
+        rows = self.rows[: self.listed]
+        return {
+            "columns": columns,
+            "rows": [[_cell(row[column["key"]]) for column in columns] for row in rows],
+            "high": [row[f"high_{self.metric}"] for row in rows],
+        }
+
+    def trials(self) -> dict[str, Any]:
+        """Return the trials of the listed settings, with their verdicts and curves.
+
+        `curves` are little-endian float32 in base64, one trial after another: for each of `metrics`, `points` numbers.
+        Of E epochs, the curve has those with the numbers 1 + ⌊i (E − 1)/(points − 1)⌋.
+        """
+        places = {setting_text(s.params): i for i, s in enumerate(self.summaries[: self.listed])}
+        names: list[str] = self.study.definition["metrics"]
+        count = min(len(self.study.trials), self.listed * self.study.trials_per_setting)
+        most = min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_NUMBERS // max(1, count * len(names))))
+        table: list[list[Any]] = []
+        curves: list[NDArray[np.float32]] = []
+        reference = reference_loss(self.summaries)
+        iterator = iter(self.study.trials)
+        while block := list(islice(iterator, _BLOCK)):
+            known = [(trial, place) for trial in block if (place := places.get(setting_text(trial.params))) is not None]
+            judged = verdicts((trial for trial, _ in known), reference)
+            for (trial, place), verdict in zip(known, judged, strict=True):
+                thinned = thin(trial, names, most)
+                table.append(_row(trial, verdict, place, thinned.shape[1], names))
+                curves.append(thinned.ravel())
+        numbers = np.concatenate(curves) if curves else np.empty(0, np.float32)
+        return {
+            "metrics": names,
+            "keys": KEYS,
+            "rows": table,
+            "most_epochs": most,
+            "curves": base64.b64encode(numbers.astype("<f4").tobytes()).decode(),
+        }
+
+
+def thin(trial: Trial, names: list[str], most: int) -> NDArray[np.float32]:
+    """Return the curves (metrics, points) of a trial at no more than `most` of its epochs, the ends among them."""
+    epochs = len(next(iter(trial.curves.values()), ()))
+    points = min(epochs, most)
+    chosen = [i * (epochs - 1) // max(points - 1, 1) for i in range(points)]
+    lines = [trial.curves.get(name, np.full(epochs, np.nan))[chosen] for name in names]
+    with np.errstate(over="ignore"):  # what float32 can't hold is drawn as nothing
+        return np.array(lines, dtype=np.float32).reshape(len(names), points)
+
+
+def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: list[str]) -> list[Any]:
+    """Return the values of `KEYS` for a trial."""
+    metrics = [plain(trial.metrics.get(name)) for name in names]
+    return [
+        place, trial.repeat, trial.fold, trial.state, trial.epochs, points, float(f"{trial.duration:.4g}"),
+        verdict.name, verdict.evidence, metrics,
+    ]  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell: layers as text."""
+    return value_text(value) if isinstance(value, tuple) else value
+
+
+def words(name: str) -> str:
+    """Return the name of a metric as people say it."""
+    return name.replace("_", " ")

@@ -1,0 +1,350 @@
+"""The page of the report as HTML text. Whatever comes from a study is escaped where it enters the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from tuning.plots.style import COLOURS
+from tuning.report_axes import shown
+from tuning.report_call import calls_of
+from tuning.report_curve import learning_rate_curve
+from tuning.report_data import KEYS, Material, words
+from tuning.report_figures import Figure, heat_map, parallel_coordinates
+from tuning.report_text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
+from tuning.verdicts import RULES
+
+BEST = 10
+SECTIONS = {
+    "best": "Best settings",
+    "rate": "Learning rate",
+    "map": "Heat map",
+    "lines": "Parallel coordinates",
+    "curves": "Learning curves",
+    "verdicts": "Verdicts",
+    "all": "All settings",
+    "again": "Run it again",
+}
+
+
+def page_of(m: Material) -> tuple[str, dict[str, Any]]:
+    """Return the body of the page, and the values that its script needs."""
+    figures = {
+        "rate": learning_rate_curve(m),
+        "map": heat_map(m),
+        "lines": parallel_coordinates(m),
+    }
+    table, trials = m.table(), m.trials()
+    inside = {
+        "best": _best(m),
+        "rate": _figure("rate", figures["rate"]) + _rates(m),
+        "map": _figure("map", figures["map"]),
+        "lines": _figure("lines", figures["lines"]) + _importance(m),
+        "curves": _curves(m),
+        "verdicts": _verdicts(m, trials["rows"]),
+        "all": _settings(m, table["columns"]),
+        "again": _again(m),
+    }
+    flows = {"best", "all", "again", "verdicts"}
+    sections = "".join(
+        f'<section id="{key}"{_class("flows" if key in flows else "")} aria-labelledby="{key}-title">'
+        f'<h2 id="{key}-title">{SECTIONS[key]}</h2>{text}</section>'
+        for key, text in inside.items()
+    )
+    links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title in SECTIONS.items())
+    body = (
+        '<a class="skip" href="#main">Skip to the results</a>'
+        f'{_header(m)}<nav aria-label="Sections"><ul>{links}</ul></nav>'
+        '<main id="main"><noscript><p class="why">Figures, curves and the table of all settings need JavaScript, which '
+        f"is off; nothing is loaded from a network.</p></noscript>{sections}</main>{_footer(m)}"
+    )
+    values = {
+        "metric": m.metric,
+        "larger": m.larger,
+        "colours": COLOURS,
+        "table": table,
+        "trials": trials,
+        "figures": {
+            f"figure-{name}": {"traces": figure.traces, "layout": figure.layout}
+            for name, figure in figures.items()
+            if isinstance(figure, Figure)
+        },
+    }
+    return body, values
+
+
+def title_of(m: Material) -> str:
+    """Return the title of the page."""
+    return f"{m.study.definition['data']['name']}: tuning report"
+
+
+def script_json(values: Any) -> str:
+    """Return values as JSON that can stand in a script element: without a <, nothing in it can end the element."""
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+# -- sections ------------------------------------------------------------------------------------------------------
+
+
+def _header(m: Material) -> str:
+    return (
+        f'<header><p class="kind">nn-tuning report</p><h1>{escape(str(m.study.definition["data"]["name"]))}</h1>'
+        f'<p class="lead">{escape(verdict(m.study))}</p>{_cards(m)}</header>'
+    )
+
+
+def _cards(m: Material) -> str:
+    a, study = m.analysis, m.study
+    score = "none" if a.best is None else f"{a.best.metrics[m.metric]:.4f}"
+    span = (
+        f"{a.interval.confidence:.0%} interval {a.interval.low:.4f} to {a.interval.high:.4f}"
+        if a.interval
+        else f"interval unknown: {a.interval_reason.partition(';')[0]}"
+    )
+    counts = ", ".join(f"{count:,} {name}" for name, count in a.verdicts.items()) or "none yet"
+    tied = "unknown" if a.tied is None else f"{len(a.tied) - 1:,} of {a.ranked - 1:,}"
+    optimism = "unknown" if a.optimism.value is None else f"{a.optimism.value:.4f}"
+    seconds = sum(row["mean_fit_time"] * row["trials"] for row in m.rows if row["mean_fit_time"] is not None)
+    cards = [
+        (f"Best {words(m.metric)}", score, span),
+        ("Settings", f"{len(m.summaries):,}", f"{a.ranked:,} of them ranked"),
+        ("Trials", f"{len(study.trials):,}", counts),
+        ("Tied with the best", tied, a.tied_reason.partition(";")[0] or "paired differences, 95 % for all together"),
+        ("Optimism of the best score", optimism, a.optimism.reason.partition(";")[0]),
+        ("Epochs trained", f"{a.epochs:,}", f"{_duration(seconds)} of computing time"),
+    ]
+    parts = (
+        f"<div{_class('first' if i == 0 else '')}><dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
+        f"<dd>{escape(about)}</dd></div>"
+        for i, (name, text, about) in enumerate(cards)
+    )
+    return f'<dl class="cards">{"".join(parts)}</dl>'
+
+
+def _best(m: Material) -> str:
+    lines = analysis_lines(m.study)
+    lines = lines[: lines.index("")] if "" in lines else lines
+    says = "".join(f"<li>{escape(line)}</li>" for line in [*lines, *closing_lines(m.study)])
+    says = f'<ul class="says">{says}</ul>' if says else ""
+    ranked = [row for row in m.rows[:BEST] if row["rank"] is not None]
+    if not ranked:
+        return f'<p class="why">No setting is ranked: {escape(m.study.describe_states())}.</p>{says}'
+    low, high = f"low_{m.metric}", f"high_{m.metric}"
+    ends = [row[end] for row in ranked for end in (low, high) if row[end] is not None]
+    scores = [row[f"mean_{m.metric}"] for row in ranked]
+    titles = ["rank", *map(words, m.names), words(m.metric)]
+    titles += ["95 % interval", ""] if ends else []
+    titles += ["tied"] if m.analysis.tied is not None else []
+    titles += ["verdict"]
+    rows = []
+    for row in ranked:
+        cells = [
+            str(row["rank"]),
+            *(_value(row[f"param_{name}"]) for name in m.names),
+            f"{row[f'mean_{m.metric}']:.4f}",
+        ]
+        if ends:
+            span = row[low] is not None
+            cells += [f"{row[low]:.4f} to {row[high]:.4f}" if span else "–"]
+            cells += [
+                _whisker(row[low], row[f"mean_{m.metric}"], row[high], min([*ends, *scores]), max([*ends, *scores]))
+            ]
+        cells += [{True: "yes", False: "no", None: "–"}[row["tied"]]] if m.analysis.tied is not None else []
+        rows.append([*cells, escape(row["verdict"])])
+    table = _table(titles, rows, "The best settings", first="best", text=("verdict", ""))
+    return f"{table}{says}"
+
+
+def _rates(m: Material) -> str:
+    rates = m.analysis.learning_rates
+    if len(rates) < 2:
+        return ""
+    titles = [*map(words, rates[0].group), "best learning rate", "tied rates", words(m.metric), ""]
+    rows = []
+    for rate in rates[:SHOWN_RATES]:
+        tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
+        edge = "at the edge of what was tried" if rate.at_edge else ""
+        group = [_value(value) for value in rate.group.values()]
+        rows.append([*group, f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge])
+    more = len(rates) - SHOWN_RATES
+    note = f'<p class="soft">… and {more:,} more groups: nn-tuning show --format json</p>' if more > 0 else ""
+    about = "The best learning rate of each group"
+    return f"<h3>{about}</h3>{_table(titles, rows, about, text=('',))}{note}"
+
+
+def _importance(m: Material) -> str:
+    found = m.analysis.importance
+    if found.shares is None or found.rest is None:
+        return ""
+    shares = [*sorted(found.shares.items(), key=lambda item: -item[1]), ("interactions and noise", found.rest)]
+    rows = [
+        [
+            escape(words(name)),
+            f'<span class="share"><svg aria-hidden="true" viewBox="0 0 100 6" preserveAspectRatio="none">'
+            f'<rect width="{share * 100:.2f}" height="6" fill="{COLOURS[0]}"/></svg>{share:.0%}</span>',
+        ]
+        for name, share in shares
+    ]
+    title = "What explains the differences"
+    table = _table(
+        ["hyper-parameter", "share of the variance"], rows, title, text=("hyper-parameter", "share of the variance")
+    )
+    return f"<h3>{title}</h3>{table}"
+
+
+def _curves(m: Material) -> str:
+    if not m.rows:
+        return '<p class="why">No trial is finished yet.</p>'
+    which = "the best setting" if m.rows[0]["rank"] is not None else "the first setting"
+    return (
+        f"<p>Those of {which}. Click a dot or line in a figure, or a row in the table of all settings, for those of "
+        'another.</p><div id="best-curves"></div>'
+    )
+
+
+def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
+    """Return the counts, and for each verdict the evidence of the best setting that has it, from rows of trials."""
+    counts = "".join(f"<li><b>{count:,}</b> {escape(name)}</li>" for name, count in m.analysis.verdicts.items())
+    rules = f"<details><summary>The rules</summary><pre>{escape(RULES)}</pre></details>"
+    if not counts:
+        return f'<p class="why">No trial is finished yet.</p>{rules}'
+    found: dict[str, tuple[int, str]] = {}
+    for row in trials:
+        place, name, evidence = (row[KEYS.index(key)] for key in ("place", "verdict", "evidence"))
+        if name not in found or place < found[name][0]:
+            found[name] = place, evidence
+    rows: list[list[str]] = []
+    for name in m.analysis.verdicts:
+        if name in found:
+            place, evidence = found[name]
+            params = m.summaries[place].params.items()
+            setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
+            rows.append([escape(name), escape(setting), escape(evidence)])
+    titles = ["verdict", "for example", "evidence"]
+    table = _table(titles, rows, "An example of each verdict", text=titles)
+    about = "<p>Of each, the setting that comes first. The verdict on every trial stands with its curves.</p>"
+    return f'<ul class="counts">{counts}</ul>{about}{table}{rules}'
+
+
+def _settings(m: Material, columns: Sequence[dict[str, str]]) -> str:
+    if not m.rows:
+        return '<p class="why">No trial is finished yet.</p>'
+    head = "".join(
+        f'<th scope="col"{_class("text" if c["kind"] == "text" else "")}'
+        f' aria-sort="{"none" if i else "ascending"}">'
+        f'<button type="button">{escape(words(c["title"]))}</button></th>'
+        for i, c in enumerate(columns)
+    )
+    cut = (
+        f" The best {m.listed:,} of {len(m.rows):,} settings are listed; all are in: nn-tuning show --format csv."
+        if m.listed < len(m.rows)
+        else ""
+    )
+    return (
+        f"<p>A row opens the learning curves of its setting, and its trials with their verdicts.{cut}</p>"
+        '<div class="tools"><input type="search" id="search" placeholder="Filter, such as overfit" '
+        'aria-label="Show only settings with this text"><p id="said" role="status"></p>'
+        '<button type="button" class="button" id="before">Previous</button>'
+        '<button type="button" class="button" id="after">Next</button></div>'
+        '<div class="scroll"><table id="settings" aria-label="All settings">'
+        f"<thead><tr>{head}</tr></thead><tbody></tbody></table></div>"
+    )
+
+
+def _again(m: Material) -> str:
+    calls = calls_of(m.study)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in calls.notes)
+    command = f"<h3>On the command line</h3><pre>{escape(calls.command)}</pre>" if calls.command else ""
+    return (
+        "<p>This gives the same study, to the last bit on machines of one kind.</p>"
+        f"{command}<h3>In Python</h3><pre>{escape(calls.python)}</pre>{notes}<h3>What was run</h3>{_facts(m)}"
+    )
+
+
+def _facts(m: Material) -> str:
+    study, d, about = m.study, m.study.definition, m.study.about
+    sizes = study.sizes or {}
+    data = d["data"]
+    environment = about["environment"] or {}
+    versions = [f"{name} {value}" for name, value in environment.items() if value is not None]
+    facts = {
+        "Study": study_lines(study)[0],
+        "Data": ", ".join([f"{data['name']}", *([str(data["task"])] if "task" in data else [])]),
+        "Examples": ", ".join(f"{count:,} {part}" for part, count in sizes.items()),
+        "Fingerprint": str(data.get("fingerprint", "")),
+        "Space": "; ".join(f"{name} {text}" for name, text in d["space"].items()),
+        "Found from": "; ".join(f"{name} {text}" for name, text in d.get("auto", {}).items()),
+        "Made": str(about["created"] or ""),
+        "With": ", ".join(versions),
+        "Study file": "" if study.path is None else str(study.path),
+    }
+    items = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
+    return f'<dl class="facts">{items}</dl>'
+
+
+def _footer(m: Material) -> str:
+    version = (m.study.about["environment"] or {}).get("nn-tuning")
+    made = f"The study was made with nn-tuning {version}. " if version else ""
+    return f"<footer><p>{escape(made)}This file needs no network, and loads nothing.</p></footer>"
+
+
+# -- pieces --------------------------------------------------------------------------------------------------------
+
+
+def _figure(name: str, figure: Figure | str) -> str:
+    if isinstance(figure, str):
+        return f'<p class="why">There is no figure here. {escape(figure)}</p>'
+    style = f"height:{figure.height}px" + (f";min-width:{figure.width}px" if figure.width else "")
+    return (
+        f'<figure><h3>{escape(figure.title)}</h3><div class="scroll"><div id="figure-{name}" role="img" '
+        f'aria-label="{escape(figure.alt)}" style="{style}"></div></div>'
+        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    )
+
+
+def _table(
+    titles: Sequence[str], rows: Iterable[Sequence[str]], about: str, first: str = "", text: Sequence[str] = ()
+) -> str:
+    """Return a table; titles are plain texts, cells are HTML. Columns with a title in `text` stand to the left."""
+    left = [_class("text" if title in text else "") for title in titles]
+    head = "".join(f'<th scope="col"{side}>{escape(title)}</th>' for side, title in zip(left, titles, strict=True))
+    body = "".join(
+        f"<tr{_class(first if i == 0 else '')}>"
+        + "".join(f"<td{side}>{cell}</td>" for side, cell in zip(left, row, strict=True))
+        + "</tr>"
+        for i, row in enumerate(rows)
+    )
+    about = escape(about)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{about}"><table aria-label="{about}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _whisker(low: float | None, score: float, high: float | None, least: float, most: float) -> str:
+    """Return a drawing of an interval and its score on the scale of all that are shown."""
+    if low is None or high is None or not most > least:
+        return ""
+    a, b, c = (4 + 92 * (x - least) / (most - least) for x in (low, score, high))
+    return (
+        '<svg class="whisker" aria-hidden="true" viewBox="0 0 100 12" preserveAspectRatio="none">'
+        f'<line x1="{a:.2f}" x2="{c:.2f}" y1="6" y2="6" stroke="{COLOURS[0]}" stroke-width="2.5"/>'
+        f'<rect x="{b - 1:.2f}" y="1" width="2" height="10" fill="{COLOURS[1]}"/></svg>'
+    )
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else escape(shown(value))
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds) or seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
