@@ -103,7 +103,7 @@ class TrainState:
         return TrainState(**others, **arrays)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """A trained network: parameters, history, and how it ended.
 
@@ -125,6 +125,16 @@ class Run:
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     flat: bool = True  # whether regression targets are (N,) rather than (N, K)
+
+    def __repr__(self) -> str:
+        scores = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())
+        return f"Run({self.status}, {self.epochs:,} epochs{scores})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how it ended, metrics, and the curves of the losses."""
+        from nn.notebook import run_html
+
+        return run_html(self)
 
     @property
     def epochs(self) -> int:

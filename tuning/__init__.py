@@ -1,5 +1,7 @@
 """Tuning for the networks of `nn`: spaces, samplers, studies that lose nothing, and the `nn-tuning` command."""
 
+import logging
+
 from tuning.space import Choice, IntUniform, LogUniform, Space, Uniform
 from tuning.study import Study, StudyInterrupted
 from tuning.sweeps import sweep
@@ -18,3 +20,5 @@ __all__ = [
     "Uniform",
     "sweep",
 ]
+
+logging.getLogger("tuning").addHandler(logging.NullHandler())  # quiet, unless the program that uses it wants to hear

@@ -12,7 +12,7 @@ from typing import Any
 from nn._checks import unknown_name
 from tuning.sweeps import sweep
 
-KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress"))
+KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress", "callback"))
 """What a sweep file may set: the arguments of `sweep` that are plain values."""
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
     from tuning.storage import StudyFile
+    from tuning.study import Study
 
 Array = NDArray[np.float64]
 
@@ -130,6 +131,12 @@ class Results:
         )
         return Table.of(chosen, order, analysis.columns(len(chosen)))
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the best settings, and the score against the learning rate."""
+        from tuning.notebook import study_html
+
+        return study_html(cast("Study", self))
+
     def to_pandas(self) -> pandas.DataFrame:
         """Return the table as a DataFrame, with scikit-learn's habits in naming columns; needs pandas."""
         return self.table().to_pandas(self.metric)
@@ -137,6 +144,10 @@ class Results:
     def to_csv(self, path: str | os.PathLike[str] | None = None, *, top: int | None = None) -> str:
         """Return the table, or its `top` rows, as CSV, and write it to a file if `path` is given."""
         return _written(self.table(top).to_csv(), path)
+
+    def to_parquet(self, path: str | os.PathLike[str], *, top: int | None = None) -> None:
+        """Write the table, or its `top` rows, to a Parquet file; needs pyarrow."""
+        self.table(top).to_parquet(path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None, *, top: int | None = None) -> str:
         """Return analysis and table as one JSON object, and write it to a file if `path` is given.
@@ -146,6 +157,16 @@ class Results:
         """
         about = json.dumps({**self.analysis().to_dict(), "test": self.tested}, allow_nan=False)
         return _written(f'{about[:-1]}, "settings": {self.table(top).to_json()}}}\n', path)
+
+    def to_optuna(self, storage: str, name: str | None = None) -> Any:
+        """Return the trials as a study of Optuna's, written to its storage, for its plots and its dashboard.
+
+        `storage` is an address such as "sqlite:///optuna.db"; `name` that of the study there. Each trial has its
+        metric of every epoch as intermediate values. Needs Optuna.
+        """
+        from tuning.optuna_export import export
+
+        return export(cast("Study", self), storage, name)
 
 
 def reference_loss(summaries: Iterable[Summary]) -> float | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
 from nn._checks import real
 from tuning.analysis import Leader, Summary, summarise
+from tuning.callbacks import AnnouncingFile, Callback, check_callback, log
 from tuning.definition import check_same, environment, now
 from tuning.executors import Workers, check_workers
 from tuning.limits import SAME, check_end, check_n_trials, check_timeout, check_total_epochs, work_of
@@ -21,8 +22,9 @@ from tuning.runner import BUDGET, FINISHED, INTERRUPTED, Limits, Progress, Runne
 from tuning.samplers import Sampler, least
 from tuning.search import Plan, Search
 from tuning.space import Space
-from tuning.storage import StudyFile, check_writable
-from tuning.trial import PAUSED, PRUNED, STATES, Trial, TrialResult, TrialSpec
+from tuning.storage import check_writable
+from tuning.trial import PAUSED, PRUNED, STATES, TrialResult, TrialSpec
+from tuning.trials import Trials
 
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "train_r2", "validation_r2")
 
@@ -43,8 +45,8 @@ class Study(Results):
     `new_trials` how many trials it trained.
     """
 
-    def __init__(self, file: StudyFile, objective: Callable[[TrialSpec], TrialResult] | None = None) -> None:
-        self._file: StudyFile | None = file
+    def __init__(self, file: AnnouncingFile, objective: Callable[[TrialSpec], TrialResult] | None = None) -> None:
+        self._file: AnnouncingFile | None = file
         self._objective = objective
         self._summaries: list[Summary] | None = None
         self.path = file.path
@@ -53,7 +55,7 @@ class Study(Results):
         self._optuna_sampler: Any = None
         self._load(file)
 
-    def _load(self, file: StudyFile) -> None:
+    def _load(self, file: AnnouncingFile) -> None:
         self.definition: dict[str, Any] = file.get("definition")
         self.limits = Limits(**file.get("limits"))
         self.space = Space(self.definition["space"])
@@ -64,7 +66,7 @@ class Study(Results):
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Return the study of a file, to look at or to resume. Raises ValueError when it is not a whole study."""
-        return cls(StudyFile.open(Path(path), write=False))
+        return cls(AnnouncingFile.open(Path(path), write=False))
 
     @classmethod
     def create(
@@ -88,15 +90,15 @@ class Study(Results):
         if path is not None:
             check_writable(path)
         if path is None or not path.exists() or path.stat().st_size == 0:
-            file = StudyFile.create(path, about)
+            file = AnnouncingFile.create(path, about)
         else:
             # To look first leaves a file that is refused as it was, to the last byte.
-            reader = StudyFile.open(path, write=False)
+            reader = AnnouncingFile.open(path, write=False)
             try:
                 check_same(path, reader.get("definition"), definition)
             finally:
                 reader.close()
-            file = StudyFile.open(path, write=True)
+            file = AnnouncingFile.open(path, write=True)
             file.put("limits", asdict(limits))
         study = cls(file, objective)
         study._optuna_sampler = sampler
@@ -128,6 +130,11 @@ class Study(Results):
         """What `test` found, if it was called: `params`, `scores` and `time`."""
         known: dict[str, Any] | None = self._reading().get("test")
         return known
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """When and where the study was made: `created`, an ISO time; `environment`; `source` of the data, or None."""
+        return {name: self._reading().get(name) for name in ("created", "environment", "source")}
 
     @property
     def sizes(self) -> dict[str, int] | None:
@@ -190,9 +197,14 @@ class Study(Results):
         executor: Executor | None = None,
         n_jobs: int | None = None,
         progress: bool | None = None,
+        callback: Callback | None = None,
     ) -> Self:
-        """Run the trials that are not finished yet. Raises StudyInterrupted after Ctrl-C."""
+        """Run the trials that are not finished yet. Raises StudyInterrupted after Ctrl-C.
+
+        `callback(trial)` is called with each trial that has ended, here in this thread, after it was saved.
+        """
         check_workers(executor, n_jobs)
+        check_callback(callback)
         objective = self._objective
         if objective is None:
             raise ValueError("a study read from a file must be run by resume(), but run() was called")
@@ -212,13 +224,16 @@ class Study(Results):
             search = self._search(sampler, file)
             bar = self._progress(progress, sampler, before, leader)
             runner = Runner(file, objective, leader, self.limits, bar, sampler.budgets)
+            log.info("%r begins: %s", self, self.definition["data"]["name"])
             self.stopped = INTERRUPTED
             try:
-                ended = runner.run(search.rounds(), Workers(executor, n_jobs))
+                with file.telling(callback):
+                    ended = runner.run(search.rounds(), Workers(executor, n_jobs))
                 self.stopped = BUDGET if ended == FINISHED and search.cut else ended
             finally:
                 self._summaries = self._analysed = None
                 self.new_trials = runner.saved
+                log.info("%r ends, %s: %d new trials", self, self.stopped, self.new_trials)
             if sampler.budgets:
                 file.put("work", work_of(file.epochs(), self.definition["epochs"]))
         finally:
@@ -239,12 +254,14 @@ class Study(Results):
         total_epochs: int | str | None = SAME,
         sampler: Any = None,
         progress: bool | None = None,
+        callback: Callback | None = None,
     ) -> Self:
         """Run what is left: to the last bit what an uninterrupted study gives.
 
         `data` is needed only where the study was made from arrays; they must be the same. `timeout` is for this call;
         of the other limits, those given replace the ones that the study was made with, and None takes one away.
         `sampler` is needed only where the study was made with one of Optuna's; it must be made in the same way.
+        `callback` as for `run`.
         """
         self._objective = self._prepared(data)
         if sampler is not None:
@@ -265,7 +282,8 @@ class Study(Results):
         self.limits = limits
         check_end(self._sampler(), self.space, self.definition["method"], limits)
         self._keep_limits()
-        return self.run(executor, n_jobs, progress)
+        log.info("%r is resumed", self)
+        return self.run(executor, n_jobs, progress, callback)
 
     def _keep_limits(self) -> None:
         if self._reading().get("limits") != asdict(self.limits):
@@ -296,7 +314,7 @@ class Study(Results):
         d = self.definition
         return sampler_of(d["method"], d["method_options"], settings, d["seed"], self._optuna_sampler)
 
-    def _search(self, sampler: Sampler, file: StudyFile) -> Search:
+    def _search(self, sampler: Sampler, file: AnnouncingFile) -> Search:
         return Search(sampler, self.space, file, Plan.of(self.definition), self.limits.total_epochs)
 
     def _specs(self) -> Iterator[TrialSpec]:
@@ -327,20 +345,20 @@ class Study(Results):
         check_same(self.path, {"data": self.definition["data"]}, {"data": objective.description})
         return objective
 
-    def _reading(self) -> StudyFile:
+    def _reading(self) -> AnnouncingFile:
         if self._file is None:
             assert self.path is not None
-            self._file = StudyFile.open(self.path, write=False)
+            self._file = AnnouncingFile.open(self.path, write=False)
         return self._file
 
-    def _writing(self) -> StudyFile:
+    def _writing(self) -> AnnouncingFile:
         if self.path is None or (self._file is not None and self._file.writable):
             return self._reading()
         self.close()
-        self._file = StudyFile.open(self.path, write=True)
+        self._file = AnnouncingFile.open(self.path, write=True)
         return self._file
 
-    def _release(self, file: StudyFile) -> None:
+    def _release(self, file: AnnouncingFile) -> None:
         """Give the right to write back: what is read from now on needs none."""
         if self.path is not None:
             file.close()
@@ -353,28 +371,3 @@ class Study(Results):
         text = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "no trial is finished"
         error = next((trial.error for trial in file.trials() if trial.error), None) if counts["failed"] else None
         return f"{text} ({error})" if error else text
-
-
-class Trials(Sequence[Trial]):
-    """The finished trials of a study, read from its file one by one."""
-
-    def __init__(self, file: StudyFile) -> None:
-        self._file = file
-
-    def __len__(self) -> int:
-        return self._file.count()
-
-    @overload
-    def __getitem__(self, index: int) -> Trial: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Trial]: ...
-    def __getitem__(self, index: int | slice) -> Trial | list[Trial]:
-        if isinstance(index, slice):
-            return list(self)[index]
-        length = len(self)
-        if not -length <= index < length:
-            raise IndexError(f"a trial's index must be below {length:,}, but got {index}")
-        return self._file.trial_at(index % length)
-
-    def __iter__(self) -> Iterator[Trial]:
-        return self._file.trials()

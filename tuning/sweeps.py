@@ -9,6 +9,7 @@ from typing import Any
 
 from nn._checks import integer, one_of, real
 from tuning.auto_range import is_auto, with_ranges
+from tuning.callbacks import Callback, check_callback
 from tuning.executors import check_workers
 from tuning.limits import check_end, check_n_trials, check_timeout, check_total_epochs
 from tuning.methods import make_sampler, method_name
@@ -45,6 +46,7 @@ def sweep(
     n_jobs: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
+    callback: Callback | None = None,
 ) -> Study:
     """Train every setting that the method finds in the space, and return the study.
 
@@ -89,6 +91,9 @@ def sweep(
         All trials' seeds and all draws follow from it.
     progress : bool, optional
         A bar on standard error: where that is a terminal (None), always, or never.
+    callback : function, optional
+        Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned of once
+        and logged each time; the study goes on. Nothing that is computed depends on it.
 
     Raises ValueError or TypeError, before anything is trained or written, for whatever can't be done; and
     StudyInterrupted, which has the study, after Ctrl-C.
@@ -116,6 +121,7 @@ def sweep(
     sampler.check(epochs)
     check_end(sampler, given_space, method_name(method), limits)
     check_workers(executor, n_jobs)
+    check_callback(callback)
     objective = Objective.prepare(data, folds)
     if metric is None:
         metric = next(
@@ -144,7 +150,7 @@ def sweep(
         definition["auto"] = auto
     given_sampler = sampler.sampler if isinstance(sampler, OptunaSampler) else None
     study = Study.create(objective, definition, limits, storage, objective.source, given_sampler)
-    return study.run(executor, n_jobs, progress)
+    return study.run(executor, n_jobs, progress, callback)
 
 
 def _stored_ranges(storage: str | Path | None, auto: dict[str, str], objective: Objective) -> Space | None:

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.analysis import Summary
@@ -49,21 +51,26 @@ class Table(list[dict[str, Any]]):
     def __str__(self) -> str:
         if not self:
             return "no trials yet"
-        shown = [name for name in self[0] if self._is_shown(name)]
-        titles = [name.removeprefix("param_").removeprefix("mean_") for name in shown]
-        lines = [titles, *([_cell(name, row[name]) for name in shown] for row in self)]
-        low = next((name for name in self[0] if name.startswith("low_")), None)
-        if low is not None and any(_is_number(row[low]) for row in self):
-            at = shown.index(low.replace("low_", "mean_", 1)) + 1
-            high = low.replace("low_", "high_", 1)
-            for line, text in zip(lines, ["95% interval", *(_span(row[low], row[high]) for row in self)], strict=True):
-                line.insert(at, text)
+        lines = self.cells()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         )
 
     __repr__ = __str__
+
+    def cells(self) -> list[list[str]]:
+        """Return the most important columns as text: a line of titles, and one for each row."""
+        shown = [name for name in (self[0] if self else ()) if self._is_shown(name)]
+        titles = [name.removeprefix("param_").removeprefix("mean_") for name in shown]
+        lines = [titles, *([_cell(name, row[name]) for name in shown] for row in self)]
+        low = next((name for name in (self[0] if self else ()) if name.startswith("low_")), None)
+        if low is not None and any(_is_number(row[low]) for row in self):
+            at = shown.index(low.replace("low_", "mean_", 1)) + 1
+            high = low.replace("low_", "high_", 1)
+            for line, text in zip(lines, ["95% interval", *(_span(row[low], row[high]) for row in self)], strict=True):
+                line.insert(at, text)
+        return lines
 
     def to_json(self) -> str:
         """Return a JSON list with one object for each row; NaN and infinity become null."""
@@ -89,6 +96,26 @@ class Table(list[dict[str, Any]]):
             ) from None
         return pandas.DataFrame(list(self)).rename(columns={"rank": f"rank_{metric}"})
 
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write a Parquet file with the columns of the CSV; it appears whole or not at all. Needs pyarrow.
+
+        Values keep their types, and None and NaN are null. Layers, of which one setting may have more than another, are
+        text, "64x32", and so is every value of a column that has values of several kinds.
+        """
+        try:
+            from pyarrow import parquet, table
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                'Parquet needs pyarrow; install it with: pip install "nn-tuning[parquet]"'
+            ) from None
+        rows = self.plain()
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.part")
+        parquet.write_table(
+            table({name: _column([row[name] for row in rows]) for name in (self[0] if self else {})}), partial
+        )
+        partial.replace(target)
+
     def plain(self) -> list[dict[str, Any]]:
         """Return the rows with None for what is not finite."""
         return [{name: plain(value) for name, value in row.items()} for row in self]
@@ -106,6 +133,14 @@ class Table(list[dict[str, Any]]):
 def plain(value: Any) -> Any:
     """Return a value for JSON: None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _column(values: list[Any]) -> list[Any]:
+    """Return values of one kind: as they are, or as text where they differ in kind."""
+    kinds = {float if type(value) is int else type(value) for value in values if value is not None}
+    if len(kinds) <= 1 and tuple not in kinds:
+        return values
+    return [None if value is None else str(_field(value)) for value in values]
 
 
 def _field(value: Any) -> Any:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from tests.tuning.fakes import a_study
@@ -97,6 +98,59 @@ def test_show_prints_the_rules_with_or_without_a_study(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == RULES + "\n"
     assert main(["show"]) == 2
     assert "show must have a study file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_an_output_file_has_what_is_printed_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    saved(tmp_path / "a.db", space={"learning_rate": "0.1,1"}, repeats=2)
+    assert main(["show", str(tmp_path / "a.db"), "--format", form]) == 0
+    printed = capsys.readouterr().out
+    target = tmp_path / ("a.txt" if form == "table" else f"a.{form}")
+    assert main(["show", str(tmp_path / "a.db"), "--output", str(target)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert target.read_text() == printed
+
+
+def test_show_writes_parquet_where_it_is_told_to_and_never_over_a_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.db"
+    saved(path, space={"learning_rate": "0.1,1"}, repeats=2)
+    assert main(["show", str(path), "--output", str(tmp_path / "a.parquet"), "--top", "1"]) == 0
+    assert len(pandas.read_parquet(tmp_path / "a.parquet")) == 1
+    assert main(["show", str(path), "--format", "parquet"]) == 2
+    assert "must have a file to write, as in --output settings.parquet" in capsys.readouterr().err
+    before = path.read_bytes()
+    for form in ("parquet", "csv", "table"):
+        assert main(["show", str(path), "--format", form, "--output", str(path)]) == 2
+        assert "output must not take the place of a study" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_report_writes_one_page_beside_the_study_or_where_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path / "a.db", space={"learning_rate": "0.1,1"}, repeats=2)
+    for options, target in (([], "a.html"), (["--output", str(tmp_path / "b.html")], "b.html")):
+        assert main(["report", str(tmp_path / "a.db"), *options]) == 0
+        assert capsys.readouterr() == (f"Report: {tmp_path / target}\n", "")
+        assert (tmp_path / target).read_text().lower().startswith("<!doctype html>")
+
+
+def test_report_without_plotly_is_one_line_that_names_the_extra(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "a.db", space={"learning_rate": "0.1"}, repeats=1)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "plotly"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    assert main(["report", str(tmp_path / "a.db")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert 'pip install "nn-tuning[report]"' in err
+    assert not (tmp_path / "a.html").exists()
 
 
 def test_show_of_ten_thousand_trials_is_quick_and_imports_no_compiler(tmp_path: Path) -> None:

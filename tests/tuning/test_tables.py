@@ -8,7 +8,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
+from pyarrow import parquet
 
 from tests.tuning.fakes import METRICS, a_study
 from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
@@ -49,18 +51,53 @@ def test_the_frame_has_scikit_learns_columns() -> None:
     assert len(frame) == 6
 
 
-def test_without_pandas_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("library", "extra", "call"),
+    [
+        ("pandas", "pandas", lambda study: study.to_pandas()),
+        ("pyarrow", "parquet", lambda study: study.to_parquet("a")),
+    ],
+)
+def test_without_a_library_one_line_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, extra: str, call: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
     real = builtins.__import__
 
     def without(name: str, *rest: Any, **options: Any) -> Any:
-        if name == "pandas":
-            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+        if name == library:
+            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
         return real(name, *rest, **options)
 
     study = the_study()
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "nn-tuning\[pandas\]"'):
-        study.to_pandas()
+    with pytest.raises(ModuleNotFoundError, match=rf'pip install "nn-tuning\[{extra}\]"'):
+        call(study)
+    assert not list(tmp_path.iterdir())
+
+
+def test_parquet_has_the_table_with_its_types_and_layers_as_text(tmp_path: Path) -> None:
+    space = {"learning_rate": "0.1,0.2,1", "batch_size": "16,32", "hidden_units": "8,64x32"}
+    study = the_study(space=space)
+    study.to_parquet(tmp_path / "a.parquet")
+    found, rows = pandas.read_parquet(tmp_path / "a.parquet"), study.table()
+    stored = parquet.read_table(tmp_path / "a.parquet")
+    assert list(found.columns) == list(rows[0])
+    assert sorted(set(found["param_hidden_units"])) == ["64x32", "8"]
+    for name in found.columns:
+        if name != "param_hidden_units":
+            expected = [None if isinstance(row[name], float) and math.isnan(row[name]) else row[name] for row in rows]
+            assert [None if pandas.isna(value) else value for value in found[name]] == expected
+            assert stored.column(name).null_count == expected.count(None)
+    assert (found["param_learning_rate"].dtype, found["param_batch_size"].dtype) == ("float64", "int64")
+    study.to_parquet(tmp_path / "a.parquet", top=2)
+    assert len(pandas.read_parquet(tmp_path / "a.parquet")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_parquet_of_a_study_without_trials_is_empty(tmp_path: Path) -> None:
+    a_study(objective).to_parquet(tmp_path / "a.parquet")
+    assert pandas.read_parquet(tmp_path / "a.parquet").empty
 
 
 def test_json_is_valid_and_csv_has_empty_fields_for_what_is_not_finite(tmp_path: Path) -> None:
