@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from tests.tuning.fakes import a_study, noisy
-from tuning import Study, report, report_data, sweep
-from tuning.report_axes import Axis
-from tuning.report_curve import learning_rate_curve
-from tuning.report_data import Material
-from tuning.report_figures import Figure, heat_map, parallel_coordinates
+from tuning import Study, report, sweep
+from tuning.report.axes import Axis
+from tuning.report.curve import learning_rate_curve
+from tuning.report.figures import Figure, heat_map, parallel_coordinates
+from tuning.report.material import Material, Point
 from tuning.report_text import analysis_lines, verdict
 from tuning.runner import Limits
 from tuning.trial import DIVERGED, FAILED, TrialResult, TrialSpec
@@ -171,7 +171,7 @@ def test_texts_in_figures_are_escaped_for_plotly() -> None:
     m = Material(a_study(diverging).run())
     m.names, m.varying = ["<b>x</b>", "batch_size"], ["<b>x</b>", "batch_size"]
     points = [
-        report_data.Point(p.place, {"<b>x</b>": i, "batch_size": 16 + i % 2}, p.state, p.rank, p.score, [], False, True)
+        Point(p.place, {"<b>x</b>": i, "batch_size": 16 + i % 2}, p.state, p.rank, p.score, [], False, True)
         for i, p in enumerate(m.points)
     ]
     m.points = points

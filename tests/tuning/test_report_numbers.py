@@ -14,11 +14,11 @@ from hypothesis import strategies as some
 
 from tests.tuning.fakes import a_study
 from tests.tuning.test_report import RATES, diverging, page_of
-from tuning import report_data
-from tuning.report_axes import Axis
-from tuning.report_curve import learning_rate_curve
-from tuning.report_data import Material
-from tuning.report_figures import Figure, heat_map, parallel_coordinates
+from tuning.report import material
+from tuning.report.axes import Axis
+from tuning.report.curve import learning_rate_curve
+from tuning.report.figures import Figure, heat_map, parallel_coordinates
+from tuning.report.material import Material
 from tuning.runner import Limits
 from tuning.trial import Trial, TrialResult, TrialSpec
 
@@ -59,13 +59,13 @@ def test_every_trial_has_its_curves_and_its_verdict(tmp_path: Path) -> None:
 def test_thinned_curves_keep_their_ends_and_their_order(epochs: int, most: int) -> None:
     curve = np.arange(1.0, epochs + 1)
     trial = Trial(0, {}, 0, None, 0, "completed", {}, {"train_loss": curve}, epochs, 0.0, None, None)
-    (found,) = report_data.thin(trial, ["train_loss"], most)
+    (found,) = material.thin(trial, ["train_loss"], most)
     assert len(found) == min(epochs, most)
     assert found[0] == 1
     assert len(found) == 1 or found[-1] == epochs
     assert np.all(np.diff(found) > 0)
     points = len(found)
-    assert found.tolist() == [1 + math.floor(i * (epochs - 1) / max(points - 1, 1)) for i in range(points)]  # report.js
+    assert found.tolist() == [1 + math.floor(i * (epochs - 1) / max(points - 1, 1)) for i in range(points)]  # page.js
 
 
 def test_the_learning_rate_curve_goes_through_the_best_with_a_band_over_repeats() -> None:
@@ -133,8 +133,8 @@ def test_parallel_coordinates_have_a_line_for_every_setting_with_the_best_on_top
 
 
 def test_what_is_too_much_is_thinned_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_data, "MOST_TRIALS", 6)
-    monkeypatch.setattr(report_data, "MOST_NUMBERS", 6 * 3 * 20)
+    monkeypatch.setattr(material, "MOST_TRIALS", 6)
+    monkeypatch.setattr(material, "MOST_NUMBERS", 6 * 3 * 20)
     study = a_study(repeats=2, epochs=50, method_options={"points": 9}).run()
     page = page_of(study, tmp_path)
     assert "The best 3 of 18 settings are listed; all are in: nn-tuning show --format csv." in page.text

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuning.plots.style import COLOURS, SEQUENTIAL
-from tuning.report_axes import LOG_RATIO, Axis, shown
-from tuning.report_data import Material, Point, words
+from tuning.report.axes import LOG_RATIO, Axis, shown
+from tuning.report.material import Material, Point, words
 from tuning.trial import DIVERGED
 from tuning.values import Value
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tuning.plots.style import COLOURS
-from tuning.report_axes import Axis, is_number, shown
-from tuning.report_data import Material, Point, words
-from tuning.report_figures import GREY, Figure, hover, layout_of, place, safe, thinned
+from tuning.report.axes import Axis, is_number, shown
+from tuning.report.figures import GREY, Figure, hover, layout_of, place, safe, thinned
+from tuning.report.material import Material, Point, words
 from tuning.trial import DIVERGED
 from tuning.values import Value
 

@@ -9,11 +9,11 @@ from html import escape
 from typing import Any
 
 from tuning.plots.style import COLOURS
-from tuning.report_axes import shown
-from tuning.report_call import calls_of
-from tuning.report_curve import learning_rate_curve
-from tuning.report_data import KEYS, Material, words
-from tuning.report_figures import Figure, heat_map, parallel_coordinates
+from tuning.report.axes import shown
+from tuning.report.calls import calls_of
+from tuning.report.curve import learning_rate_curve
+from tuning.report.figures import Figure, heat_map, parallel_coordinates
+from tuning.report.material import KEYS, Material, words
 from tuning.report_text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
 from tuning.verdicts import RULES
 

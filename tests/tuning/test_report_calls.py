@@ -11,7 +11,7 @@ import pytest
 from nn import load_dataset
 from tuning import Study, sweep
 from tuning.cli import main
-from tuning.report_call import calls_of
+from tuning.report.calls import calls_of
 
 RATES = "0.001:1:log"
 

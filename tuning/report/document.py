@@ -1,4 +1,4 @@
-"""A study as one HTML file that opens without a network; needs `pip install "nn-tuning[report]"`.
+"""The report of a study as one HTML file.
 
 Nothing in it is loaded from elsewhere, and its content security policy forbids that: plotly.js is in the file once, and
 only the two scripts whose checksums the policy names are run. Texts of the study are escaped where they enter the page,
@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuning.report_data import Material
-from tuning.report_page import page_of, script_json, title_of
+from tuning.report.material import Material
+from tuning.report.page import page_of, script_json, title_of
 
 if TYPE_CHECKING:
     from tuning.study import Study
@@ -81,8 +81,8 @@ def _plotly_js() -> str:
 
 def _html(m: Material, plotly_js: str) -> str:
     body, values = page_of(m)
-    here = resources.files("tuning")
-    style, script = (here.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    here = resources.files("tuning.report")
+    style, script = (here.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; script-src {_checksum(plotly_js)} {_checksum(script)}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"

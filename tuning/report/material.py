@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning.analysis import Summary, larger_is_better
-from tuning.report_axes import Axis, shown
+from tuning.report.axes import Axis, shown
 from tuning.results import Analysis, reference_loss
 from tuning.tables import plain
 from tuning.trial import COMPLETED, Trial, setting_text
