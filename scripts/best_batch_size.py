@@ -45,7 +45,7 @@ def draw(measured: dict[str, study.Measured]) -> Figure:
     figure, axes = style.subplots(1, len(measured) + 1, width=6 * (len(measured) + 1), height=5.2)
     for ax, (network, result) in zip(axes[0], measured.items(), strict=False):
         draw_accuracy(ax, result)
-        ax.set_title(f"{network}: double η, and the peak moves on by one")
+        ax.set_title(f"{network}: best batch ∝ η to the power of {study.slope(result):.2g}")
     draw_best(axes[0, -1], measured)
     return figure
 

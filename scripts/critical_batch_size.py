@@ -78,23 +78,22 @@ def draw_rates(ax: Axes, measured: study.Measured) -> None:
 
 def draw_noise(ax: Axes, measured: study.Measured) -> None:
     """Draw the critical batch size and the noise scale against the loss to be reached."""
-    ends = np.exp(np.log(np.nanmean(measured.noise, axis=2)))
-    low, high = np.nanmin(ends, axis=0), np.nanmax(ends, axis=0)
+    scales, each = study.noise_scales(measured), np.exp(np.log(measured.noise).mean(axis=2))
+    low, high = np.nanmin(each, axis=0), np.nanmax(each, axis=0)
     critical = [curve.critical_batch for curve in study.fits(measured)]
-    ax.fill_between(
-        measured.targets, low, high, color=style.COLOURS[1], alpha=0.15, label="its range over the batch sizes"
-    )
-    ax.loglog(measured.targets, critical, marker="o", color=style.COLOURS[0], label="critical batch size")
-    scales = study.noise_scales(measured)
-    label = "noise scale tr Σ/‖G‖², mean on the way"
-    ax.loglog(measured.targets, scales, marker="^", linestyle="--", color=style.COLOURS[1], label=label)
-    ax.set(
-        title="The lower the loss, the larger the useful batch", xlabel="training loss to be reached", ylabel="examples"
-    )
+    ax.plot(measured.targets, critical, marker="o", color=style.COLOURS[0], label="critical batch size")
+    look: dict[str, Any] = {"color": style.COLOURS[1], "linestyle": style.DASHES[1], "marker": style.MARKERS[1]}
+    ax.plot(measured.targets, scales, label="gradient noise scale tr Σ/‖G‖², mean on the way", **look)
+    band: dict[str, Any] = {"color": style.COLOURS[1], "alpha": 0.15, "linewidth": 0}
+    ax.fill_between(measured.targets, low, high, label="the same, range over the batch sizes", **band)
+    ax.set(xlabel="training loss to be reached (nats)", ylabel="examples")
+    ax.set_title("The lower the loss, the larger the useful batch")
+    ax.set_xscale("log")
+    style.log_ticks(ax, "y", *ax.dataLim.intervaly)
     ax.set_xticks(measured.targets, [f"{target:g}" for target in measured.targets])
     ax.set_xticks([], minor=True)
     ax.invert_xaxis()
-    ax.legend()
+    ax.legend(loc="lower right")
 
 
 def draw_map(ax: Axes, measured: study.Measured) -> None:
@@ -103,7 +102,8 @@ def draw_map(ax: Axes, measured: study.Measured) -> None:
 
     steps = measured.median_steps[:, :, -1]
     shown = np.where(np.isfinite(steps), steps, np.nan)
-    mesh = ax.pcolormesh(measured.batch_sizes, measured.rates, shown.T, norm=LogNorm(), shading="nearest")
+    cells = style.log_edges(measured.batch_sizes), style.log_edges(measured.rates)
+    mesh = ax.pcolormesh(*cells, shown.T, norm=LogNorm())
     ax.plot(measured.batch_sizes, measured.best_rates[:, -1], "o", color="white", markeredgecolor="black", label="best")
     ax.set(yscale="log", ylabel="learning rate η", title=f"Steps to loss {measured.targets[-1]:g}; white: not reached")
     ax.figure.colorbar(mesh, ax=ax, label="steps, median")

@@ -59,7 +59,7 @@ def optimizers(measured: study.Result) -> list[str]:
 
 def draw(measured: study.Result) -> Figure:
     """Return the figure."""
-    figure, ((test, off, stable),) = style.subplots(1, 3, width=20, height=6)
+    figure, ((test, off, stable),) = style.subplots(1, 3, width=19, height=6.4)
     draw_test(test, measured.comparisons[0])
     draw_factors(off, measured)
     sizes = np.array(measured.batch_sizes)
@@ -98,7 +98,7 @@ def draw_test(ax: Axes, shown: study.Comparison) -> None:
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="loss (nats)", ylim=(0, 1.6 * test.middle[0]), xlim=(study.LOWEST, 20))
     ax.set_title(f"{shown.data}, {shown.optimizer}: a tenth of the edge trains well")
-    ax.legend(loc="upper left", fontsize=10)
+    ax.legend(loc="upper left", fontsize=11, frameon=True)
 
 
 def draw_factors(ax: Axes, measured: study.Result) -> None:
@@ -119,7 +119,9 @@ def draw_factors(ax: Axes, measured: study.Result) -> None:
     ax.set_ylim(len(names) + 0.9, -0.6)
     ax.set(xlabel="suggested learning rate / best of the sweep", xlim=(1e-3, 1e3))
     ax.set_title("Markers in the grey: the right decade")
-    ax.legend(title="line: the rates tied with the best", loc="lower center", fontsize=10, ncols=len(shown))
+    ax.legend(
+        title="line: the rates tied with the best", loc="lower center", fontsize=11, ncols=len(shown), columnspacing=1.0
+    )
 
 
 if __name__ == "__main__":

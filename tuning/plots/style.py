@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,6 +92,18 @@ def log_ticks(ax: Axes, axis: str, low: float, high: float) -> None:
         ticks.set_minor_formatter(NullFormatter())
 
 
+def log_edges(centres: ArrayLike) -> NDArray[np.float64]:
+    """Return the edges (n + 1,) of cells on a logarithmic axis around n ≥ 2 centres, halfway between neighbours.
+
+    >>> log_edges([1, 4, 16]).tolist()
+    [0.5, 2.0, 8.0, 32.0]
+    """
+    logs = np.log2(np.asarray(centres, dtype=np.float64))
+    middle = (logs[1:] + logs[:-1]) / 2
+    edges: NDArray[np.float64] = 2.0 ** np.concatenate([[2 * logs[0] - middle[0]], middle, [2 * logs[-1] - middle[-1]]])
+    return edges
+
+
 def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure, or that of some axes, to a file and close it; its ending names the format, folders are made."""
     figure: Any = getattr(drawn, "figure", drawn)
@@ -101,6 +114,14 @@ def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
     partial.replace(target)
     library().close(figure)
     return target
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file, and close it."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    library().close(figure)
+    return file.getvalue()
 
 
 def close(drawn: Axes | Figure) -> None:

@@ -140,6 +140,12 @@ def lead(measured: Measured) -> Array:
     return np.divide(ahead.mean(axis=1), error, out=np.zeros(len(ahead)), where=error > 0)
 
 
+def slope(measured: Measured) -> float:
+    """Return the slope of ln best batch size against ln η; NaN where a best batch is at an end of the grid."""
+    best = best_or_nan(measured)
+    return float(np.polyfit(np.log(measured.rates), np.log(best), 1)[0]) if np.isfinite(best).all() else float("nan")
+
+
 def claims(measured: Measured, network: str) -> list[Claim]:
     """Hold the measurement against the paper: B ∝ η.
 
@@ -153,13 +159,11 @@ def claims(measured: Measured, network: str) -> list[Claim]:
         Claim(f"{network}: best batch size, η = {high:g} against {low:g}", f"× {times:g}", ratio, times / 2, 2 * times)
         for low, high, times, ratio in zip(measured.rates, measured.rates[1:], doublings, ratios, strict=False)
     ]
-    known = bool(np.isfinite(best).all())
-    off = float((steps_off > 0.5).sum()) if known else float("nan")
-    slope = float(np.polyfit(np.log(measured.rates), np.log(best), 1)[0]) if known else float("nan")
+    off = float((steps_off > 0.5).sum()) if np.isfinite(best).all() else float("nan")
     return [
         *table,
         Claim(f"{network}: of these, not exactly so", "0", off, 0, 1),
-        Claim(f"{network}: slope of ln best batch size on ln η", "1", slope, 0.8, 1.2),
+        Claim(f"{network}: slope of ln best batch size on ln η", "1", slope(measured), 0.8, 1.2),
         Claim(
             f"{network}: best batch ahead of B = {measured.batch_sizes[-1]}, standard errors, least",
             "> 0",

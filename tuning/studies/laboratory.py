@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -73,28 +74,30 @@ class Findings:
         table = [row.rstrip() for row in rows] + ["", verdict] if self.claims else []
         return "\n".join([self.title, "", *table, *self.notes])
 
+    def pictures(self) -> dict[str, bytes]:
+        """Return every picture by file name, figures as PNG files; the figures are closed by that."""
+        from tuning.plots import style
 
-def main(
-    description: str, run: Callable[[int, bool], Findings], argv: Sequence[str] | None = None, **defaults: Any
-) -> int:
+        return {f"{name}.png": style.png(figure) for name, figure in self.figures.items()} | self.files
+
+
+Study = Callable[[int, bool], Findings]
+"""`run(seed, quick)` of a script."""
+
+
+def main(description: str, run: Study, argv: Sequence[str] | None = None, **defaults: Any) -> int:
     """Run a study as a script: print the table, save the figures; the exit status is 0 whether it reproduces or not.
 
     `run(seed, quick)` does the work. `defaults` may set `seed`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    seed = defaults.get("seed", 0)
-    parser.add_argument("--seed", type=_seed, default=seed, help=f"whole number ≥ 0 that all is drawn from ({seed})")
-    parser.add_argument("--quick", action="store_true", help="a smaller version, in a few seconds")
-    parser.add_argument("--output", type=Path, default=Path("runs/figures"), help="folder of figures (runs/figures)")
+    parser = command_line(description, Path("runs/figures"), "folder of figures", **defaults)
     options = parser.parse_args(argv)
-    if options.output.exists() and not options.output.is_dir():
-        parser.error(f"--output must be a folder, but {options.output} is a file")
     start = time.perf_counter()
     try:
-        findings = run(options.seed, options.quick)
+        findings = perform(run, options.seed, options.quick)
         print(findings.text())
-        for path in write(findings, options.output):
-            print(f"figure: {path}")
+        for name, content in findings.pictures().items():
+            print(f"figure: {write_whole(options.output / name, content)}")
     except KeyboardInterrupt:
         print("interrupted; nothing was saved", file=sys.stderr)
         return 130
@@ -105,19 +108,46 @@ def main(
     return 0
 
 
-def write(findings: Findings, folder: Path) -> list[Path]:
-    """Write the figures as PNG files, and the files as they are; return where."""
+def command_line(description: str, output: Path, what: str, seed: int = 0) -> argparse.ArgumentParser:
+    """Return the parser of the options that all scripts have; `what` is written into the folder `output`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=_seed, default=seed, help=f"whole number ≥ 0 that all is drawn from ({seed})")
+    parser.add_argument("--quick", action="store_true", help="a smaller version, in a few seconds")
+    parser.add_argument("--output", type=_folder, default=output, help=f"{what} ({output})")
+    return parser
+
+
+def perform(run: Study, seed: int, quick: bool) -> Findings:
+    """Return what a study finds, its figures drawn in this package's look; ImportError at once without matplotlib."""
     from tuning.plots import style
 
-    paths = [style.save(figure, folder / f"{name}.png") for name, figure in findings.figures.items()]
-    for name, content in findings.files.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        paths.append(folder / name)
-    return paths
+    with style.look():
+        return run(seed, quick)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all, whatever comes between, and return its path; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
+    if not (text.isascii() and text.isdecimal()) or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2**32 - 1, but got {text!r}")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a folder, but {nearest} is a file")
+    if not os.access(nearest, os.W_OK):
+        raise argparse.ArgumentTypeError(f"must be a folder that can be written, but {nearest} can't")
+    return folder
