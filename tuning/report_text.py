@@ -88,7 +88,7 @@ def _ties(a: Analysis) -> str:
     others = len(a.tied) - 1
     ranks = [str(summary.rank) for summary in a.tied[1 : 1 + SHOWN_TIES]]
     which = f": rank {', '.join(ranks)}{', …' if others > SHOWN_TIES else ''}" if others else ""
-    return f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95 % for all together)."
+    return f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95% for all together)."
 
 
 def _work_saved(done: int, full: int) -> str:

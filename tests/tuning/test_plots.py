@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from PIL import Image
 
 from nn import MLP, SGD, Dataset, Run, load_dataset, train
 from tests.tuning.fakes import a_study
-from tuning import Study, plots
+from tuning import Study, plots, sweep
 from tuning.plots import style
+from tuning.plots.axes import Axis, scale_of
 from tuning.runner import Limits
 from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 
@@ -123,6 +125,34 @@ def test_a_random_study_is_cut_into_bins_that_hold_every_setting() -> None:
     assert table == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_heat_map_tells_what_diverged_from_what_ended_early_and_frames_all_that_are_best() -> None:
+    study = sweep("iris", {"learning_rate": "1e-3:1e9:log", "hidden_units": [4, 8]}, "halving", points=7, epochs=9)
+    ax = plots.heatmap(study)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("learning rate", "hidden units")
+    states = {(s.params["learning_rate"], s.params["hidden_units"]): s.state for s in study.summaries()}
+    rates = sorted({float(rate) for rate, _ in states})  # type: ignore[arg-type]
+    marks = {(line.get_xdata()[0], line.get_ydata()[0]): line.get_marker() for line in ax.lines}  # type: ignore[index]
+    expected = {
+        (rates.index(float(rate)), (4, 8).index(units)): "x" if state == DIVERGED else "_"  # type: ignore[arg-type]
+        for (rate, units), state in states.items()
+        if state != COMPLETED
+    }
+    assert marks == expected
+    assert set(marks.values()) == {"x", "_"}
+    assert ax.get_title() == "validation accuracy (×: diverged, –: ended early)"
+    all_best = plots.heatmap(a_study(even).run())
+    assert len(all_best.patches) == 10
+
+
+def test_dots_of_a_random_search_are_not_joined() -> None:
+    space = {"learning_rate": "0.0001:0.9:log", "momentum": "0:0.9"}
+    study = a_study(space=space, limits=Limits(n_trials=20), method="random", method_options={}, repeats=2).run()
+    assert plots.learning_rate_curve(study).lines[0].get_linestyle() == "None"
+    assert plots.learning_rate_curve(the_study()).lines[0].get_linestyle() == "-"
+    alone = a_study(space={"learning_rate": "0.001:1:log"}).run()
+    assert plots.learning_rate_curve(alone).lines[0].get_linestyle() == "-"
+
+
 def test_learning_curves_are_means_with_a_range_and_end_in_a_cross_where_they_diverged() -> None:
     ax = plots.learning_curves(the_study(), "train_loss")
     lines = {line.get_label(): line for line in ax.lines if line.get_marker() != "x"}
@@ -132,7 +162,8 @@ def test_learning_curves_are_means_with_a_range_and_end_in_a_cross_where_they_di
     assert list(lines["10"].get_ydata()) == [4, 8]
     assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "x"] == [[2]]
     best = plots.learning_curves(the_study(), by=None, top=2)
-    assert [line.get_label() for line in best.lines] == [f"learning rate 0.1, batch size {size}" for size in (16, 32)]
+    assert [line.get_label() for line in best.lines] == ["0.1, 16", "0.1, 32"]
+    assert best.get_legend().get_title().get_text() == "learning rate,\nbatch size"  # type: ignore[union-attr]
 
 
 def test_curves_of_a_run_are_its_history() -> None:
@@ -155,8 +186,9 @@ def test_validation_against_training_has_a_point_for_each_completed_trial() -> N
     assert np.sort(drawn, axis=0) == pytest.approx(np.sort(expected, axis=0))
 
 
-def test_parallel_coordinates_have_a_line_for_each_setting_and_the_best_ends_highest() -> None:
-    study = the_study()
+@pytest.mark.parametrize("metric", ["validation_accuracy", "validation_loss"])
+def test_parallel_coordinates_have_a_line_for_each_setting_and_the_best_ends_highest(metric: str) -> None:
+    study = the_study(metric=metric)
     ax = plots.parallel_coordinates(study)
     ways = [np.asarray(line.get_ydata()) for line in ax.lines if not np.array_equal(line.get_ydata(), [0, 1])]
     assert len(ways) == len(study.summaries()) == 8
@@ -165,6 +197,39 @@ def test_parallel_coordinates_have_a_line_for_each_setting_and_the_best_ends_hig
     assert list(best.get_ydata()) == pytest.approx([1 / 3, 0, 1])  # rate 0.1 of 0.01 to 10 by logarithm, 16, the top
     few = plots.parallel_coordinates(study, top=2)
     assert sum(np.size(line.get_ydata()) == 3 for line in few.lines) == 2
+
+
+def test_a_setting_passes_below_the_axis_of_what_it_does_not_have() -> None:
+    space = {"optimizer": {"sgd": {"momentum": "0.1:0.9"}, "adam": {}}}
+    study = a_study(space=space, method="grid", method_options={"points": 5}).run()
+    ways = [list(line.get_ydata()) for line in plots.parallel_coordinates(study).lines]
+    adam = [way for way in ways if len(way) == 3 and way[1] < 0]
+    assert len(adam) == 1
+    assert sorted(way[1] for way in ways if len(way) == 3)[1:] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+
+
+@pytest.mark.parametrize(("momentum", "low"), [("0.01:0.9", 0.01), ("0.01:0.9:log", math.log10(0.01))])
+def test_an_axis_is_logarithmic_where_the_range_was_searched_so(momentum: str, low: float) -> None:
+    space = {"momentum": momentum, "batch_size": "16,32"}
+    study = a_study(space=space, method="grid", method_options={"points": 15}).run()
+    axis = Axis.of("momentum", [0.01, 0.9], continuous=True, logarithmic=scale_of(space, "momentum"))
+    assert axis.ends[0] == pytest.approx(low)
+    _, texts = axis.ticks()
+    drawn = [text.get_text() for text in plots.parallel_coordinates(study).texts]
+    assert set(texts) < set(drawn)
+    assert ("0.03" in drawn) == ("log" in momentum)
+
+
+def test_a_loss_of_zero_has_a_place_beside_the_logarithms() -> None:
+    losses = {16: 0.0, 32: 3.0}
+
+    def objective(spec: TrialSpec) -> TrialResult:
+        loss = losses[int(spec.params["batch_size"])]  # type: ignore[arg-type]
+        return TrialResult(COMPLETED, {**dict.fromkeys(METRICS, loss), "validation_accuracy": 1.0}, {}, 3)
+
+    study = a_study(objective, space={"batch_size": "16,32"}).run()
+    ax = plots.validation_vs_train(study)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "symlog")
 
 
 def test_importances_are_those_of_the_analysis() -> None:
@@ -313,7 +378,8 @@ def test_what_can_not_be_drawn_is_refused_in_one_line() -> None:
             function(empty)
     cases: list[tuple[Any, str]] = [
         (lambda: plots.learning_rate_curve(no_rate), "learning_rate must be among .*, but they are: batch_size"),
-        (lambda: plots.learning_curves(no_rate), "by must be a hyper-parameter of the study, batch_size, but got"),
+        (lambda: plots.learning_curves(no_rate, by="dropout"), "by must be a hyper-parameter .*, batch_size, but got"),
+        (lambda: plots.heatmap(no_rate), "two hyper-parameters that were varied, but the study varied: batch_size"),
         (lambda: plots.importance(no_rate), "3 settings or more, with different scores"),
         (lambda: plots.heatmap(study, y="momentum"), "y must be a hyper-parameter .*, but got 'momentum'"),
         (lambda: plots.heatmap(study, metric="validation_los"), "did you mean 'validation_loss'"),

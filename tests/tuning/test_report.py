@@ -18,7 +18,7 @@ import pytest
 
 from tests.tuning.fakes import a_study, noisy
 from tuning import Study, report, sweep
-from tuning.report.axes import Axis
+from tuning.plots.axes import Axis
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import Material, Point

@@ -13,6 +13,7 @@ import pytest
 
 from tests.tuning.fakes import a_study
 from tests.tuning.test_report import HOSTILE, PARTS, RATES, blown, diverging
+from tests.tuning.test_report_numbers import outlying
 from tuning import Study, report, sweep
 from tuning.runner import Limits
 
@@ -233,6 +234,19 @@ def test_a_click_in_a_figure_opens_the_curves_of_its_setting(page: Any, figure: 
     assert panel.find_element("css selector", "h3").text.startswith(f"Rank {row[0]}: ")
     panel.find_element("css selector", ".close").click()
     assert page.find_elements("css selector", "figure .panel") == []
+
+
+def test_a_double_click_shows_the_scores_that_the_axis_leaves_out(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    path = report.write(a_study(outlying).run(), tmp_path / "a.html")
+    opened(browser, path)
+    node = find(browser, "#figure-rate")
+    low = "arguments[0]._fullLayout.yaxis.range[0]"
+    assert script(browser, low, node) > 0.1
+    webdriver.ActionChains(browser).double_click(node.find_element("css selector", ".drag")).perform()
+    WebDriverWait(browser, 10).until(lambda _: script(browser, low, node) < 0.1)
+    check_quiet(browser, path)
 
 
 PLACE_OF_A_POINT = """(node => {

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.tuning.fakes import a_study
+from tests.tuning.fakes import a_study, scored
 from tests.tuning.test_report import RATES, diverging, page_of
+from tuning.plots.axes import Axis
 from tuning.report import material
-from tuning.report.axes import Axis
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import Material
@@ -89,6 +89,24 @@ def test_the_learning_rate_curve_goes_through_the_best_with_a_band_over_repeats(
     (crosses,) = [trace for trace in figure.traces if trace.get("name") == "diverged"]
     assert crosses["x"] == [0.0] * 4
     assert "4 settings diverged, the lowest at 1." in figure.alt
+
+
+def outlying(spec: TrialSpec) -> TrialResult:
+    """Good scores close together, but for a bad one at the lowest learning rate."""
+    rate = float(spec.params["learning_rate"])  # type: ignore[arg-type]
+    return scored(0.1 if rate == 0.001 else 0.9 + rate / 100)
+
+
+def test_an_axis_that_leaves_out_bad_scores_says_so() -> None:
+    figure = learning_rate_curve(Material(a_study(outlying).run()))
+    assert isinstance(figure, Figure)
+    low, high = figure.layout["yaxis"]["range"]
+    assert 0.1 < low < 0.9 < 0.91 < high
+    assert figure.caption.endswith(f" Scores below {low:.3g} lie outside; a double click shows all.")
+    whole = learning_rate_curve(Material(a_study().run()))
+    assert isinstance(whole, Figure)
+    assert "range" not in whole.layout["yaxis"]
+    assert "outside" not in whole.caption
 
 
 def test_each_cell_of_the_heat_map_is_the_best_of_its_settings() -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nn._checks import brief, one_of
 from tuning.analysis import larger_is_better
+from tuning.plots.axes import order, shown
 from tuning.study import Study
 from tuning.trial import COMPLETED, DIVERGED, setting_text
-from tuning.values import Setting, Value, value_text
+from tuning.values import Setting, Value
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -93,9 +94,14 @@ def grouped(items: Iterable[T], key: Callable[[T], Value]) -> list[tuple[Value, 
     return sorted(groups.items(), key=lambda pair: order(pair[0]))
 
 
-def is_number(value: Value) -> TypeGuard[float]:
-    """Whether a value is a number and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def varied(settings: Iterable[Scored]) -> list[str]:
+    """Return the hyper-parameters that were not the same in all settings, in the order of the study."""
+    found: dict[str, set[Value]] = {}
+    every = list(settings)
+    for scored in every:
+        for name, value in scored.params.items():
+            found.setdefault(name, set()).add(value)
+    return [name for name, values in found.items() if len(values) > 1 or any(name not in s.params for s in every)]
 
 
 def spans_decades(values: Sequence[float]) -> bool:
@@ -103,26 +109,12 @@ def spans_decades(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) >= MANY * min(values)
 
 
-def words(name: str) -> str:
-    """Return the name of a metric or hyper-parameter as figures write it."""
-    return name.replace("_", " ")
-
-
 def short(value: Value) -> str:
-    """Return a value as figures write it."""
-    return f"{value:.3g}" if isinstance(value, float) else value_text(value)
+    """Return a value as figures write it, to be read from the last row."""
+    return shown(value, 3)
 
 
 def repeats_text(study: Study) -> str:
     """Return what a band is over: "5 repeats", "3 repeats x 5 folds"."""
     parts = [f"{study.repeats} repeats"] * (study.repeats > 1) + [f"{study.folds} folds"] * bool(study.folds)
     return " x ".join(parts)
-
-
-def order(value: Value) -> tuple[int, tuple[float, ...], str]:
-    """Return what values are sorted by: numbers and layers first, then words."""
-    if isinstance(value, tuple):
-        return 0, tuple(map(float, value)), ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return 0, (float(value),), ""
-    return 1, (), str(value)

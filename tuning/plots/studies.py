@@ -12,19 +12,19 @@ from nn._checks import integer, one_of
 from nn.run import Run
 from tuning.analysis import larger_is_better
 from tuning.plots import style
+from tuning.plots.axes import is_number, words
 from tuning.plots.settings import (
     Scored,
     as_study,
     best_of,
     grouped,
-    is_number,
     metric_of,
     parameter_of,
     repeats_text,
     scored_settings,
     short,
     spans_decades,
-    words,
+    varied,
 )
 from tuning.study import Study
 from tuning.trial import COMPLETED, DIVERGED, Trial, setting_text
@@ -43,9 +43,10 @@ def learning_rate_curve(
     """Draw a metric against the learning rate: the U, or its mirror image, with its cliff.
 
     At each rate it shows the best of the other hyper-parameters: the mean over repeats and folds, and a band from the
-    lowest to the highest. With `by`, "batch_size" say, there is a line for each value of that. A cross marks a rate at
-    which no setting completed in every repeat because some diverged; a fraction says how many, where not all did. The
-    rates from which on everything diverges are shaded.
+    lowest to the highest. With `by`, "batch_size" say, there is a line for each value of that. Where nearly every
+    setting has a rate of its own, as in a random search, dots are not joined: what differs between them is not the rate
+    alone. A cross marks a rate at which no setting completed in every repeat because some diverged; a fraction says how
+    many, where not all did. The rates from which on everything diverges are shaded.
 
     Raises TypeError for what is no study; ValueError where it has no learning_rate or no trial completed.
     """
@@ -57,47 +58,59 @@ def learning_rate_curve(
         raise ValueError(f"learning_rate must be among the study's hyper-parameters, but they are: {names}")
     if by is not None:
         parameter_of(study, by, "by")
-    several = len(settings) > len({_rate(scored) for scored in settings})
+    rates = {_rate(scored) for scored in settings}
+    joined = len(settings) >= 2 * len(rates) or varied(settings) == ["learning_rate"]
+    several = len(settings) > len(rates)
     groups = grouped(settings, lambda scored: None if by is None else scored.params.get(by))
     with style.look():
         ax = style.axes_of(ax, width=6.5 if by is None else 9.0)
         safe: list[float] = []
         cliff: list[float] = []
         for i, (value, group) in enumerate(groups):
-            label = f"mean{', best of the other settings' * several}" if by is None else f"{words(by)} {short(value)}"
-            fine, lost = _rate_line(ax, study, metric, group, label, i)
+            label = f"{words(by)} {short(value)}" if by is not None else "a setting"
+            if by is None and joined:
+                label = f"mean{', best of the other settings' * several}"
+            fine, lost = _rate_line(ax, study, metric, group, label, i, joined)
             safe += fine
             cliff += lost
         if cliff:
             ax.plot([], [], "x", color="black", markersize=8, markeredgewidth=2, label="diverged")
             _shade(ax, safe, cliff)
-        if len({*safe, *cliff}) > 2 or spans_decades([*safe, *cliff]):
-            ax.set_xscale("log")
+        every = [*safe, *cliff]
+        if every and min(every) > 0 and (len(set(every)) > 2 or spans_decades(every)):
+            style.log_ticks(ax, "x", min(every), max(every))
         if not larger_is_better(metric):
-            ax.set_yscale("log")
+            style.log_ticks(ax, "y", *ax.dataLim.intervaly)
         name = words(metric)
         ax.set(xlabel="learning rate", ylabel=name, title=f"{study.definition['data']['name']}: {name}")
         if by is not None:
             ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         elif len(ax.get_legend_handles_labels()[1]) > 1:
-            ax.legend(loc="best" if larger_is_better(metric) else "upper center", frameon=True, framealpha=0.8)
+            # A U has room in its middle, below the crosses.
+            place: dict[str, Any] = {"loc": "best"}
+            if not larger_is_better(metric):
+                place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.93)}
+            ax.legend(**place, frameon=True, framealpha=0.8)
     return ax
 
 
 def _rate_line(
-    ax: Axes, study: Study, metric: str, group: list[Scored], label: str, i: int
+    ax: Axes, study: Study, metric: str, group: list[Scored], label: str, i: int, joined: bool
 ) -> tuple[list[float], list[float]]:
-    """Draw line i, through the best setting at each rate, and return the rates it has and those that diverged."""
+    """Draw line i, or its dots, at the best setting of each rate; return its rates and those that diverged."""
     colour, marker = (cycle[i % len(cycle)] for cycle in (style.COLOURS, style.MARKERS))
-    by_rate = [(rate, these) for rate, these in grouped(group, _rate) if is_number(rate)]
+    by_rate = [(float(rate), these) for rate, these in grouped(group, _rate) if is_number(rate)]
     best = [(rate, found) for rate, these in by_rate if (found := best_of(these, metric)) is not None]
     rates = [rate for rate, _ in best]
     (line,) = ax.plot(rates, [found.mean for _, found in best], label=label, color=colour, markersize=5)
-    line.set(linestyle=style.DASHES[i % len(style.DASHES)], marker=marker)
+    line.set(linestyle=style.DASHES[i % len(style.DASHES)] if joined else "none", marker=marker)
     if study.trials_per_setting > 1:
         band = f"lowest to highest of\n{repeats_text(study)}" if i == 0 else None
-        low, high = ([function(found.values) for _, found in best] for function in (min, max))
-        ax.fill_between(rates, low, high, alpha=0.2, linewidth=0, label=band, color=colour)
+        low, high = ([float(function(found.values)) for _, found in best] for function in (min, max))
+        if joined:
+            ax.fill_between(rates, low, high, alpha=0.2, linewidth=0, label=band, color=colour)
+        else:
+            ax.vlines(rates, low, high, linewidth=1, alpha=0.6, label=band or "", color=colour)
     lost = [(rate, these) for rate, these in by_rate if rate not in rates and any(s.diverged for s in these)]
     _crosses(ax, lost, 0.04 + 0.05 * i if larger_is_better(metric) else 0.96 - 0.05 * i, colour)
     return rates, [rate for rate, _ in lost]
@@ -133,8 +146,9 @@ def learning_curves(
     """Draw a metric against the epochs: of a study a line for each learning rate, of a run training and validation.
 
     Of a study: for each of at most `top` values of the hyper-parameter `by`, evenly chosen, the best setting that has
-    it: the mean over repeats and folds, and a band from the lowest to the highest. With `by=None`, the `top` best
-    settings. A curve that ends in a cross diverged there. Of a run, `metric` is "loss", "accuracy" or "r2".
+    it: the mean over repeats and folds, and a band from the lowest to the highest. With `by=None`, or without learning
+    rates, the `top` best settings. A curve that ends in a cross diverged there. Of a run, `metric` is "loss",
+    "accuracy" or "r2".
 
     Raises TypeError for what is neither; ValueError where nothing can be drawn.
     """
@@ -143,7 +157,7 @@ def learning_curves(
     study = as_study(given, "learning_curves")
     top = integer("top", top, 1)
     metric = metric_of(study, metric)
-    chosen = _chosen(study, metric, by, top)
+    title, chosen = _chosen(study, metric, by, top)
     trials: dict[str, list[Trial]] = {setting_text(scored.params): [] for _, scored in chosen}
     for trial in study.trials:
         if (text := setting_text(trial.params)) in trials:
@@ -153,8 +167,9 @@ def learning_curves(
         shades = style.library().get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.85, len(chosen)))
         for i, (label, scored) in enumerate(chosen):
             these = trials[setting_text(scored.params)]
-            length = min(trial.epochs for trial in these)
-            curves = np.array([trial.curves.get(metric, np.empty(0))[:length] for trial in these])  # (trials, epochs)
+            every = [trial.curves.get(metric, np.empty(0)) for trial in these]
+            length = min(map(len, every))
+            curves = np.array([curve[:length] for curve in every])  # (trials, epochs)
             diverged = any(trial.state == DIVERGED for trial in these)
             epochs = np.arange(1, length + 1)
             dash = style.DASHES[i % len(style.DASHES)]
@@ -166,24 +181,27 @@ def learning_curves(
             if diverged and length:
                 ax.plot(epochs[-1:], curves.mean(axis=0)[-1:], "x", color=shades[i], markersize=9, markeredgewidth=2)
         if not larger_is_better(metric):
-            ax.set_yscale("log")
+            style.log_ticks(ax, "y", *ax.dataLim.intervaly)
         _count_epochs(ax)
         ax.set(xlabel="epoch", ylabel=words(metric), title=f"{study.definition['data']['name']}: {words(metric)}")
-        ax.legend(title=words(by) if by else "setting", loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def _chosen(study: Study, metric: str, by: str | None, top: int) -> list[tuple[str, Scored]]:
-    """Return the settings whose curves are drawn, with their labels."""
+def _chosen(study: Study, metric: str, by: str | None, top: int) -> tuple[str, list[tuple[str, Scored]]]:
+    """Return the settings whose curves are drawn, with their labels, and a title of these."""
     settings = scored_settings(study, metric)
+    if by == "learning_rate" and not any(by in scored.params for scored in settings):
+        by = None
     if by is None:
         best = sorted((s for s in settings if s.whole), key=lambda s: s.mean, reverse=larger_is_better(metric))[:top]
-        names = [name for name in best[0].params if len({s.params.get(name) for s in settings}) > 1] if best else []
-        return [(", ".join(f"{words(n)} {short(s.params.get(n))}" for n in names) or "the setting", s) for s in best]
+        names = varied(settings)
+        labels = [", ".join(short(s.params.get(name)) for name in names) or "the setting" for s in best]
+        return ",\n".join(map(words, names)), list(zip(labels, best, strict=True))
     parameter_of(study, by, "by")
     groups = grouped(settings, lambda scored: scored.params.get(by))
     places = np.unique(np.linspace(0, len(groups) - 1, min(top, len(groups))).round().astype(int))
-    return [(short(groups[i][0]), best_of(groups[i][1], metric) or groups[i][1][0]) for i in places]
+    return words(by), [(short(groups[i][0]), best_of(groups[i][1], metric) or groups[i][1][0]) for i in places]
 
 
 def _run_curves(run: Run, metric: str, ax: Axes | None) -> Axes:
@@ -245,6 +263,10 @@ def validation_vs_train(given: Study | Run, metric: str = "loss", *, ax: Axes | 
         if metric == "loss" and ends[0] > 0:
             style.log_ticks(ax, "x", *ends)
             style.log_ticks(ax, "y", *ends)
+        elif metric == "loss" and ends[0] == 0 < ends[1]:
+            least = max(min(values[values > 0].min(initial=ends[1]) for values in (x, y)), 1e-6 * ends[1])
+            ax.set_xscale("symlog", linthresh=least)  # logarithmic down to here, and with a place for 0
+            ax.set_yscale("symlog", linthresh=least)
         ax.set(xlabel=f"training {metric}", ylabel=f"validation {metric}", title=f"Training and validation {metric}")
         ax.legend()
     return ax

@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tuning.plots.axes import Axis, is_number, shown, words
 from tuning.plots.style import COLOURS
-from tuning.report.axes import Axis, is_number, shown
-from tuning.report.figures import GREY, Figure, hover, layout_of, place, safe, thinned
-from tuning.report.material import Material, Point, words
+from tuning.report.figures import GREY, Figure, axis_title, hover, layout_of, place, safe, thinned
+from tuning.report.material import Material, Point
 from tuning.trial import DIVERGED
 from tuning.values import Value
 
@@ -51,12 +51,13 @@ def learning_rate_curve(m: Material) -> Figure | str:
     low, high = axis.ends
     margin = 0.04 * (high - low) or 0.5
     xaxis = {"tickvals": values, "ticktext": texts, "range": [low - margin, high + margin]}
+    ends = _score_ends(m, ranked if len(ranked) > 3 else [*ranked, *others])
     layout = layout_of(
-        xaxis={"title": {"text": safe(words(name))}, "anchor": "y2" if lost else "y", **xaxis},
+        xaxis={"title": axis_title(name), "anchor": "y2" if lost else "y", **xaxis},
         yaxis={
-            "title": {"text": safe(words(m.metric))},
+            "title": axis_title(m.metric),
             "domain": [0.14 if lost else 0, 1],
-            **_score_axis(m, ranked if len(ranked) > 3 else [*ranked, *others]),
+            **({} if ends is None else {"range": ends}),
         },
     )
     if lost:
@@ -75,7 +76,7 @@ def learning_rate_curve(m: Material) -> Figure | str:
     return Figure(
         f"{words(m.metric).capitalize()} against {words(name)}",
         _curve_alt(m, name, ranked, lost, len(axis.levels)),
-        _curve_caption(m, lines, len(points), bool(others), bool(lost)),
+        _curve_caption(m, lines, len(points), bool(others), bool(lost)) + _cut_text(m, ends),
         traces,
         layout,
         460 if ranked or others else 180,
@@ -188,18 +189,26 @@ def _crosses(
     }  # fmt: skip
 
 
-def _score_axis(m: Material, points: Sequence[Point]) -> dict[str, Any]:
-    """Return an axis that shows the good scores well, should a few bad ones lie far away from them."""
+def _score_ends(m: Material, points: Sequence[Point]) -> list[float] | None:
+    """Return ends of an axis that shows the good scores well, should bad ones lie far away from them."""
     scores = sorted((point.score for point in points if point.score is not None), reverse=m.larger)
     if len(scores) < 4:
-        return {}
+        return None
     best, middle, worst = scores[0], statistics.median(scores), scores[-1]
     if abs(worst - best) <= 4 * abs(middle - best) or middle == best:
-        return {}
+        return None
     beyond = best + (middle - best) * 3
     parts = [part for point in points for part in point.parts if abs(part - best) <= abs(beyond - best)]
     top = (max if m.larger else min)([best, *parts])
-    return {"range": sorted([beyond, top - (beyond - top) * 0.06])}
+    margin = 0.06 * (top - beyond)
+    return sorted([beyond - margin, top + margin])
+
+
+def _cut_text(m: Material, ends: list[float] | None) -> str:
+    if ends is None:
+        return ""
+    beyond = f"below {ends[0]:.3g}" if m.larger else f"above {ends[1]:.3g}"
+    return f" Scores {beyond} lie outside; a double click shows all."
 
 
 def _curve_alt(m: Material, name: str, ranked: Sequence[Point], lost: Sequence[Point], levels: int) -> str:

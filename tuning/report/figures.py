@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tuning.plots.axes import BELOW, LOG_RATIO, Axis, shown, words
 from tuning.plots.style import COLOURS, SEQUENTIAL
-from tuning.report.axes import LOG_RATIO, Axis, shown
-from tuning.report.material import Material, Point, words
+from tuning.report.material import Material, Point
 from tuning.trial import DIVERGED
-from tuning.values import Value
 
 MOST_LINES = 400
 MOST_AXES = 8
@@ -39,9 +38,8 @@ class Figure:
 
 def heat_map(m: Material) -> Figure | str:
     """Return the best score for each pair of values of two hyper-parameters, or why there is none."""
-    names: list[str] = [name for name in ("learning_rate", "batch_size") if name in m.varying]
-    if len(names) < 2:
-        names = m.varying[:2]
+    first = [name for name in ("learning_rate", "batch_size") if name in m.varying]
+    names = [*first, *(name for name in m.varying if name not in first)][:2]
     if len(names) < 2:
         return "It takes two hyper-parameters that were varied."
     (x_texts, x_of), (y_texts, y_of) = (m.axis(name).bins(MOST_BINS) for name in names)
@@ -69,6 +67,7 @@ def heat_map(m: Material) -> Figure | str:
         "reversescale": not m.larger,
         "xgap": 2,
         "ygap": 2,
+        "showscale": len({point.score for point in best.values()}) > 1,
         "colorbar": {"title": {"text": safe(words(m.metric)), "side": "right"}, "thickness": 14},
         **_colour_ends([point.score for point in best.values() if point.score is not None], larger=m.larger),
     }
@@ -136,7 +135,9 @@ def parallel_coordinates(m: Material) -> Figure | str:
         yaxis={"visible": False, "range": [-0.16, 1.05], "fixedrange": True},
         shapes=[_upright(i) for i in range(len(every))],
         annotations=[
-            note for i, axis in enumerate(every) for note in _marks(axis, i, axis is score_axis and not m.larger)
+            note
+            for i, axis in enumerate(every if scores else axes)
+            for note in _marks(axis, i, axis is score_axis and not m.larger)
         ],
         legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0, "traceorder": "reversed"},
         margin={"l": 16, "r": 16, "t": 36, "b": 40},
@@ -180,27 +181,13 @@ def _polylines(m: Material, points: Sequence[Point], axes: Sequence[Axis], score
     places: list[int] = []
     texts: list[str] = []
     for point in points:
-        heights = [_height(axis, point.params[axis.name]) if axis.name in point.params else _BELOW for axis in axes]
-        heights.append(_height(score_axis, point.score, not m.larger) if point.rank is not None else _BELOW)
+        heights = [axis.share(point.params[axis.name]) if axis.name in point.params else BELOW for axis in axes]
+        heights.append(score_axis.share(point.score, downward=not m.larger) if point.rank is not None else BELOW)
         x += [*range(len(heights)), None]
-        y += [*heights, None]
+        y += [*(round(height, 4) for height in heights), None]
         places += [place(point)] * (len(heights) + 1)
         texts += [hover(m, point)] * (len(heights) + 1)
     return {"x": x, "y": y, "customdata": places, "text": texts, "hovertemplate": "%{text}<extra></extra>"}
-
-
-_BELOW = -0.1
-
-
-def _height(axis: Axis, value: Value, downward: bool = False) -> float:
-    """Return the height of a value between 0 and 1."""
-    return _share(axis, axis.place(value), downward)
-
-
-def _share(axis: Axis, there: float, downward: bool) -> float:
-    low, high = axis.ends
-    share = 0.5 if high == low else round((there - low) / (high - low), 4)
-    return 1 - share if downward else share
 
 
 def _marks(axis: Axis, i: int, downward: bool = False) -> list[dict[str, Any]]:
@@ -208,7 +195,13 @@ def _marks(axis: Axis, i: int, downward: bool = False) -> list[dict[str, Any]]:
     values, texts = axis.ticks()
     look = {"xref": "x", "yref": "y", "showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 12}}
     return [
-        {**look, "x": i, "y": _share(axis, value, downward), "text": safe(text), "bgcolor": "rgba(255,255,255,0.8)"}
+        {
+            **look,
+            "x": i,
+            "y": axis.share_of(value, downward=downward),
+            "text": safe(text),
+            "bgcolor": "rgba(255,255,255,0.8)",
+        }
         for value, text in zip(values, texts, strict=True)
     ]
 
@@ -238,9 +231,14 @@ def safe(text: str) -> str:
     return html.escape(text, quote=False)
 
 
+def axis_title(name: str) -> dict[str, Any]:
+    """Return the title of an axis; without the distance, it is drawn over wide marks."""
+    return {"text": safe(words(name)), "standoff": 10}
+
+
 def _level_axis(name: str, texts: Sequence[str]) -> dict[str, Any]:
     return {
-        "title": {"text": safe(words(name))}, "tickvals": list(range(len(texts))), "ticktext": [safe(t) for t in texts],
+        "title": axis_title(name), "tickvals": list(range(len(texts))), "ticktext": [safe(t) for t in texts],
         "showgrid": False, "tickfont": {"size": 12}, "range": [-0.5, len(texts) - 0.5],
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning.analysis import Summary, larger_is_better
-from tuning.report.axes import Axis, shown
+from tuning.plots.axes import Axis, scale_of, shown, words
 from tuning.results import Analysis, reference_loss
 from tuning.tables import plain
 from tuning.trial import COMPLETED, Trial, setting_text
@@ -99,7 +99,7 @@ class Material:
     def axis(self, name: str, *, continuous: bool = False) -> Axis:
         """Return the axis of a hyper-parameter with all values that it had."""
         values = (summary.params[name] for summary in self.summaries if name in summary.params)
-        return Axis.of(name, values, continuous=continuous)
+        return Axis.of(name, values, continuous=continuous, logarithmic=scale_of(self.study.definition["space"], name))
 
     # -- what the page's script gets ---------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Material:
         others.sort(key=lambda name: not name.startswith("validation"))
         columns.append({"key": f"mean_{self.metric}", "title": words(self.metric), "kind": "score"})
         if any(row[f"low_{self.metric}"] is not None for row in self.rows):
-            columns.append({"key": f"low_{self.metric}", "title": "95 % interval", "kind": "interval"})
+            columns.append({"key": f"low_{self.metric}", "title": "95% interval", "kind": "interval"})
         columns.append({"key": "verdict", "title": "verdict", "kind": "text"})
         if any(row["tied"] is not None for row in self.rows):
             columns.append({"key": "tied", "title": "tied with best", "kind": "yes"})
@@ -184,8 +184,3 @@ def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: list[st
 def _cell(value: Any) -> Any:
     """Return a cell: layers as text."""
     return value_text(value) if isinstance(value, tuple) else value
-
-
-def words(name: str) -> str:
-    """Return the name of a metric as people say it."""
-    return name.replace("_", " ")

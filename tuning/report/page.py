@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from tuning.plots.axes import shown, words
 from tuning.plots.style import COLOURS
-from tuning.report.axes import shown
 from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
-from tuning.report.material import KEYS, Material, words
+from tuning.report.material import KEYS, Material
 from tuning.report_text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
 from tuning.verdicts import RULES
 
@@ -112,7 +112,7 @@ def _cards(m: Material) -> str:
         (f"Best {words(m.metric)}", score, span),
         ("Settings", f"{len(m.summaries):,}", f"{a.ranked:,} of them ranked"),
         ("Trials", f"{len(study.trials):,}", counts),
-        ("Tied with the best", tied, a.tied_reason.partition(";")[0] or "paired differences, 95 % for all together"),
+        ("Tied with the best", tied, a.tied_reason.partition(";")[0] or "paired differences, 95% for all together"),
         ("Optimism of the best score", optimism, a.optimism.reason.partition(";")[0]),
         ("Epochs trained", f"{a.epochs:,}", f"{_duration(seconds)} of computing time"),
     ]
@@ -136,7 +136,7 @@ def _best(m: Material) -> str:
     ends = [row[end] for row in ranked for end in (low, high) if row[end] is not None]
     scores = [row[f"mean_{m.metric}"] for row in ranked]
     titles = ["rank", *map(words, m.names), words(m.metric)]
-    titles += ["95 % interval", ""] if ends else []
+    titles += ["95% interval", ""] if ends else []
     titles += ["tied"] if m.analysis.tied is not None else []
     titles += ["verdict"]
     rows = []

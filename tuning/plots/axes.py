@@ -1,4 +1,4 @@
-"""Where the values of a hyper-parameter stand on an axis of the report's figures."""
+"""Where the values of a hyper-parameter stand on an axis, in figures and in the report."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeGuard
 
+from tuning.ranges import IntUniform, LogUniform, Uniform
+from tuning.space import Space
 from tuning.values import Value, value_text
 
 MOST_LEVELS = 12
 """Numbers with more different values than this stand on a continuous axis."""
 LOG_RATIO = 30.0
-"""Positive numbers that are this many times apart stand on a logarithmic one."""
+"""Positive numbers that are this many times apart stand on a logarithmic one, unless their range says what is meant."""
+
+
+BELOW = -0.1
+"""The height at which a line passes below an upright axis whose hyper-parameter a setting does not have."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +34,21 @@ class Axis:
     levels: tuple[Value, ...]
 
     @classmethod
-    def of(cls, name: str, values: Iterable[Value], *, continuous: bool = False) -> Axis:
-        """Return the axis of a parameter that had these values; numbers stay continuous if that is asked for."""
+    def of(
+        cls, name: str, values: Iterable[Value], *, continuous: bool = False, logarithmic: bool | None = None
+    ) -> Axis:
+        """Return the axis of a parameter that had these values; numbers stay continuous if that is asked for.
+
+        Whether a continuous axis is logarithmic is told by the values, or by `logarithmic`, as `scale_of` returns it.
+        """
         levels = sorted(set(values), key=order)
         numbers = [value for value in levels if is_number(value)]
         if len(numbers) < len(levels) or not (continuous or len(levels) > MOST_LEVELS):
             return cls(name, "levels", tuple(levels))
-        low, high = float(numbers[0]), float(numbers[-1])  # type: ignore[arg-type]
-        logarithmic = low > 0 and (high >= LOG_RATIO * low or (continuous and high > 2 * low))
-        return cls(name, "log" if logarithmic else "linear", tuple(levels))
+        low, high = float(numbers[0]), float(numbers[-1])
+        if logarithmic is None:
+            logarithmic = high >= LOG_RATIO * low or (continuous and high > 2 * low)
+        return cls(name, "log" if logarithmic and low > 0 else "linear", tuple(levels))
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -48,11 +61,23 @@ class Axis:
             return float(self.levels.index(value))
         return math.log10(value) if self.kind == "log" else float(value)  # type: ignore[arg-type]
 
+    def share(self, value: Value, *, downward: bool = False) -> float:
+        """Return the height of a value on an upright axis, from 0 to 1, or from 1 to 0."""
+        return self.share_of(self.place(value), downward=downward)
+
+    def share_of(self, place: float, *, downward: bool = False) -> float:
+        """Return the height of a place on an upright axis."""
+        low, high = self.ends
+        share = 0.5 if high == low else (place - low) / (high - low)
+        return 1 - share if downward else share
+
     def ticks(self) -> tuple[list[float], list[str]]:
         """Return places and texts of the marks."""
         if self.kind == "levels":
             return [float(i) for i in range(len(self.levels))], [shown(level) for level in self.levels]
         low, high = self.ends
+        if low == high:
+            return [low], [shown(self.levels[0])]
         if self.kind == "linear":
             marks = _round_marks(low, high)
             return marks, [f"{mark:.6g}" for mark in marks]
@@ -75,12 +100,25 @@ class Axis:
         return texts, {level: min(int((self.place(level) - low) / width), most - 1) for level in self.levels}
 
 
-def shown(value: Value) -> str:
-    """Return a value as figures show it: numbers with four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else value_text(value)
+def scale_of(space: dict[str, str], name: str) -> bool | None:
+    """Return whether a hyper-parameter was searched on a logarithmic scale; None where it had a list of values."""
+    for parameters in Space(space).variants():
+        if isinstance(parameters.get(name), LogUniform | Uniform | IntUniform):
+            return isinstance(parameters[name], LogUniform)
+    return None
 
 
-def is_number(value: Value) -> bool:
+def shown(value: Value, digits: int = 4) -> str:
+    """Return a value as figures show it: numbers with so many digits."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
+
+
+def words(name: str) -> str:
+    """Return the name of a metric or hyper-parameter as people say it."""
+    return name.replace("_", " ")
+
+
+def is_number(value: Value) -> TypeGuard[float]:
     """Whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -89,15 +127,13 @@ def order(value: Value) -> tuple[int, Sequence[float], str]:
     """Return what values are sorted by: numbers and layers first, then words."""
     if isinstance(value, tuple):
         return 0, tuple(map(float, value)), ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return 0, (float(value),), ""
     return 1, (), value_text(value)
 
 
 def _round_marks(low: float, high: float) -> list[float]:
     """Return at most nine round numbers between two ends."""
-    if high <= low:
-        return [low]
     unit = 10.0 ** math.floor(math.log10((high - low) / 8))
     step = next(unit * factor for factor in (1, 2, 5, 10) if (high - low) / (unit * factor) <= 8)
     return [round(i * step, 12) for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
