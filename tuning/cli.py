@@ -33,6 +33,7 @@ from tuning.options import (
     add_train_options,
     given_parameters,
 )
+from tuning.output import whole
 from tuning.parcels import WorkersError
 from tuning.report_text import outcome_lines, show_lines
 from tuning.schema import StudyFileError, StudyWriteError
@@ -187,8 +188,6 @@ def _show(values: argparse.Namespace) -> int:
     if form == "parquet" and values.output is None:
         raise CommandError("--format parquet must have a file to write, as in --output settings.parquet")
     study = Study.open(values.study)
-    if values.output is not None:
-        _check_output(values.output)
     if form == "parquet":
         study.to_parquet(values.output, top=top)
         return 0
@@ -199,7 +198,8 @@ def _show(values: argparse.Namespace) -> int:
     if values.output is None:
         print(text, end="")
     else:
-        values.output.write_text(text, encoding="utf-8")
+        with whole(values.output) as file:
+            file.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -207,14 +207,6 @@ def _format_of(output: Path | None) -> str:
     """Return the format that a file's ending names, or the table."""
     ending = "" if output is None else output.suffix[1:].lower()
     return ending if ending in SHOW_FORMATS else "table"
-
-
-def _check_output(path: Path) -> None:
-    """Raise where the output would take the place of a study."""
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(len(SQLITE)) == SQLITE:
-                raise CommandError(f"output must not take the place of a study, but {str(path)!r} is one; name another")
 
 
 def _report(values: argparse.Namespace) -> int:
@@ -229,8 +221,6 @@ def _test(values: argparse.Namespace) -> int:
     print("  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items()))
     return 0
 
-
-SQLITE = b"SQLite format 3\0"
 
 Command = tuple[Callable[[Parser], None], Callable[[argparse.Namespace], int], str]
 

@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from tuning.analysis import Summary, larger_is_better
 from tuning.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
 from tuning.importance import Importance, importance
 from tuning.intervals import Interval, mean_intervals, method_name, share_interval
+from tuning.output import whole
 from tuning.scores import Scores
 from tuning.tables import Table, plain
 from tuning.trial import COMPLETED, DIVERGED, PRUNED, Trial, setting_text
@@ -177,7 +177,8 @@ def reference_loss(summaries: Iterable[Summary]) -> float | None:
 
 def _written(text: str, path: str | os.PathLike[str] | None) -> str:
     if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
+        with whole(path) as file:
+            file.write_text(text, encoding="utf-8")
     return text
 
 

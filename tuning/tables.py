@@ -8,10 +8,10 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.analysis import Summary
+from tuning.output import whole
 from tuning.trial import COMPLETED
 from tuning.values import value_text
 
@@ -87,14 +87,23 @@ class Table(list[dict[str, Any]]):
         return text.getvalue()
 
     def to_pandas(self, metric: str) -> pandas.DataFrame:
-        """Return a DataFrame whose column of ranks is named after the metric, `rank_validation_accuracy`, say."""
+        """Return a DataFrame whose column of ranks is named after the metric, `rank_validation_accuracy`, say.
+
+        Whole numbers and yes or no stay what they are where a value is missing: such columns have pandas' own types
+        Int64 and boolean.
+        """
         try:
             import pandas
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
                 'to_pandas needs pandas; install it with: pip install "nn-tuning[pandas]"'
             ) from None
-        return pandas.DataFrame(list(self)).rename(columns={"rank": f"rank_{metric}"})
+        frame = pandas.DataFrame(list(self))
+        for name in frame.columns:
+            kinds = {type(row[name]) for row in self}
+            if type(None) in kinds and len(kinds) == 2 and kinds & {int, bool}:
+                frame[name] = pandas.array([row[name] for row in self], dtype="Int64" if int in kinds else "boolean")
+        return frame.rename(columns={"rank": f"rank_{metric}"})
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write a Parquet file with the columns of the CSV; it appears whole or not at all. Needs pyarrow.
@@ -109,12 +118,9 @@ class Table(list[dict[str, Any]]):
                 'Parquet needs pyarrow; install it with: pip install "nn-tuning[parquet]"'
             ) from None
         rows = self.plain()
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.part")
-        parquet.write_table(
-            table({name: _column([row[name] for row in rows]) for name in (self[0] if self else {})}), partial
-        )
-        partial.replace(target)
+        columns = table({name: _column([row[name] for row in rows]) for name in (self[0] if self else {})})
+        with whole(path) as file:
+            parquet.write_table(columns, file)
 
     def plain(self) -> list[dict[str, Any]]:
         """Return the rows with None for what is not finite."""

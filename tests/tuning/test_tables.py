@@ -51,6 +51,57 @@ def test_the_frame_has_scikit_learns_columns() -> None:
     assert len(frame) == 6
 
 
+def test_the_frame_keeps_whole_numbers_and_yes_or_no_where_a_value_is_missing(tmp_path: Path) -> None:
+    space = {
+        "optimizer": {"sgd": {"batch_size": [16, 32], "momentum": [0.5, 0.9]}, "adam": {}},
+        "learning_rate": "0.1,1",
+    }
+
+    def one_diverges(spec: TrialSpec) -> TrialResult:
+        failed = spec.params["learning_rate"] == 1
+        return TrialResult(DIVERGED) if failed else TrialResult(COMPLETED, dict.fromkeys(METRICS, 0.5), {}, 3)
+
+    study = a_study(one_diverges, space=space).run()
+    frame = study.to_pandas()
+    kinds = {
+        "rank_validation_accuracy": "Int64", "param_batch_size": "Int64", "param_momentum": "float64",
+        "trials": "int64", "mean_train_loss": "float64",
+    }  # fmt: skip
+    assert {name: str(frame[name].dtype) for name in kinds} == kinds
+    assert frame["rank_validation_accuracy"].tolist()[:5] == [1, 2, 3, 4, 5]
+    assert frame["rank_validation_accuracy"].isna().sum() == 5
+    frame.to_parquet(tmp_path / "a.parquet")
+    pandas.testing.assert_frame_equal(pandas.read_parquet(tmp_path / "a.parquet"), frame)
+
+
+def test_a_file_appears_whole_or_not_at_all_and_never_in_the_place_of_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = a_study(objective, storage=tmp_path / "a.db", space={"learning_rate": "0.1,1", "batch_size": "16"}).run()
+    before = (tmp_path / "a.db").read_bytes()
+    (tmp_path / "folder").mkdir()
+    for write in (study.to_csv, study.to_json, study.to_parquet):
+        with pytest.raises(ValueError, match="must not take the place of a study"):
+            write(tmp_path / "a.db")
+        with pytest.raises(ValueError, match=r"must be a file, but .* is a folder"):
+            write(tmp_path / "folder")
+        with pytest.raises(ValueError, match=r"can be written, but .* can't: "):
+            write(tmp_path / "a.db" / "b")
+        write(tmp_path / "new" / "b")
+    kept = (tmp_path / "new" / "b").read_bytes()
+
+    def full(self: Path, *_: Any, **__: Any) -> int:
+        self.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ValueError, match="can't: No space left on device"):
+        study.to_csv(tmp_path / "new" / "b")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["b"]
+    assert (tmp_path / "new" / "b").read_bytes() == kept
+    assert (tmp_path / "a.db").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("library", "extra", "call"),
     [

@@ -15,13 +15,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuning.output import whole
 from tuning.report.material import Material
 from tuning.report.page import page_of, script_json, title_of
 
 if TYPE_CHECKING:
     from tuning.study import Study
-
-_SQLITE = b"SQLite format 3\0"
 
 
 def write(study: Study, path: str | os.PathLike[str]) -> Path:
@@ -32,39 +31,10 @@ def write(study: Study, path: str | os.PathLike[str]) -> Path:
 
     Raises ValueError where plotly is missing, and where the file can't be written or is a study file.
     """
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _check_place(target)
-        text = _html(Material(study), _plotly_js())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(text.encode(errors="replace"))  # names of files need not be UTF-8
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"a report must be a file that can be written, but {str(path)!r} can't: {error.strerror}"
-        ) from None
-    return target
-
-
-def _check_place(target: Path) -> None:
-    """Raise where a report would take the place of a folder or of a study."""
-    if target.is_dir():
-        raise ValueError(
-            f"a report must be a file, but {str(target)!r} is a folder; try {str(target / 'report.html')!r}"
-        )
-    if not target.is_file():
-        return
-    with target.open("rb") as file:
-        is_study = file.read(len(_SQLITE)) == _SQLITE
-    if is_study:
-        raise ValueError(
-            f"a report must not take the place of a study, but {str(target)!r} is one; try "
-            f"{str(target.with_suffix('.html'))!r}"
-        )
+    text = _html(Material(study), _plotly_js())
+    with whole(path, "a report") as file:
+        file.write_bytes(text.encode(errors="replace"))  # names of files need not be UTF-8
+    return Path(path)
 
 
 def _plotly_js() -> str:
