@@ -21,8 +21,8 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 pytest.importorskip("plotly", reason="needs the extra report")
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--force-prefers-reduced-motion",
+    "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-sync", "--disable-background-networking", "--disable-component-update", "--force-prefers-reduced-motion",
     "--window-size=1280,800",
 )  # fmt: skip
 
