@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import os
 import sys
@@ -85,13 +86,42 @@ Study = Callable[[int, bool], Findings]
 """`run(seed, quick)` of a script."""
 
 
-def main(description: str, run: Study, argv: Sequence[str] | None = None, **defaults: Any) -> int:
+@dataclass(frozen=True)
+class Argument:
+    """Something that a study can do without: given as the script's only argument, it becomes `run`'s by this name.
+
+    `read` makes of the text what the study wants, and raises ValueError or OSError with one line where it can't.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    help: str
+
+    def __call__(self, text: str) -> Any:
+        """Return what the text stands for, or let the command line say why not."""
+        try:
+            return self.read(text)
+        except (OSError, TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main(
+    description: str,
+    run: Callable[..., Findings],
+    argv: Sequence[str] | None = None,
+    argument: Argument | None = None,
+    **defaults: Any,
+) -> int:
     """Run a study as a script: print the table, save the figures; the exit status is 0 whether it reproduces or not.
 
-    `run(seed, quick)` does the work. `defaults` may set `seed`.
+    `run(seed, quick)` does the work, and is given the `argument` too where there is one. `defaults` may set `seed`.
     """
     parser = command_line(description, Path("runs/figures"), "folder of figures", **defaults)
+    if argument:
+        parser.add_argument(argument.name, nargs="?", metavar=argument.name.upper(), type=argument, help=argument.help)
     options = parser.parse_args(argv)
+    if argument:
+        run = functools.partial(run, **{argument.name: getattr(options, argument.name)})
     start = time.perf_counter()
     try:
         findings = perform(run, options.seed, options.quick)
