@@ -21,9 +21,9 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from nn import compiled
-from nn._arrays import chunk_slices
-from nn._estimator_course import Course, minimise
+from nn._estimator_course import CALLER, Course, minimise
 from nn._estimator_epochs import Epochs, Problem, Stepper, pack
+from nn._estimator_sparse import outputs, problem_of, stays_sparse
 from nn.model import ACTIVATIONS, MLP
 from nn.optimizers import SGD, Adam, Optimizer
 
@@ -179,9 +179,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return network(sizes, self.activation, self.out_activation_, dropout, dtype)
 
     def _problem(self, X: Any, targets: Array, weights: Array | None, dtype: str) -> Problem:
-        dense = X.toarray() if scipy.sparse.issparse(X) else X
         model = self._model(dtype, float(self.dropout))
-        return Problem(model, dense.astype(dtype, copy=False), targets, weights, self.out_activation_ == "exp")
+        return problem_of(model, X, targets, weights, self.out_activation_ == "exp")
 
     def _optimizer_of(self) -> Optimizer:
         rate = float(self.learning_rate_init)
@@ -197,7 +196,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         stepper = getattr(self, "_optimizer", None)
         if not incremental or stepper is None or not stepper.fits(theta):
             stepper = self._optimizer = Stepper.start(self._optimizer_of(), theta)
-        if not hasattr(self, "loss_curve_") or (self.validation_scores_ is None) == self.early_stopping:
+        scored = getattr(self, "validation_scores_", None) is not None
+        if not hasattr(self, "loss_curve_") or scored != self.early_stopping:
             self._start_curves()
         held_out = None
         if self.early_stopping:
@@ -205,7 +205,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         rows = len(targets)
         if self.batch_size != "auto" and self.batch_size > rows:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=CALLER
             )
         batch_size = min(AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), rows)
         seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
@@ -226,10 +226,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                     "converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=CALLER,
                 )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            warnings.warn("Training interrupted by user.", stacklevel=CALLER)
         return theta if held_out is None else self._best_theta.copy()
 
     def _hold_out(
@@ -258,13 +258,12 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         theta = pack(self.coefs_, self.intercepts_)
         model = self._model("float32" if np.result_type(X, theta) == np.float32 else "float64")
         theta = theta.astype(model.dtype, copy=False)
-        if scipy.sparse.issparse(X):
-            X = X.tocsr()
-            pieces = [X[rows].toarray() for rows in chunk_slices(X.shape[0], 8 * X.shape[1])]
+        if stays_sparse(X):
+            last = outputs(model, theta, X)
         else:
-            pieces = [X]
-        outputs = np.concatenate([compiled.outputs(model, theta, compiled.features(model, piece)) for piece in pieces])
-        return np.exp(outputs) if self.out_activation_ == "exp" else outputs
+            dense = X.toarray() if scipy.sparse.issparse(X) else X
+            last = compiled.outputs(model, theta, compiled.features(model, dense))
+        return np.exp(last) if self.out_activation_ == "exp" else last
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,8 +12,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from nn import compiled
-from nn._estimator_epochs import Problem, Stepper, poisson_loss, squares
+from nn._estimator_epochs import Problem, Stepper, check_weight, poisson_loss, squares
 from nn.optimizers import SGD
 
 Array = NDArray[Any]
@@ -21,6 +20,8 @@ Array = NDArray[Any]
 # The adaptive learning rate is divided by this where nothing improves any more, down to the least one.
 ADAPTIVE_FACTOR = 5.0
 LEAST_RATE = 1e-6
+# Warnings are those of a call in scikit-learn, the wrapper of `fit`, so that `filterwarnings(module="sklearn")` holds.
+CALLER = 4
 
 
 def say(text: str) -> None:
@@ -30,7 +31,7 @@ def say(text: str) -> None:
 
 def predicted(problem: Problem, theta: Array) -> Array:
     """The outputs (N, K): probabilities, values, or the means of counts."""
-    outputs = compiled.outputs(problem.model, theta, problem.data.X)
+    outputs = problem.outputs(theta)
     if problem.poisson:
         with np.errstate(over="ignore"):
             return np.exp(outputs)
@@ -41,8 +42,7 @@ def loss(problem: Problem, theta: Array) -> float:
     """The mean loss over the examples, without penalty, in the units of a loss curve."""
     if problem.poisson:
         return poisson_loss(problem.targets, predicted(problem, theta), problem.w)
-    data = problem.data._replace(w=problem.scaled_weights())
-    return compiled.mean_loss(problem.model, theta, data)[0] / problem.unit
+    return problem.mean_loss(theta) / problem.unit
 
 
 def score(problem: Problem, theta: Array) -> float:
@@ -93,7 +93,7 @@ class Course:
         else:
             self._compare_score(self.held_out, theta)
         if self.policy == "invscaling":
-            self.stepper.change_rate(est.learning_rate_init / (est.t_ + 1) ** est.power_t)
+            self.stepper.change_rate(self.stepper.optimizer.learning_rate / (est.t_ + 1) ** est.power_t)
         if est._no_improvement_count > est.n_iter_no_change:
             self._stand_still()
 
@@ -138,14 +138,13 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
     The objective is ½ Σ over the outputs for squared error, of which `loss_` then is the mean over the outputs.
     """
     est, model = estimator, problem.model
+    if problem.w is not None:
+        check_weight(problem.w.sum(keepdims=True))
     l2 = est.alpha / problem.weight
-    model = model.replace(l2=l2)
-    w = problem.scaled_weights()
 
     def objective(at: Array) -> tuple[float, Array]:
-        poisson = problem.linearise(at, slice(None)) if problem.poisson else None
-        value, gradient = compiled.loss_gradient(model, at, problem.data._replace(w=w))
-        return (value if poisson is None else poisson) + 0.5 * l2 * squares(model, at), gradient
+        value, gradient = problem.loss_gradient(at, l2)
+        return value + 0.5 * l2 * squares(model, at), gradient
 
     def report(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         est.n_iter_ += 1
@@ -170,5 +169,5 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
         if est.n_iter_ == est.max_iter:
             text += f"\nIncrease the number of iterations to improve the convergence (max_iter={est.max_iter})."
         text += "\nYou might also want to scale the data, with sklearn.preprocessing.StandardScaler for example."
-        warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        warnings.warn(text, ConvergenceWarning, stacklevel=CALLER)
     return result.x

@@ -10,11 +10,12 @@ Four things of scikit-learn's are not those of `nn.train`, and change every loss
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import scipy.special
@@ -45,6 +46,23 @@ def squares(model: MLP, theta: Array) -> float:
     return sum(float(np.vdot(W, W)) for W, _ in model.layers(theta))
 
 
+def penalised(model: MLP, l2: float) -> MLP:
+    """The same network with another strength of the penalty; nothing else is checked or worked out again."""
+    other = copy.copy(model)
+    vars(other).update(l2=l2, network=model.network._replace(l2=l2))
+    return other
+
+
+def check_weight(sums: Array) -> None:
+    """Raise where the weights of a mini-batch don't sum to more than 0: for 0, what scikit-learn raises."""
+    least = sums.min()
+    if not least > 0:
+        error = ZeroDivisionError if least == 0 else ValueError
+        raise error(
+            f"sample_weight must have a sum > 0 in each mini-batch, but got one of {least:g}; give a larger batch_size"
+        )
+
+
 def poisson_loss(y: Array, mean: Array, w: Array | None) -> float:
     """Half the Poisson deviance, Σ_k y·log(y/μ) − y + μ, averaged over the examples with weights w (N,)."""
     with np.errstate(all="ignore"):
@@ -55,13 +73,14 @@ def poisson_loss(y: Array, mean: Array, w: Array | None) -> float:
 class Problem:
     """A network and the examples that it is fitted to, as the kernels take them.
 
-    `targets` (N, K) are one column for each output. With `poisson` an output z stands for the mean exp(z) of counts.
+    `targets` (N, K) are one column for each output, w (N,) are weights. With `poisson` an output z stands for the mean
+    exp(z) of counts.
     """
 
     def __init__(self, model: MLP, X: Array, targets: Array, w: Array | None, poisson: bool = False) -> None:
         y = targets.argmax(axis=1) if model.output == "softmax" else targets.astype(model.dtype)
         self.model, self.poisson, self.w = model, poisson, w
-        self.data = compiled.examples(model, compiled.features(model, X), y)
+        self.data = compiled.examples(model, X, y)
         self.targets = self.data.Y.copy() if poisson else self.data.Y
         # scikit-learn's loss of several outputs is their mean, its gradient that of their sum.
         self.unit = model.layer_sizes[-1] if model.output == "identity" and not poisson else 1
@@ -78,6 +97,21 @@ class Problem:
         """The weights with mean 1 over all examples (N,), or an empty array."""
         return self.data.w if self.w is None else (self.w * (len(self) / self.weight)).astype(self.model.dtype)
 
+    def outputs(self, theta: Array) -> Array:
+        """The outputs (N, K) of the last layer."""
+        return compiled.outputs(self.model, theta, self.data.X)
+
+    def mean_loss(self, theta: Array) -> float:
+        """The mean loss over the examples, without penalty."""
+        return compiled.mean_loss(self.model, theta, self.data._replace(w=self.scaled_weights()))[0]
+
+    def loss_gradient(self, theta: Array, l2: float) -> tuple[float, Array]:
+        """The mean loss over the examples, and the gradient (P,) of it and of the penalty l2/2 · ΣW²."""
+        poisson = self.linearise(theta, slice(None)) if self.poisson else None
+        data = self.data._replace(w=self.scaled_weights())
+        loss, gradient = compiled.loss_gradient(penalised(self.model, l2), theta, data)
+        return loss if poisson is None else poisson, gradient
+
     def linearise(self, theta: Array, rows: Array | slice) -> float:
         """Give some examples the targets of squared error whose gradient is the Poisson deviance's; return that.
 
@@ -89,6 +123,10 @@ class Problem:
             mean = np.exp(z)
             self.data.Y[rows] = z - mean + y
         return poisson_loss(y, mean, None if self.w is None else self.w[rows])
+
+    def steps(self, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> Steps:
+        """What does the steps of an epoch."""
+        return KernelSteps(self, stepper, theta, batch_size, seed)
 
 
 @dataclass
@@ -126,15 +164,61 @@ class Stepper:
         return rates
 
 
+class Steps(Protocol):
+    """Does steps with mini-batches, which move theta (P,) in place; `w` (N,) are weights with mean 1 in each, if any.
+
+    Called with the rows that so many steps go through, and the strength of their penalty, it returns their losses
+    (steps,) before each update; up to the first that is not finite. `most` steps go into one call.
+    """
+
+    most: int
+    w: Array | None
+
+    def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]: ...
+
+
 class Rows(batches.InMemory):
     """Examples in memory, of which each call of the kernel is given the rows that it goes through."""
 
     def __init__(self, problem: Problem) -> None:
         self.held_out, self.data, self.validation = None, problem.data, compiled.nothing(problem.model)
 
-    def give(self, rows: NDArray[np.int64], start: int, steps: int) -> None:
+    def give(self, rows: NDArray[np.int64], w: Array | None, start: int, steps: int) -> None:
         """Let the next steps, from `start`, read their mini-batches from these rows."""
-        self.feed = batches.Feed(self.data, rows, start, steps, reference.IN_ORDER)
+        data = self.data if w is None else self.data._replace(w=w)
+        self.feed = batches.Feed(data, rows, start, steps, reference.IN_ORDER)
+
+
+class KernelSteps:
+    """Steps by the kernels; see `Steps`."""
+
+    w: Array | None = None
+
+    def __init__(self, problem: Problem, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> None:
+        self.problem, self.stepper = problem, stepper
+        self.state = descent.fresh_state(theta, stepper.optimizer, {"record_steps": True})
+        self.state.theta, self.state.first, self.state.second = theta, stepper.first, stepper.second
+        self.state.step = ORIGIN + stepper.steps
+        self.state.start_loss = 1.0  # nothing but what is not finite counts as divergence
+        self.rows = Rows(problem)
+        plan = batches.Plan(len(problem), batch_size, ENDLESS, 1, reference.IN_ORDER, None)
+        self.descent = descent.Descent(
+            self.state, plan, self.rows, problem.model, stepper.optimizer, stepper.rates, math.inf, seed, progress=False
+        )
+        one_call = int(descent.CALL_OPERATIONS / (6.0 * problem.model.size * batch_size))
+        self.most = 1 if problem.poisson else max(1, one_call)
+
+    def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
+        state, problem = self.state, self.problem
+        poisson = problem.linearise(state.theta, rows) if problem.poisson else None
+        self.descent.model = penalised(problem.model, l2)
+        self.rows.give(rows, self.w, state.step, steps)
+        state.step_loss = np.empty(0)
+        self.descent.advance(state.step + steps)
+        self.stepper.steps = state.step - ORIGIN
+        if poisson is None or not np.isfinite(state.step_loss[-1]):
+            return state.step_loss
+        return np.array([poisson])
 
 
 class Stretch(NamedTuple):
@@ -154,21 +238,9 @@ class Epochs:
     def __init__(
         self, problem: Problem, stepper: Stepper, theta: Array, batch_size: int, alpha: float, seed: int
     ) -> None:
-        self.problem, self.stepper, self.theta, self.batch_size = problem, stepper, theta, batch_size
-        self.alpha = alpha
-        model, self.models = problem.model, dict[float, MLP]()
-        self.norm = squares(model, theta)
-        self.state = descent.fresh_state(theta, stepper.optimizer, {"record_steps": True})
-        self.state.first, self.state.second = stepper.first, stepper.second
-        self.state.step = ORIGIN + stepper.steps
-        self.state.start_loss = 1.0  # nothing but what is not finite counts as divergence
-        self.rows = Rows(problem)
-        plan = batches.Plan(len(problem), batch_size, ENDLESS, 1, reference.IN_ORDER, None)
-        self.descent = descent.Descent(
-            self.state, plan, self.rows, model, stepper.optimizer, stepper.rates, math.inf, seed, progress=False
-        )
-        one_call = int(descent.CALL_OPERATIONS / (6.0 * model.size * batch_size))
-        self.most = 1 if problem.poisson else max(1, one_call)
+        self.problem, self.theta, self.alpha = problem, theta, alpha
+        self.steps = problem.steps(stepper, theta, batch_size, seed)
+        self.norm = squares(problem.model, theta)
         self.starts = np.arange(0, len(problem), batch_size)
         self.sizes = np.diff(self.starts, append=len(problem))
         self.longest, self.even = 0, list[Stretch]()
@@ -183,13 +255,12 @@ class Epochs:
         if self.problem.w is not None:
             given = self.problem.w[order]
             sums = np.add.reduceat(given, self.starts, dtype=np.float64)
-            if not sums.all():
-                raise ValueError("sample_weight must not sum to 0 in a mini-batch, but does; give a larger batch_size")
+            check_weight(sums)
             w = np.empty(len(order), self.problem.model.dtype)
             w[order] = given * np.repeat(self.sizes / sums, self.sizes)
-            self.rows.data, stretches = self.rows.data._replace(w=w), self._stretches(sums)
+            self.steps.w, stretches = w, self._stretches(sums)
         for stretch in stretches:
-            losses = self._steps(order[stretch.rows], len(stretch.sizes), self.alpha / stretch.weight)
+            losses = self.steps(order[stretch.rows], len(stretch.sizes), self.alpha / stretch.weight)
             if not np.isfinite(losses[-1]):
                 self.theta[:] = np.nan
                 return math.nan
@@ -201,7 +272,7 @@ class Epochs:
         # The error of the trapezoidal rule with n looks at a smooth curve that moves by this much is about moved/12n².
         moved = 0.5 * self.alpha * abs(self.norm - start) / min(stretch.weight for stretch in stretches)
         looks = max(1.0, math.sqrt(moved / (12 * PENALTY_ERROR)))
-        self._look_after(int(min(self.most, max(1.0, len(self.starts) / looks))))
+        self._look_after(int(min(self.steps.most, max(1.0, len(self.starts) / looks))))
         return total / len(order)
 
     def _look_after(self, steps: int) -> None:
@@ -221,24 +292,3 @@ class Epochs:
             Stretch(slice(self.starts[a], stops[b - 1]), self.sizes[a:b].astype(np.float64), float(sums[a]))
             for a, b in pairwise([*begins, len(sums)])
         ]
-
-    def _steps(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
-        """The losses (steps,) of some steps, which go through `rows`; up to the first that was not finite."""
-        state = self.state
-        poisson = self.problem.linearise(self.theta, rows) if self.problem.poisson else None
-        self.descent.model = self._penalised(l2)
-        self.rows.give(rows, state.step, steps)
-        state.step_loss = np.empty(0)
-        self.descent.advance(state.step + steps)
-        self.stepper.steps = state.step - ORIGIN
-        if poisson is None or not np.isfinite(state.step_loss[-1]):
-            return state.step_loss
-        return np.array([poisson])
-
-    def _penalised(self, l2: float) -> MLP:
-        """The network with this strength of the penalty; without weights of the examples, there are but two."""
-        if self.problem.w is not None:
-            return self.problem.model.replace(l2=l2)
-        if l2 not in self.models:
-            self.models[l2] = self.problem.model.replace(l2=l2)
-        return self.models[l2]

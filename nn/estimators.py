@@ -15,12 +15,8 @@ Needs `pip install "nn-tuning[sklearn]"`. One changed import line speeds a scrip
 True
 
 With the same `random_state` the initial parameters and the mini-batches are those of scikit-learn, and so, up to
-rounding, is the whole course of a fit. Beyond it: `activation="gelu"`, `dropout`, `class_weight`, and
-`validation_loss_curve_`. Otherwise than there:
-
-- sparse X is made dense, which takes N·D numbers in memory;
-- to go on with other layers than those of the last fit (`warm_start`, `partial_fit`) is an error, rather than ignored;
-- with `loss="poisson"` the steps are made one by one, and are slower.
+rounding, is the whole course of a fit; what differs stands in the notes on `MLPClassifier`. Beyond it:
+`activation="gelu"`, `dropout`, `class_weight`, and `validation_loss_curve_`.
 """
 
 from __future__ import annotations
@@ -28,6 +24,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 try:
@@ -79,7 +76,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     tol : float
         The least improvement that counts; for lbfgs, the largest entry of the gradient at the end.
     verbose : bool
-        Print the loss of each epoch.
+        Print the loss of each epoch, or iteration of lbfgs.
     warm_start : bool
         Whether `fit` goes on from the parameters of the last one.
     momentum, nesterovs_momentum : float, bool
@@ -113,6 +110,22 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         Layers, inputs and outputs included; outputs; `"softmax"` or `"logistic"`.
     n_features_in_, feature_names_in_ : int, array
         What X looked like.
+
+    Notes
+    -----
+    Otherwise than in scikit-learn:
+
+    - The loss has no upper end. There probabilities are clipped first, so that no example's loss is above 36 (16 in
+      float32), and a training that diverges looks bounded.
+    - The penalty's part in the loss of an epoch is interpolated between some of its steps. It may be wrong by about
+      1e-7, so that a fit whose losses differ from `tol` by less than that could end an epoch earlier or later.
+    - To go on with other layers than those of the last fit (`warm_start`, `partial_fit`) is an error. There new hidden
+      layers are ignored, and one output is compared with several targets.
+    - To go on with early stopping, without it, or after lbfgs works; there it is an AttributeError or a TypeError.
+    - Weights of the examples with a negative sum in a mini-batch are an error, for nothing would be minimised; so are
+      y < 0 with `loss="poisson"`, and in regression y that is sparse or text.
+    - A sparse X of which more than a fifth is not 0 is made dense, for the sake of speed. Another one stays as it is.
+    - `verbose` shows the iterations of lbfgs, which SciPy no longer does since 1.15.
 
     Examples
     --------
@@ -168,8 +181,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
-        else:
+        columns = self._columns(y)
+        if columns is None:
             self._check_classes(unique_labels(y))
+            columns = self._label_binarizer.transform(y).astype(bool)
         weights = None
         if self.class_weight is not None:
             if incremental and self.class_weight == "balanced":
@@ -178,7 +193,25 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
                     "but got 'balanced'; use sklearn.utils.compute_class_weight on all labels"
                 )
             weights = compute_sample_weight(self.class_weight, y)
-        return X, self._label_binarizer.transform(y).astype(bool), weights
+        return X, columns, weights
+
+    def _columns(self, y: Array) -> Array | None:
+        """A column for each output (N, K) for plain labels y (N,) that are all known; None for others.
+
+        It is what the binarizer gives, which takes longer to look at a few labels than it takes to learn from them.
+        """
+        classes = self.classes_
+        if y.ndim != 1 or y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biufU" or self._multilabel():
+            return None
+        numbers = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        if (classes[numbers] != y).any() or (
+            self.warm_start and not np.bincount(numbers, minlength=len(classes)).all()
+        ):
+            return None
+        return np.equal.outer(numbers, np.arange(len(classes)) if len(classes) > 2 else [1])
+
+    def _multilabel(self) -> bool:
+        return bool(self._label_binarizer.y_type_.startswith("multilabel"))
 
     def _check_classes(self, classes: Array) -> None:
         """Raise for labels that the network has no output for or, with `warm_start`, misses."""
@@ -209,6 +242,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """The most probable labels (N,), or 0/1 (N, K) for several labels, of X (N, D)."""
         outputs = self._outputs(X)
+        if self.out_activation_ == "softmax":
+            return self.classes_[outputs.argmax(axis=1)]
         return self._label_binarizer.inverse_transform(outputs.ravel() if self.n_outputs_ == 1 else outputs)
 
     def predict_proba(self, X: Any) -> Array:
@@ -229,7 +264,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     """A multilayer perceptron that predicts numbers, by squared error or, for counts, the Poisson deviance.
 
-    Parameters and attributes are those of `MLPClassifier`, but for classes and their weights, with these besides:
+    Parameters, attributes and notes are those of `MLPClassifier`, but for classes and their weights, with these
+    besides. With `loss="poisson"` the steps are made one by one, and are slower.
 
     Parameters
     ----------
@@ -293,6 +329,9 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         X, y = validate_data(
             self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=FLOATS, reset=reset
         )
+        if y.dtype.kind not in "biuf" or scipy.sparse.issparse(y):
+            kind = "a sparse array" if scipy.sparse.issparse(y) else f"dtype {y.dtype}"
+            raise TypeError(f"y must be a dense array of numbers, but got {kind}")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and y.min() < 0:

@@ -1,0 +1,112 @@
+"""Training on a sparse X that is mostly zeros: losses and gradients by the reference, whose products SciPy works out.
+
+The kernels know dense examples only; with few entries other than 0 that is work, and memory, for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from nn import compiled, kernels, reference
+from nn._estimator_epochs import ORIGIN, Problem, Stepper, poisson_loss
+from nn.model import MLP
+
+Array = NDArray[Any]
+
+# The share of entries other than 0 up to which the products of a sparse X are about as fast as those of a dense one.
+SPARSE_SHARE = 0.2
+
+
+def problem_of(model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> Problem:
+    """The problem of fitting a network to X (N, D), dense or sparse, and targets (N, K), with weights w (N,)."""
+    if stays_sparse(X):
+        return SparseProblem(model, X, targets, w, poisson)
+    return Problem(model, compiled.features(model, X.toarray() if scipy.sparse.issparse(X) else X), targets, w, poisson)
+
+
+def stays_sparse(X: Any) -> bool:
+    """Whether the zeros of X are worth to be left out."""
+    return bool(scipy.sparse.issparse(X) and X.nnz <= SPARSE_SHARE * X.shape[0] * X.shape[1])
+
+
+def outputs(model: MLP, theta: Array, X: Any) -> Array:
+    """The outputs (N, K) of the last layer for a sparse X (N, D)."""
+    with np.errstate(all="ignore"):
+        A, _, _ = reference.forward(model.network, theta, X)
+    return A[-1].astype(theta.dtype, copy=False)
+
+
+class SparseProblem(Problem):
+    """See `Problem`; X (N, D) is sparse."""
+
+    def __init__(self, model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> None:
+        super().__init__(model, np.empty((X.shape[0], 0), model.dtype), targets, w, poisson)
+        self.X = X.tocsr().astype(model.dtype, copy=False)
+        self.y = self.data.labels if model.output == "softmax" else self.data.Y
+
+    def outputs(self, theta: Array) -> Array:
+        return outputs(self.model, theta, self.X)
+
+    def mean_loss(self, theta: Array) -> float:
+        w = None if self.w is None else self.scaled_weights()
+        return self.gradient(theta, 0.0, slice(None), w)[0]
+
+    def loss_gradient(self, theta: Array, l2: float) -> tuple[float, Array]:
+        w = None if self.w is None else self.scaled_weights()
+        return self.gradient(theta, l2, slice(None), w)
+
+    def gradient(
+        self, theta: Array, l2: float, rows: Array | slice, w: Array | None, seed: int = 0, step: int = -1
+    ) -> tuple[float, Array]:
+        """The mean loss over some rows, with weights w (n,) of mean 1, and the gradient (P,) with the penalty's.
+
+        It is `reference.loss_gradient` without the gradient in X, which would be dense.
+        """
+        net, y, gradient = self.model.network, self.y[rows], np.empty_like(theta)
+        with np.errstate(all="ignore"):
+            A, S, Z = reference.forward(net, theta, self.X[rows], seed, step)
+            if self.poisson:
+                mean = np.exp(Z)
+                loss = poisson_loss(y, mean, w)
+                dZ = (mean - y) * ((1.0 if w is None else w[:, None]) / len(y))
+            else:
+                loss = reference.loss_forward(Z, A[-1], y, net.output, w) / len(y)
+                dZ = reference.loss_backward(A[-1], y, net.output, w)
+            for layer in reversed(range(self.model.depth)):
+                W = reference.weights(net, theta, layer)
+                reference.weights(net, gradient, layer)[:] = A[layer].T @ dZ + l2 * W
+                reference.biases(net, gradient, layer)[:] = dZ.sum(axis=0)
+                if layer > 0:
+                    dZ = reference.activation_backward(dZ @ W.T, S[layer - 1])
+        return loss, gradient
+
+    def steps(self, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> SparseSteps:
+        return SparseSteps(self, stepper, theta, seed)
+
+
+class SparseSteps:
+    """One step at a time; see `Steps`."""
+
+    most = 1
+    w: Array | None = None
+
+    def __init__(self, problem: SparseProblem, stepper: Stepper, theta: Array, seed: int) -> None:
+        self.problem, self.stepper, self.theta, self.seed = problem, stepper, theta, seed
+        self.update = stepper.optimizer.update()
+        self.multipliers = problem.model.rate_multipliers(stepper.optimizer)
+
+    def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
+        stepper, step = self.stepper, ORIGIN + self.stepper.steps
+        w = None if self.w is None else self.w[rows]
+        loss, gradient = self.problem.gradient(self.theta, l2, rows, w, self.seed, step)
+        if np.isfinite(loss):
+            (rate,) = stepper.rates(step, step + 1)
+            theta, first, second = self.theta, stepper.first, stepper.second
+            net = self.problem.model.network
+            kernels.update_parameters(net, self.update, theta, gradient, first, second, rate, self.multipliers, step)
+            stepper.steps += 1
+        return np.array([loss])
