@@ -7,6 +7,7 @@ and the height of the throw against the width. About 15 seconds on two cores.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from tuning.studies import catapult as study
 from tuning.studies import laboratory
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -34,45 +36,38 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
 def draw(measured: study.Measured) -> Figure:
     """Return the figure: loss, curvature, height of the throw."""
     figure, ((loss, curvature, height),) = style.subplots(1, 3, width=17, height=5)
-    for course, colour, dash in zip(measured.courses, style.COLOURS, style.DASHES, strict=False):
+    draw_courses(loss, curvature, measured.courses)
+    draw_heights(height, measured)
+    return figure
+
+
+def draw_courses(loss: Axes, curvature: Axes, courses: Sequence[study.Course]) -> None:
+    """Draw the loss and ηλ against the step, a line for each learning rate."""
+    for course, colour, dash in zip(courses, style.COLOURS, style.DASHES, strict=False):
         look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 4}
         steps = np.arange(len(course.loss))
         loss.plot(steps, course.loss, label=f"c = {course.c:g}", **look)
         curvature.plot(steps, course.learning_rate * course.curvature, **look)
-    loss.set(
-        xlabel="step",
-        ylabel="loss",
-        title="The loss flies up and comes down again",
-        xlim=(0, 20),
-        xticks=range(0, 21, 5),
-        yscale="log",
-        ylim=(1e-8, 1e8),
-    )
+    for ax in (loss, curvature):
+        ax.set(xlabel="step", xlim=(0, 20), xticks=range(0, 21, 5))
+    loss.set(ylabel="loss", title="The loss flies up and comes down again", yscale="log", ylim=(1e-8, 1e8))
     loss.legend(title="η = c/λ₀")
-    curvature.axhline(2, color="grey", linewidth=1.5)
-    curvature.annotate("2: stable below", (20, 2), ha="right", va="bottom")
-    curvature.axhline(4, color="grey", linewidth=1.5)
-    curvature.annotate("4: lost above", (20, 4), ha="right", va="bottom")
-    curvature.set(
-        xlabel="step", ylabel="ηλ", title="It lands where ηλ < 2", xlim=(0, 20), xticks=range(0, 21, 5), ylim=(0, 8)
-    )
-    for row, slope, c, colour, dash in zip(
-        measured.peaks, study.slopes(measured), measured.peak_factors, style.COLOURS, style.DASHES, strict=False
-    ):
-        height.loglog(
-            measured.peak_widths,
-            np.exp(np.log(row).mean(axis=1)),
-            color=colour,
-            linestyle=dash,
-            marker="o",
-            label=f"c = {c:g}, slope {slope:.3f}",
-        )
-    widths = [f"{width:,}" for width in measured.peak_widths]
-    height.set_xticks(measured.peak_widths, widths)
-    height.minorticks_off()
-    height.set(xlabel="width n", ylabel="peak loss", title="Peak loss is proportional to the width")
-    height.legend()
-    return figure
+    for level, words in ((2, "2: stable below"), (4, "4: lost above")):
+        curvature.axhline(level, color="grey", linewidth=1.5)
+        curvature.annotate(words, (20, level), ha="right", va="bottom")
+    curvature.set(ylabel="ηλ", title="It lands where ηλ < 2", ylim=(0, 8))
+
+
+def draw_heights(ax: Axes, measured: study.Measured) -> None:
+    """Draw the largest loss against the width, a line for each learning rate."""
+    rows = zip(measured.peaks, study.slopes(measured), measured.peak_factors, strict=True)
+    for (row, slope, c), colour, dash in zip(rows, style.COLOURS, style.DASHES, strict=False):
+        look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o"}
+        ax.loglog(measured.peak_widths, np.exp(np.log(row).mean(axis=1)), label=f"c = {c:g}, slope {slope:.3f}", **look)
+    ax.set_xticks(measured.peak_widths, [f"{width:,}" for width in measured.peak_widths])
+    ax.minorticks_off()
+    ax.set(xlabel="width n (hidden units)", ylabel="peak loss", title="Peak loss is proportional to the width")
+    ax.legend()
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "large": 60, "epochs": 4}
+QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "epochs": 4}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:

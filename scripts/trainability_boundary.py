@@ -73,7 +73,7 @@ def drawn(result: study.Boundary, picture: study.Map) -> Figure:
     """Draw the plane, the picture with its axes, and the boxes that the edges meet."""
     figure, axes = style.subplots(1, 3, width=18, height=6.4)
     plane, zoomed, boxes = axes[0]
-    show(plane, result.planes[0], "The whole plane: purple trains, orange diverges")
+    show(plane, result.planes[0], "The whole plane: purple trains, orange does not")
     for part in result.parts[0]:
         corner, side = part.window[:2], part.window.side
         plane.add_patch(style.library().Rectangle(corner, side, side, fill=False, color="black", linewidth=1.5))
@@ -91,8 +91,8 @@ def drawn(result: study.Boundary, picture: study.Map) -> Figure:
     boxes.set_xscale("log", base=2)
     boxes.set_yscale("log", base=2)
     boxes.set(xlabel="side of a box (part of the map's side)", ylabel="boxes that the edge meets")
-    boxes.set_title("The rougher the edge, the steeper: N(s) ∝ s$^{-d}$, medians of d")
-    boxes.legend()
+    boxes.set_title("N(s) ∝ s$^{-d}$: the rougher, the steeper")
+    boxes.legend(title="medians of d")
     return figure
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,21 +12,12 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fetch_datasets.py"
+from tests.scripts.loading import load_script
+
 CONTENT = {name: bytes(range(256)) * 700 + name.encode() for name in ("images.gz", "labels.gz")}
 
 
-def load_script() -> Any:
-    spec = importlib.util.spec_from_file_location("fetch_datasets", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-fetch_datasets = load_script()
+fetch_datasets = load_script("fetch_datasets")
 
 
 class Server(ThreadingHTTPServer):

@@ -34,9 +34,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, load_dataset, train
+from nn import MLP, SGD, Dataset, train
+from tuning.studies.digits import standardised_digits
 from tuning.studies.laboratory import Claim
 from tuning.studies.parallel import map_in_threads
+from tuning.studies.slopes import log_slope
 
 Array = NDArray[Any]
 
@@ -72,11 +74,9 @@ def examples(count: int, wrong_labels: float, seed: int) -> tuple[Dataset, Datas
 
     A label is replaced by any of the ten, the true one among them, so that 0.9 of the share are wrong.
     """
-    digits = load_dataset("digits")
-    digits = digits.scaled_by(digits.fit_scaling())
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(digits))
-    X, y = np.asarray(digits.X)[order], digits.targets[order]
+    digits = standardised_digits(seed=seed)
+    X, y = np.asarray(digits.X), digits.targets
+    rng = np.random.default_rng([seed, 1])
     labels = y[:count].copy()
     chosen = rng.random(count) < wrong_labels
     labels[chosen] = rng.integers(0, digits.n_outputs, chosen.sum())
@@ -142,8 +142,7 @@ def lead(measured: Measured) -> Array:
 
 def slope(measured: Measured) -> float:
     """Return the slope of ln best batch size against ln η; NaN where a best batch is at an end of the grid."""
-    best = best_or_nan(measured)
-    return float(np.polyfit(np.log(measured.rates), np.log(best), 1)[0]) if np.isfinite(best).all() else float("nan")
+    return log_slope(measured.rates, best_or_nan(measured))
 
 
 def claims(measured: Measured, network: str) -> list[Claim]:

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from nn import MLP, SGD, Dataset, Run, Snapshot, train
 from tuning.studies.laboratory import Claim
 from tuning.studies.parallel import map_in_threads
+from tuning.studies.slopes import log_slope
 
 Array = NDArray[Any]
 
@@ -149,8 +150,8 @@ def recursion_error(course: Course) -> float:
 
 def slopes(measured: Measured) -> Array:
     """Return the slope (K,) of log peak against log width for each c, peaks being geometric means over the starts."""
-    height = np.log(measured.peaks).mean(axis=2)
-    return np.array([np.polyfit(np.log(measured.peak_widths), row, 1)[0] for row in height])
+    height = np.exp(np.log(measured.peaks).mean(axis=2))
+    return np.array([log_slope(measured.peak_widths, row) for row in height])
 
 
 def measure(

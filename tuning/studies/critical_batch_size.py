@@ -30,9 +30,11 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, load_dataset, train
+from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, train
+from tuning.studies.digits import standardised_digits
 from tuning.studies.laboratory import Claim
 from tuning.studies.parallel import map_in_threads
+from tuning.studies.slopes import log_slope
 
 Array = NDArray[Any]
 
@@ -97,10 +99,8 @@ class Course(NamedTuple):
 
 def problem(examples: int | None = None, hidden_units: int = 32, seed: int = 0) -> tuple[MLP, Dataset]:
     """Return the network and the standardised digits, all of them or as many as asked for, drawn with `seed`."""
-    digits = load_dataset("digits")
-    digits = digits.scaled_by(digits.fit_scaling())
-    rows = np.random.default_rng(seed).permutation(len(digits))[:examples]
-    return MLP((64, hidden_units, 10)).for_task(digits.task), digits.subset(rows)
+    digits = standardised_digits(examples, seed)
+    return MLP((64, hidden_units, 10)).for_task(digits.task), digits
 
 
 def budget(batch_size: int) -> int:
@@ -222,13 +222,6 @@ def fit(batch_sizes: Array, steps: Array) -> Fit:
     return Fit(float(np.exp(left.mean())), float(np.exp(found.x)), float(left.std()))
 
 
-def slope(x: Array, y: Array) -> float:
-    """Return the slope of ln y against ln x by least squares; NaN where there are fewer than two, or not all known."""
-    if len(x) < 2 or not np.isfinite(y).all():
-        return float("nan")
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
 def fits(measured: Measured) -> list[Fit]:
     """Return the fit of each target."""
     return [fit(measured.batch_sizes, steps) for steps in measured.best_steps.T]
@@ -253,10 +246,13 @@ def claims(measured: Measured, linear_up_to: int = 32, flat_from: int = 256) -> 
     table = []
     for index, (target, curve) in enumerate(zip(measured.targets, curves, strict=True)):
         case, best = f"loss {target:g}", measured.best_rates[:, index]
+        rising, flat = log_slope(sizes[low], best[low]), log_slope(sizes[high], best[high])
         table += [
             Claim(f"{case}: residual of ln S from S_min(1 + B_crit/B)", "0", curve.residual, high=0.12),
-            Claim(f"{case}: slope of ln η* on ln B, B ≤ {linear_up_to}", "1", slope(sizes[low], best[low]), 0.9, 1.1),
-            Claim(f"{case}: the same, B ≥ {flat_from}", "0", slope(sizes[high], best[high]), -0.3, 0.3),
+            Claim(
+                f"{case}: slope of ln η* on ln B, B ≤ {linear_up_to}", "1", rising, 0.9, 1.1
+            ),
+            Claim(f"{case}: the same, B ≥ {flat_from}", "0", flat, -0.3, 0.3),
             Claim(f"{case}: gradient noise scale / B_crit", "1", scales[index] / curve.critical_batch, 0.2, 5.0),
         ]
     growth = curves[-1].critical_batch / curves[0].critical_batch

@@ -32,15 +32,13 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Snapshot, load_dataset, train
-from nn.curvature import SharpnessTracker
+from nn import MLP, SGD, Dataset
+from tuning.studies.digits import standardised_digits
 from tuning.studies.laboratory import Claim
 from tuning.studies.parallel import map_in_threads
+from tuning.studies.sharpening import follow_sharpness
 
 Array = NDArray[Any]
-
-# Along a trajectory the error of λ is of the order of the square of this.
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +76,8 @@ def chebyshev_problem(points: int = 20, width: int = 50) -> tuple[MLP, Dataset]:
 
 def digits_problem(examples: int = 1000, width: int = 32, seed: int = 0) -> tuple[MLP, Dataset]:
     """Return the network 64-w-w-10 with squared error, and `examples` of the standardised digits, drawn with `seed`."""
-    digits = load_dataset("digits")
-    digits = digits.scaled_by(digits.fit_scaling())
-    rows = np.random.default_rng(seed).permutation(len(digits))[:examples]
     model = MLP((64, width, width, 10), "tanh", "identity", "squared_error", init="torch", dtype="float64")
-    return model, digits.subset(rows)
+    return model, standardised_digits(examples, seed)
 
 
 def optimizers(two_over_rate: float, momentum: float) -> list[SGD]:
@@ -93,15 +88,7 @@ def optimizers(two_over_rate: float, momentum: float) -> list[SGD]:
 
 def follow(model: MLP, data: Dataset, optimizer: SGD, steps: int, every: int, seed: int) -> Course:
     """Train on all examples at once and look at the sharpness after each `every` steps."""
-    start = model.init(seed)
-    tracker = SharpnessTracker(model, data.X, data.targets, tolerance=TOLERANCE)
-    seen = [(0, tracker(start))]
-
-    def look(snapshot: Snapshot) -> None:
-        seen.append((snapshot.step, tracker(snapshot.theta)))
-
-    run = train(model, data, optimizer, batch_size="full", epochs=steps, theta=start, callback=look, every_steps=every)
-    at, sharpness = (np.array(column) for column in zip(*seen, strict=True))
+    run, at, sharpness = follow_sharpness(model, data, optimizer, steps, every, seed)
     return Course(data.name, optimizer, run.history.train_loss, at, sharpness)
 
 

@@ -42,6 +42,7 @@ from tuning import sweep
 from tuning.learning_rate import RangeTest, range_test, stability_limit
 from tuning.studies.laboratory import Claim
 from tuning.studies.parallel import map_in_threads
+from tuning.studies.slopes import log_slope
 from tuning.study import Study
 
 Array = NDArray[np.float64]
@@ -194,6 +195,9 @@ def measure(
     return Result(tuple(comparisons), tuple(widths), sizes, middle, low, high, sharp)
 
 
+# -- what was published ----------------------------------------------------------------------------------------
+
+
 def claims(result: Result) -> list[Claim]:
     """Hold the range test to what is expected of it: the right decade, and a range with the best rate in it."""
     held = np.mean([each.holds_best for each in result.comparisons])
@@ -205,8 +209,7 @@ def claims(result: Result) -> list[Claim]:
             Claim(f"{optimizer}: the same, in the worst set", "the right decade", off.max(), high=10),
         ]
     by_size = (result.limits[:, 1:] / result.limits[:, :-1]).min()
-    widths, limits = np.log(result.widths), np.log(result.limits[:, -1])
-    fitted, start = (float(np.polyfit(widths, each, 1)[0]) for each in (limits, np.log(result.two_over_sharpness)))
+    fitted, start = (log_slope(result.widths, each) for each in (result.limits[:, -1], result.two_over_sharpness))
     return [
         *rows,
         Claim("stability limit, a batch size over the one before, least", "rises", by_size, low=1 / (1 + BISECTED)),

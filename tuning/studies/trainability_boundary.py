@@ -241,6 +241,9 @@ def measure(
     return Boundary(tuple(plane for plane, _ in surveys), tuple(parts for _, parts in surveys), *control)
 
 
+# -- what was published ----------------------------------------------------------------------------------------
+
+
 def claims(result: Boundary) -> list[Claim]:
     """Hold the dimensions against the paper's; the bounds are those of maps of this size."""
     whole, rough = result.whole.max(), (np.median(result.zoomed, axis=1) >= 1.3).mean()

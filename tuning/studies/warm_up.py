@@ -35,18 +35,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Snapshot, Split, load_dataset, train
-from nn.curvature import SharpnessTracker
+from nn import MLP, SGD, Dataset, Split, load_dataset
 from nn.schedules import Warmup
 from tuning import sweep
 from tuning.studies.laboratory import Claim
+from tuning.studies.sharpening import follow_sharpness
 
 Array = NDArray[Any]
 
 HIDDEN = (64, 64)
 RATES = tuple(2.0 ** (half / 2) for half in range(-2, 13))
-# Along a trajectory the error of λ is of the order of the square of this.
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +75,9 @@ class Measured:
 def follow(data: Dataset, target: float, warmup: int, steps: int, every: int, seed: int) -> Course:
     """Train with a warm-up on all examples at once, and look at the sharpness after each `every` steps."""
     model = MLP((data.n_features, *HIDDEN, data.n_outputs)).for_task(data.task)
-    schedule, start = Warmup(target, warmup=warmup), model.init(seed)
-    tracker = SharpnessTracker(model, data.X, data.targets, tolerance=TOLERANCE)
-    seen = [(0, schedule(0), tracker(start))]
-
-    def look(snapshot: Snapshot) -> None:
-        seen.append((snapshot.step, schedule(snapshot.step), tracker(snapshot.theta)))
-
-    train(
-        model, data, SGD(target), batch_size="full", epochs=steps, theta=start,
-        schedule=schedule, callback=look, every_steps=every,
-    )  # fmt: skip
-    at, rates, sharpness = (np.array(column) for column in zip(*seen, strict=True))
-    return Course(target, warmup, at, rates, sharpness)
+    schedule = Warmup(target, warmup=warmup)
+    _, at, sharpness = follow_sharpness(model, data, SGD(target), steps, every, seed, schedule=schedule)
+    return Course(target, warmup, at, schedule(at), sharpness)
 
 
 def search(
