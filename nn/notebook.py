@@ -39,6 +39,11 @@ def html_table(rows: Iterable[Sequence[object]], headings: Sequence[object] = ()
     return "".join(['<table style="white-space: nowrap">', *head, *body, "</table>"])
 
 
+def html_box(kind: str, title: str, inside: str = "") -> str:
+    """Return what is shown of an object: its kind, a title, and HTML that scrolls where it is wider than the page."""
+    return f'<div style="overflow-x: auto"><b>{escape(kind)}</b>: {escape(title)}{inside}</div>'
+
+
 def svg_curves(
     lines: Mapping[str, Line],
     x_label: str,
@@ -53,20 +58,21 @@ def svg_curves(
     kept = {name: line for name, line in thinned.items() if np.isfinite(line[0] * line[1]).any()}
     if not kept:
         return ""
-    x_low, x_high = _range([x for x, _ in kept.values()])
-    y_low, y_high = _range([y for _, y in kept.values()])
+    (x_low, x_high), x_marks = _range([x for x, _ in kept.values()])
+    (y_low, y_high), y_marks = _range([y for _, y in kept.values()])
     right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT + 16 * len(kept)}" role="img" '
         f'font-family="sans-serif" font-size="11" fill="currentColor">',
         f"<title>{escape(y_label)} against {escape(x_label)}</title>",
         f'<path d="M{_LEFT} {_TOP}V{bottom}H{right}" fill="none" stroke="currentColor" stroke-opacity="0.5"/>',
-        _text(_LEFT, bottom + 14, _number(x_low, log_x), "start"),
-        _text(right, bottom + 14, _number(x_high, log_x), "end"),
-        _text(_LEFT - 4, bottom, _number(y_low, log_y), "end"),
-        _text(_LEFT - 4, _TOP + 9, _number(y_high, log_y), "end"),
         _text((_LEFT + right) / 2, bottom + 28, x_label, "middle"),
     ]
+    for share, value in x_marks:
+        anchor = {0.0: "start", 1.0: "end"}.get(share, "middle")
+        parts.append(_text(_LEFT + share * (right - _LEFT), bottom + 14, _number(value, log_x), anchor))
+    for share, value in y_marks:
+        parts.append(_text(_LEFT - 4, bottom - share * (bottom - _TOP - 9), _number(value, log_y), "end"))
     for i, (name, (x, y)) in enumerate(kept.items()):
         across = _LEFT + (right - _LEFT) * (x - x_low) / (x_high - x_low)
         up = bottom - (bottom - _TOP) * (y - y_low) / (y_high - y_low)
@@ -95,7 +101,7 @@ def run_html(run: Run) -> str:
     known = {"training loss": run.history.train_loss, "validation loss": run.history.validation_loss}
     lines = {name: (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
     picture = svg_curves(lines, "epoch", "loss", log_y=True, dots=run.epochs == 1)
-    return f"<div><b>Run</b>: {escape(how + where)}{html_table(rows)}{picture}</div>"
+    return html_box("Run", how + where, html_table(rows) + picture)
 
 
 def _thinned(x: NDArray[Any], y: NDArray[Any], log_x: bool, log_y: bool) -> Line:
@@ -112,10 +118,11 @@ def _scaled(values: NDArray[np.float64], log: bool) -> NDArray[np.float64]:
     return np.where(usable, np.log10(np.where(usable, values, 1.0)), np.nan)
 
 
-def _range(parts: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+def _range(parts: Sequence[NDArray[np.float64]]) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+    """Return the ends of an axis, and its marks: (share of its length, value) of both ends, or of the one value."""
     values = np.concatenate(parts)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return ((low, high), [(0.0, low), (1.0, high)]) if high > low else ((low - 0.5, high + 0.5), [(0.5, low)])
 
 
 def _path(across: NDArray[np.float64], up: NDArray[np.float64]) -> str:

@@ -1,6 +1,43 @@
 """Telling a function of one's own about each finished trial, and the log of what happens to trials.
 
 Nothing that is computed depends on either: a trial is told of after it has been saved.
+
+A callback is any function of a `Trial`: `sweep(..., callback=function)`, or that of `Study.run` and `Study.resume`. It
+is called in the caller's thread, so it may hold a connection or a file. To see the trials in MLflow, each as a run
+within the one of the study:
+
+    import mlflow
+    from tuning import sweep
+
+    def to_mlflow(trial):
+        with mlflow.start_run(run_name=f"trial {trial.number}", nested=True):
+            mlflow.log_params({**trial.params, "repeat": trial.repeat, "fold": trial.fold})
+            mlflow.set_tag("state", trial.state)
+            for epoch in range(trial.epochs):
+                mlflow.log_metrics({name: float(curve[epoch]) for name, curve in trial.curves.items()}, step=epoch + 1)
+
+    with mlflow.start_run(run_name="digits"):
+        sweep("digits", {"learning_rate": [0.01, 0.1], "batch_size": [16, 32]}, callback=to_mlflow)
+
+And in TensorBoard, where `tensorboard --logdir runs/tensorboard` shows curves, and a table of hyper-parameters:
+
+    from torch.utils.tensorboard import SummaryWriter
+    from tuning import sweep
+
+    def to_tensorboard(trial):
+        with SummaryWriter(f"runs/tensorboard/{trial.number:05}") as writer:
+            for name, curve in trial.curves.items():
+                for epoch, value in enumerate(curve, 1):
+                    writer.add_scalar(name, value, epoch)
+            params = {name: str(value) if isinstance(value, tuple) else value for name, value in trial.params.items()}
+            ends = {f"last/{name}": value for name, value in trial.metrics.items()}
+            writer.add_hparams(params, ends, run_name=".")
+
+    sweep("digits", {"learning_rate": [0.01, 0.1], "hidden_units": [16, (16, 16)]}, callback=to_tensorboard)
+
+The log is that of the standard library, under the name "tuning", and quiet unless the program asks for it, as with
+`logging.basicConfig(level=logging.INFO)`: INFO when a study begins, is resumed and ends, and for what diverged or was
+pruned; WARNING for a trial that failed and for a callback that did.
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nn.notebook import html_table, svg_curves
+from nn.notebook import html_box, html_table, svg_curves
 from tuning.analysis import Summary, larger_is_better
 
 if TYPE_CHECKING:
@@ -19,14 +18,14 @@ SHOWN = 5
 def study_html(study: Study) -> str:
     """Return the first settings of the table, and the best score at each learning rate or the best trial's curves."""
     d = study.definition
-    title = f"{d['data']['name']}, {d['method']}: {study.progress_line()}"
+    title = f"{d['data']['name']}, {d['method']}: {study.progress_line()}; {study.describe_states()}"
     table = study.table(SHOWN)
     if not table:
-        return f"<div><b>Study</b>: {escape(title)}; no trials yet</div>"
+        return html_box("Study", title)
     titles, *rows = table.cells()
     more = len(study.summaries()) - len(rows)
     below = f"<p>… and {more:,} more settings</p>" if more > 0 else ""
-    return f"<div><b>Study</b>: {escape(title)}{html_table(rows, titles)}{below}{_curve(study)}</div>"
+    return html_box("Study", title, html_table(rows, titles) + below + _curve(study))
 
 
 def _curve(study: Study) -> str:

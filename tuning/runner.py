@@ -172,13 +172,13 @@ class Runner:
 class Progress:
     """A bar on standard error with trials saved, or another `unit`, rate, time left and the best so far.
 
-    `show` None: only where standard error is a terminal; True: always; False: never.
+    `show` None: where standard error is a terminal, and in a notebook; True: always; False: never.
     """
 
     def __init__(self, show: bool | None, total: int | None, done: int, leader: Leader, unit: str = " trials") -> None:
         self._bar: Any = None
-        if show or (show is None and sys.stderr.isatty()):
-            from tqdm import tqdm
+        if show or (show is None and (sys.stderr.isatty() or "ipykernel" in sys.modules)):
+            from tqdm.auto import tqdm
 
             self._bar = tqdm(total=total, initial=done, unit=unit, dynamic_ncols=True, file=sys.stderr)
             self._describe(leader)

@@ -90,7 +90,7 @@ def sweep(
     seed : int
         All trials' seeds and all draws follow from it.
     progress : bool, optional
-        A bar on standard error: where that is a terminal (None), always, or never.
+        A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
     callback : function, optional
         Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned of once
         and logged each time; the study goes on. Nothing that is computed depends on it.

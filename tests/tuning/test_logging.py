@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.tuning.fakes import a_study, noisy, same_trials
-from tuning import Study, StudyInterrupted, Trial, sweep
-from tuning.trial import DIVERGED, FAILED, PRUNED, TrialResult, TrialSpec
+from tuning import Study, StudyInterrupted, Trial, callbacks, sweep
+from tuning.trial import COMPLETED, DIVERGED, FAILED, PRUNED, TrialResult, TrialSpec
 
 ROOT = Path(__file__).parents[2]
 SPACE = {"learning_rate": "0.001:1:log", "batch_size": "16,32"}
@@ -105,6 +111,72 @@ def test_a_callback_that_can_not_be_called_is_refused_before_anything_is_written
     with pytest.raises(TypeError, match=r"^callback must be a function of a finished trial, but got 'print'$"):
         sweep("iris", SPACE, storage=tmp_path / "a.db", callback="print")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def documented(word: str) -> str:
+    """The example in the documentation of callbacks that has this word."""
+    assert callbacks.__doc__ is not None
+    blocks = re.findall(r"(?:^    .*\n|^\n)+", callbacks.__doc__, re.MULTILINE)
+    return textwrap.dedent(next(block for block in blocks if word in block))
+
+
+def test_the_documented_example_for_mlflow_makes_a_run_of_each_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[dict[str, Any]] = []
+    mlflow = ModuleType("mlflow")
+
+    @contextlib.contextmanager
+    def start_run(run_name: str, nested: bool = False) -> Iterator[None]:
+        runs.append({"name": run_name, "nested": nested, "steps": []})
+        yield
+
+    mlflow.start_run = start_run  # type: ignore[attr-defined]
+    mlflow.log_params = lambda params: runs[-1].update(params=params)  # type: ignore[attr-defined]
+    mlflow.set_tag = lambda name, value: runs[-1].update({name: value})  # type: ignore[attr-defined]
+    mlflow.log_metrics = lambda metrics, step: runs[-1]["steps"].append((step, metrics))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    exec(documented("mlflow"), {})
+    study, *trials = runs
+    assert (study["name"], study["nested"]) == ("digits", False)
+    assert {tuple(run["params"].items()) for run in trials} == {
+        (("learning_rate", rate), ("batch_size", size), ("repeat", 0), ("fold", None))
+        for rate in (0.01, 0.1)
+        for size in (16, 32)
+    }
+    for run in trials:
+        assert (run["nested"], run["state"], [step for step, _ in run["steps"]]) == (True, COMPLETED, [*range(1, 21)])
+        assert run["steps"][-1][1].keys() >= {"train_loss", "validation_accuracy"}
+
+
+def test_the_documented_example_for_tensorboard_writes_curves_and_hyper_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writers: list[Any] = []
+
+    class SummaryWriter(contextlib.nullcontext[Any]):
+        def __init__(self, folder: str) -> None:
+            super().__init__(self)
+            self.folder, self.scalars = folder, []
+            writers.append(self)
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            self.scalars.append((name, step, value))
+
+        def add_hparams(self, params: dict[str, Any], metrics: dict[str, float], *, run_name: str) -> None:
+            assert all(isinstance(value, bool | str | float | int) for value in params.values())
+            self.params, self.metrics = params, metrics
+
+    module = ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    for name in ("torch", "torch.utils"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    exec(documented("SummaryWriter"), {})
+    assert {writer.folder for writer in writers} == {f"runs/tensorboard/0000{i}" for i in range(4)}
+    assert {writer.params["hidden_units"] for writer in writers} == {16, "(16, 16)"}
+    for writer in writers:
+        losses = [(step, value) for name, step, value in writer.scalars if name == "train_loss"]
+        assert [step for step, _ in losses] == [*range(1, 21)]
+        assert losses[-1][1] == writer.metrics["last/train_loss"]
 
 
 def mixed(spec: TrialSpec) -> TrialResult:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 from pathlib import Path
+from types import ModuleType
 from xml.etree import ElementTree
 
 import numpy as np
@@ -70,6 +72,13 @@ def test_curves_are_drawn_to_scale_with_gaps_where_there_is_no_number() -> None:
     assert ((points > 0) & (points < [WIDTH, HEIGHT])).all()
 
 
+def test_the_marks_are_the_ends_of_the_axes_and_of_a_single_value_that_value() -> None:
+    svg = svg_curves({"a": (np.array([1.0, 100]), np.array([2.0, 3]))}, "x", "y", log_x=True)
+    assert list(parsed(svg).itertext())[2:6] == ["1", "100", "2", "3"]
+    one = svg_curves({"a": (np.array([7.0]), np.array([3.0]))}, "x", "y", dots=True)
+    assert list(parsed(one).itertext())[2:4] == ["7", "3"]
+
+
 def test_nothing_is_drawn_of_nothing_and_long_lines_are_thinned_to_their_last_point() -> None:
     nothing = np.array([np.nan, -1.0])
     assert svg_curves({"a": (np.arange(2.0), nothing)}, "x", "y", log_y=True) == ""
@@ -107,9 +116,9 @@ def diverging(spec: TrialSpec) -> TrialResult:
 
 
 def test_a_study_without_a_ranked_setting_or_any_trial_is_shown_too() -> None:
-    assert "no trials yet" in texts(shown(a_study(noisy)))
+    assert "no trial is finished" in texts(shown(a_study(noisy)))
     html = shown(a_study(diverging).run())
-    assert "diverged" in texts(html)
+    assert "10 diverged" in texts(html)
     assert "<svg" not in html
 
 
@@ -127,6 +136,16 @@ def test_every_text_from_outside_is_escaped() -> None:
     ):
         assert "<script" not in html
         assert EVIL in texts(html)
+
+
+def test_a_notebook_shows_the_bar_although_its_error_stream_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module, shown_in in (("ipykernel", True), ("something_else", False)):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+        a_study(noisy).run()
+        assert ("10/10" in capsys.readouterr().err) == shown_in
+        monkeypatch.delitem(sys.modules, module)
 
 
 def test_the_lesson_runs_as_a_script(
