@@ -24,6 +24,7 @@ from tuning.studies import laboratory
 from tuning.studies.laboratory import Claim, Findings
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 README_FIGURES = ("learning_rate_u", "heatmap", "descent_paths")
@@ -51,18 +52,30 @@ def rates_to_the_cliff(study: Study) -> tuple[float, float]:
     return min(means, key=means.__getitem__), max(means)
 
 
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes are on."""
+    return ax.figure  # type: ignore[return-value]
+
+
 def u_with_cliff(study: Study) -> Figure:
     """Return the figure of the loss against the learning rate; the cliff is cut, so that the U shows."""
     ax = plots.learning_rate_curve(study, "validation_loss")
     ax.set(ylim=(None, 10), ylabel="validation loss (nats)", title="Too low, right, too high: a U with a cliff")
-    return ax.figure  # type: ignore[return-value]
+    return figure_of(ax)
+
+
+def heat_map(study: Study) -> Figure:
+    """Return the figure of the accuracy over learning rate and batch size."""
+    ax = plots.heatmap(study)
+    ax.set(ylabel="batch size (examples)")
+    return figure_of(ax)
 
 
 def learning_curves(study: Study) -> Figure:
     """Return the figure of the loss against the epochs, a line for each of some learning rates."""
     ax = plots.learning_curves(study, "train_loss", top=8)
     ax.set(ylabel="training loss (nats)", title="Faster with the rate, until it diverges")
-    return ax.figure  # type: ignore[return-value]
+    return figure_of(ax)
 
 
 def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
@@ -88,7 +101,7 @@ def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
         ratios[name] = model.loss(path.thetas[-1], data.X, data.y) / model.loss(start, data.X, data.y)
     ax = plots.descent_path(run, data, paths, limits=((-4, 5), (-3.5, 4)))
     ax.set_title(f"{steps} steps of gradient descent on a squared error", fontsize=14)
-    return ax.figure, ratios  # type: ignore[return-value]
+    return figure_of(ax), ratios
 
 
 def forming_boundary(seed: int, quick: bool) -> bytes:
@@ -109,7 +122,7 @@ def run(seed: int, quick: bool) -> Findings:
     too_large, plain, momentum = ratios.values()
     figures = {
         "learning_rate_u": u_with_cliff(rates),
-        "heatmap": plots.heatmap(grid_study(seed, quick)).figure,
+        "heatmap": heat_map(grid_study(seed, quick)),
         "learning_curves": learning_curves(rates),
         "descent_paths": paths,
     }

@@ -62,7 +62,7 @@ def draw(standard: study.Measured, mup: study.Measured) -> Figure:
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
     ax.set(
-        title=f"Change of activations after {mup.change.shape[2]} steps at η = {mup.check_rate:.2g}",
+        title=f"Change of activations after {mup.check_steps[-1]} steps at η = {mup.check_rate:.2g}",
         xlabel="width w (hidden units)",
         ylabel=f"root mean square change / that at w = {mup.widths[0]}",
         xticks=mup.widths,

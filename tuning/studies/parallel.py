@@ -21,11 +21,11 @@ def map_in_threads(
     `progress` is the text of a progress bar; without it there is none. An exception, or Ctrl-C, cancels what has not
     begun.
     """
-    given = list(items)
     pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
     try:
-        futures = [pool.submit(function, item) for item in given]
-        bar = tqdm(futures, desc=progress, leave=False) if progress is not None else futures
-        return [future.result() for future in bar]
+        futures = [pool.submit(function, item) for item in items]
+        # Closed whatever happens, so that what is printed next begins a line.
+        with tqdm(futures, desc=progress, leave=False, disable=progress is None) as bar:
+            return [future.result() for future in bar]
     finally:
         pool.shutdown(cancel_futures=True)
