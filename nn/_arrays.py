@@ -11,6 +11,28 @@ from numpy.typing import NDArray
 CHUNK_BYTES = 1 << 24
 """How much of a large array is looked at in one piece, in bytes."""
 
+CACHE_LINE = 64
+"""Bytes that move between memory and core at once; on no machine is a vector register longer."""
+
+
+def aligned_empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array that begins at a cache line, which NumPy's do by chance alone.
+
+    A register that is loaded from two lines takes twice as long: a tenth of the time of a step of 64-32-10.
+    """
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape)) * kind.itemsize
+    room = np.empty(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size].view(kind).reshape(shape)
+
+
+def aligned(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
+    """Return a copy in C order that begins at a cache line."""
+    copy = aligned_empty(array.shape, dtype or array.dtype)
+    copy[...] = array
+    return copy
+
 
 def as_array(name: str, value: Any) -> NDArray[Any]:
     """Return `value` as an array uncopied where that is possible; a ragged or masked one is refused."""

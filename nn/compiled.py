@@ -16,7 +16,7 @@ from numba.core import event
 from numpy.typing import ArrayLike, NDArray
 
 from nn import kernels
-from nn._arrays import as_array, check_finite, chunk_slices
+from nn._arrays import CACHE_LINE, aligned, aligned_empty, as_array, check_finite, chunk_slices
 from nn.data import Dataset, LazyRows
 from nn.model import MLP
 
@@ -40,15 +40,18 @@ class Workspace:
     """Room for the activations, slopes and gradients of a chunk of examples, a transposed W, and gradients of theta."""
 
     def __init__(self, model: MLP, rows: int) -> None:
-        room = min(rows, kernels.CHUNK) * max(model.layer_sizes)
-        outputs = min(rows, kernels.CHUNK) * (model.layer_sizes[-1] + 2)
-        self.A = np.empty((model.depth + 1, room), model.dtype)
-        self.S = np.empty((model.depth, room), model.dtype)
-        self.Z = np.empty(outputs, model.dtype)
-        self.D = np.empty((2, room), model.dtype)
-        self.T = np.empty(max((n * m for n, m in pairwise(model.layer_sizes[1:])), default=0), model.dtype)
-        self.partial = np.empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
-        self.gradient = np.empty(model.size, model.dtype)
+        room = (
+            -(-min(rows, kernels.CHUNK) * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE
+        )  # lines of whole cache lines
+        outputs = min(rows, kernels.CHUNK) * (2 * model.layer_sizes[-1] + 4)
+        self.A = aligned_empty((model.depth + 1, room), model.dtype)
+        self.S = aligned_empty((model.depth, room), model.dtype)
+        self.Z = aligned_empty(outputs, model.dtype)
+        self.D = aligned_empty((2, room), model.dtype)
+        turned = [n * m for n, m in pairwise(model.layer_sizes)]
+        self.T = aligned_empty(max(turned[1:] or turned), model.dtype)
+        self.partial = aligned_empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
+        self.gradient = aligned_empty(model.size, model.dtype)
 
 
 def features(model: MLP, X: ArrayLike) -> Array:
@@ -150,7 +153,8 @@ def _floats(name: str, array: Array, dtype: str) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, but got dtype {array.dtype}")
     with np.errstate(over="ignore"):
-        result = np.require(array, dtype, ["C", "W"]).view(np.ndarray)
+        fits = array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable
+        result = array.view(np.ndarray) if fits else aligned(array, dtype)
     check_finite(name, array)
     check_finite(f"{name} as {dtype}", result)
     return result

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from nn import batches, compiled, kernels, reference
-from nn._arrays import as_array
+from nn._arrays import aligned, as_array
 from nn._checks import real
 from nn.model import MLP
 from nn.optimizers import Optimizer
@@ -172,9 +172,9 @@ def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) ->
     return TrainState(
         settings=settings,
         step=0,
-        theta=theta,
-        first=np.zeros(len(theta) if adam or update.momentum > 0 else 0, theta.dtype),
-        second=np.zeros(len(theta) if adam else 0, theta.dtype),
+        theta=aligned(theta),
+        first=aligned(np.zeros(len(theta) if adam or update.momentum > 0 else 0, theta.dtype)),
+        second=aligned(np.zeros(len(theta) if adam else 0, theta.dtype)),
         totals=np.zeros(6),
         history=np.empty((0, 6)),
         step_loss=np.empty(0),

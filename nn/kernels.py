@@ -6,11 +6,11 @@ What differs, and why:
   are workspaces with one line for each layer, `A[layer, : rows * units]` being a (rows, units) matrix; a layer's Z
   stands where its A will stand.
 - Targets come as `labels` (N,) and `Y` (N, K), whichever the loss needs; the other is empty. So are the weights of
-  the examples, `w`, where all count the same.
+  the examples, `w`, where all count the same. Those of a chunk are gathered first, then loops over them run in vectors.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Matrix products and sums of squares come from `simd.py`, e^x and the softmax from `softmax.py`. Arithmetic is in the
-  dtype of theta; sums over examples are in float64.
+- Matrix products and sums come from `simd.py`, e^x, tanh and the softmax from `softmax.py`. Arithmetic is in the dtype
+  of theta; sums over examples are in float64.
 - `fastmath` is off: a sum is added up in the order that stands here, so that the bits do not depend on how, when and
   with what else a kernel was compiled. A process holds several copies of a shared function, and which of them runs
   depends on what it compiled itself and what it read from the cache.
@@ -38,12 +38,13 @@ from nn.reference import (
     LOGISTIC_SQUARED_ERROR,
     RELU,
     REPLACED,
+    SGD,
     SHUFFLED,
     SOFTMAX_CROSS_ENTROPY,
     TANH,
 )
-from nn.simd import column_sums, product, product_left, product_right, sum_of_squares, transpose
-from nn.softmax import exp, softmax
+from nn.simd import column_sums, product, product_left, product_right, sum_of, sum_of_squares, transpose
+from nn.softmax import exp, softmax, tanh
 from nn.vectors import WITHOUT_WRAPPERS, apart, borrowed, line, view
 
 CHUNK = 512
@@ -96,7 +97,7 @@ def vector(workspace, layer, length):
 
 @inlined
 def last_layer(net, A, Z, count):
-    """Z and A (K, count) of the last layer, and room for two numbers of each example.
+    """Z and A (K, count) of the last layer, and room for three numbers of each example.
 
     They are transposed, so that loops over the examples, which are many, run in vectors, and not those over the
     classes: that made softmax, loss and their gradients twice as fast for 10 classes.
@@ -104,7 +105,14 @@ def last_layer(net, A, Z, count):
     depth = len(net.sizes) - 1
     K = net.sizes[depth]
     z, outputs = view(Z, 0, K, count), view(A, depth * A.shape[1], K, count)
-    return z, outputs, line(Z, K * count, count), line(Z, (K + 1) * count, count)
+    return z, outputs, line(Z, K * count, count), line(Z, (K + 1) * count, count), line(Z, (K + 2) * count, count)
+
+
+@inlined
+def last_targets(net, Z, count, w):
+    """Room for the targets (K, count) of the examples of a chunk, and for their weights (count,), if there are any."""
+    K = net.sizes[len(net.sizes) - 1]
+    return view(Z, (K + 3) * count, K, count), line(Z, (2 * K + 3) * count, min(count, len(w)))
 
 
 # -- randomness ------------------------------------------------------------------------------------------------
@@ -172,6 +180,38 @@ def linear_backward(dZ, A, W, multiplier, dW, db, dA, T):
         column_sums(dZ, db)
 
 
+@inlined
+def last_forward(A, W, b, multiplier, At, Z):
+    """`linear_forward` for the last layer: from A (rows, n_in) to Z (K, rows); `At` has room for Aᵀ.
+
+    Few outputs fill no register, many examples do: with 10 outputs this and `last_backward` took a twelfth off a step.
+    """
+    transpose(A, At)
+    product_left(W, At, Z, line(b, 0, 0))
+    m, zero = Z.dtype.type(multiplier), Z.dtype.type(0)
+    for k in range(Z.shape[0]):
+        own = b[k] if len(b) > 0 else zero
+        for i in range(Z.shape[1]):
+            Z[k, i] = m * Z[k, i] + own
+
+
+@inlined
+def last_backward(dZ, A, W, multiplier, dW, db, dA, T):
+    """`linear_backward` for the last layer: from dZ (K, rows). `T` has room for Wᵀ."""
+    (n_in, K), nothing = W.shape, line(db, 0, 0)
+    turned = view(T, 0, K, n_in)
+    product(dZ, A, turned, nothing)
+    transpose(turned, dW)
+    if dA.size > 0:
+        transpose(W, turned)
+        product_left(dZ, turned, dA, nothing)
+    if multiplier != 1.0:
+        scale(line(dW, 0, dW.size), multiplier)
+        scale(line(dA, 0, dA.size), multiplier)
+    for k in range(len(db)):
+        db[k] = sum_of(line(dZ, k * dZ.shape[1], dZ.shape[1]))
+
+
 @inner
 def activation_forward(Z, activation, S):
     """On vectors (rows · units,): Z becomes A in its place."""
@@ -184,7 +224,7 @@ def activation_forward(Z, activation, S):
             S[i] = one if z > zero else zero
     elif activation == TANH:
         for i in range(len(Z)):
-            a = math.tanh(Z[i])
+            a = tanh(Z[i])
             Z[i] = a
             S[i] = one - a * a
     elif activation == LOGISTIC:
@@ -216,7 +256,7 @@ def activation_curvature(Z, activation, C):
     one, two, half = Z.dtype.type(1), Z.dtype.type(2), Z.dtype.type(0.5)
     if activation == TANH:
         for i in range(len(Z)):
-            a = math.tanh(Z[i])
+            a = tanh(Z[i])
             C[i] = -two * a * (one - a * a)
     elif activation == LOGISTIC:
         for i in range(len(Z)):
@@ -255,12 +295,16 @@ def dropout_forward(A, S, rate, seed, stream, first):
 
 
 @inner
-def output_forward(Z, output, A, tops, shares):
-    """On (K, rows) matrices. For a softmax, `tops` and `shares` (rows,) become max_k z_k and 1/Σ_k e^(z_k − max z)."""
+def output_forward(Z, output, A, tops, shares, winners):
+    """On (K, rows) matrices.
+
+    For a softmax, `tops`, `shares` and `winners` (rows,) become max_k z_k, 1/Σ_k e^(z_k − max z) and the k of the
+    largest a_k.
+    """
     apart()
     K, rows = Z.shape
     if output == SOFTMAX_CROSS_ENTROPY:
-        softmax(Z, A, tops, shares)
+        softmax(Z, A, tops, shares, winners)
     elif output == IDENTITY_SQUARED_ERROR:
         for k in range(K):
             for i in range(rows):
@@ -272,8 +316,11 @@ def output_forward(Z, output, A, tops, shares):
 
 
 @inner
-def loss_forward(Z, A, labels, Y, output, w, rows, tops, shares):
-    """On (K, rows) matrices, with what `output_forward` left in `tops` and `shares`, which may be overwritten."""
+def loss_forward(Z, A, y, output, w, tops, shares):
+    """On (K, rows) matrices, with what `output_forward` left in `tops` and `shares`, which may be overwritten.
+
+    For a softmax, the first line of y holds the class numbers.
+    """
     apart()
     total = 0.0
     zero, half = Z.dtype.type(0), Z.dtype.type(0.5)
@@ -281,10 +328,10 @@ def loss_forward(Z, A, labels, Y, output, w, rows, tops, shares):
     if output == SOFTMAX_CROSS_ENTROPY:
         if len(w) > 0:
             for i in range(count):
-                total += w[rows[i]] * (tops[i] - Z[labels[rows[i]], i] - math.log(shares[i]))
+                total += w[i] * (tops[i] - Z[int(y[0, i]), i] - math.log(shares[i]))
             return total
         for i in range(count):
-            total += tops[i] - Z[labels[rows[i]], i]
+            total += tops[i] - Z[int(y[0, i]), i]
         # One logarithm of the product of 32 shares, each between 1/K and 1, in the place of 32 logarithms: with a
         # thousand million classes it would still be a normal number.
         for first in range(0, count, 32):
@@ -298,50 +345,47 @@ def loss_forward(Z, A, labels, Y, output, w, rows, tops, shares):
         losses[i] = zero
     for k in range(K):
         for i in range(count):
-            y = Y[rows[i], k]
             if output == LOGISTIC_CROSS_ENTROPY:
                 z = Z[k, i]
-                losses[i] += (z if z > zero else z * zero) - z * y + math.log1p(exp(-abs(z)))
+                losses[i] += (z if z > zero else z * zero) - z * y[k, i] + math.log1p(exp(-abs(z)))
             else:
-                losses[i] += half * (A[k, i] - y) ** 2
+                losses[i] += half * (A[k, i] - y[k, i]) ** 2
     for i in range(count):
-        total += losses[i] * w[rows[i]] if len(w) > 0 else losses[i]
+        total += losses[i] * w[i] if len(w) > 0 else losses[i]
     return total
 
 
 @inner
-def loss_backward(A, labels, Y, output, w, rows, batch_size, dZ):
-    """From A (K, rows) to dZ (rows, K), for a chunk; `batch_size` is B of the whole batch."""
+def loss_backward(A, y, output, w, batch_size, dZ):
+    """On (K, rows) matrices of a chunk; `batch_size` is B of the whole batch."""
     apart()
     one = A.dtype.type(1)
     share = A.dtype.type(1.0 / batch_size)
     K, count = A.shape
+    a, target, dz = line(A, 0, A.size), line(y, 0, y.size), line(dZ, 0, dZ.size)  # one long loop is faster than K short
     if output == SOFTMAX_CROSS_ENTROPY:
-        for k in range(K):
-            for i in range(count):
-                dZ[i, k] = A[k, i] * share
+        for j in range(len(a)):
+            dz[j] = a[j] * share
         for i in range(count):
-            dZ[i, labels[rows[i]]] -= share
+            dZ[int(y[0, i]), i] -= share
+    elif output == LOGISTIC_SQUARED_ERROR:
+        for j in range(len(a)):
+            dz[j] = (a[j] - target[j]) * (a[j] * (one - a[j])) * share
     else:
-        for k in range(K):
-            for i in range(count):
-                a = A[k, i]
-                slope = a * (one - a) if output == LOGISTIC_SQUARED_ERROR else one
-                dZ[i, k] = (a - Y[rows[i], k]) * slope * share
-    if len(w) > 0:
+        for j in range(len(a)):
+            dz[j] = (a[j] - target[j]) * share
+    for k in range(K if len(w) > 0 else 0):
         for i in range(count):
-            for k in range(K):
-                dZ[i, k] *= w[rows[i]]
+            dZ[k, i] *= w[i]
 
 
 @inner
-def loss_curvature(RZ, A, Y, output, w, rows, batch_size, RdZ):
+def loss_curvature(RZ, A, y, output, w, batch_size, RdZ):
     """From RZ (rows, K) and A (K, rows) to RdZ (rows, K)."""
     one, two = A.dtype.type(1), A.dtype.type(2)
     share = A.dtype.type(1.0 / batch_size)
     for i in range(A.shape[1]):
-        row = rows[i]
-        factor = share * w[row] if len(w) > 0 else share
+        factor = share * w[i] if len(w) > 0 else share
         mean = A.dtype.type(0)
         if output == SOFTMAX_CROSS_ENTROPY:
             for k in range(A.shape[0]):
@@ -356,30 +400,31 @@ def loss_curvature(RZ, A, Y, output, w, rows, batch_size, RdZ):
                 slope = a * (one - a)
                 RdZ[i, k] = slope * RZ[i, k] * factor
                 if output == LOGISTIC_SQUARED_ERROR:
-                    RdZ[i, k] *= slope + (a - Y[row, k]) * (one - two * a)
+                    RdZ[i, k] *= slope + (a - y[k, i]) * (one - two * a)
 
 
 @inner
-def count_correct(A, labels, Y, rows, most, where):
+def count_correct(A, labels, Y, output, rows, most, winners):
     """How many rows of A (K, rows) are predicted right; for several labels at once, all of them must be.
 
-    `most` and `where` (rows,) are overwritten.
+    For a softmax, `winners` (rows,) is what `output_forward` left there; else it and `most` (rows,) are overwritten.
     """
     apart()
     K, count = A.shape
     correct = 0
     if len(labels) > 0 and K > 1:
-        for i in range(count):
-            most[i] = A[0, i]
-            where[i] = 0
-        for k in range(1, K):
-            number = A.dtype.type(k)
+        if output != SOFTMAX_CROSS_ENTROPY:
             for i in range(count):
-                more = A[k, i] > most[i]
-                most[i] = A[k, i] if more else most[i]
-                where[i] = number if more else where[i]
+                most[i] = A[0, i]
+                winners[i] = 0
+            for k in range(1, K):
+                number = A.dtype.type(k)
+                for i in range(count):
+                    more = A[k, i] > most[i]
+                    most[i] = A[k, i] if more else most[i]
+                    winners[i] = number if more else winners[i]
         for i in range(count):
-            correct += where[i] == labels[rows[i]]
+            correct += winners[i] == labels[rows[i]]
     else:
         for i in range(count):
             wrong = 0
@@ -400,13 +445,13 @@ def forward(net, theta, A, S, Z, count, seed, step, first_row):
     for layer in range(depth):
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
         W, b, m = weights(net, theta, layer), biases(net, theta, layer), net.multipliers[layer]
-        room = matrix(A, layer + 1, count, n_out)
-        linear_forward(matrix(A, layer, count, n_in), W, b, m, room)
+        inputs = matrix(A, layer, count, n_in)
         if layer == depth - 1:
-            z, outputs, tops, shares = last_layer(net, A, Z, count)
-            transpose(room, z)
-            output_forward(z, net.output, outputs, tops, shares)
+            z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
+            last_forward(inputs, W, b, m, matrix(S, layer, n_in, count), z)
+            output_forward(z, net.output, outputs, tops, shares, winners)
         else:
+            linear_forward(inputs, W, b, m, matrix(A, layer + 1, count, n_out))
             hidden, slopes = vector(A, layer + 1, count * n_out), vector(S, layer, count * n_out)
             activation_forward(hidden, net.activation, slopes)
             if net.dropout > 0 and step >= 0:
@@ -415,15 +460,18 @@ def forward(net, theta, A, S, Z, count, seed, step, first_row):
 
 
 @inlined
-def backward(net, theta, A, S, D, T, count, gradient):
-    """From dZ of the last layer in `D[L % 2]`; the two lines of `D` take turns."""
-    depth = len(net.sizes) - 1
+def backward(net, theta, A, S, D, T, dZ, gradient):
+    """From dZ (K, rows) of the last layer; the two lines of `D` take turns."""
+    depth, count = len(net.sizes) - 1, dZ.shape[1]
     for layer in range(depth - 1, -1, -1):
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
-        dZ = matrix(D, (layer + 1) % 2, count, n_out)
-        dA = matrix(D, layer % 2, count if layer > 0 else 0, n_in)
         inputs, W, m = matrix(A, layer, count, n_in), weights(net, theta, layer), net.multipliers[layer]
-        linear_backward(dZ, inputs, W, m, weights(net, gradient, layer), biases(net, gradient, layer), dA, T)
+        dW, db = weights(net, gradient, layer), biases(net, gradient, layer)
+        dA = matrix(D, layer % 2, count if layer > 0 else 0, n_in)
+        if layer == depth - 1:
+            last_backward(dZ, inputs, W, m, dW, db, dA, T)
+        else:
+            linear_backward(matrix(D, (layer + 1) % 2, count, n_out), inputs, W, m, dW, db, dA, T)
         if layer > 0:
             activation_backward(vector(D, layer % 2, count * n_in), vector(S, layer - 1, count * n_in))
 
@@ -438,11 +486,13 @@ def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, 
         part = line(rows, first, count)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, seed, step, first)
-        z, outputs, tops, shares = last_layer(net, A, Z, count)
-        total += loss_forward(z, outputs, labels, Y, net.output, w, part, tops, shares)
-        correct += count_correct(outputs, labels, Y, part, tops, shares)
-        loss_backward(outputs, labels, Y, net.output, w, part, batch_size, matrix(D, depth % 2, count, len(z)))
-        backward(net, theta, A, S, D, T, count, gradient if first == 0 else partial)
+        z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
+        y, own_w = last_targets(net, Z, count, w)
+        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        total += loss_forward(z, outputs, y, net.output, own_w, tops, shares)
+        correct += count_correct(outputs, labels, Y, net.output, part, tops, winners)
+        loss_backward(outputs, y, net.output, own_w, batch_size, z)
+        backward(net, theta, A, S, D, T, z, gradient if first == 0 else partial)
         if first > 0:
             add_scaled(gradient, partial, 1.0)
     if net.l2 > 0:
@@ -460,7 +510,7 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
     A, RA = np.empty((depth + 1, most * widest), theta.dtype), np.empty((depth + 1, most * widest), theta.dtype)
     S, C = np.empty((depth, most * widest), theta.dtype), np.empty((depth, most * widest), theta.dtype)
     RZ, D, RD = np.empty_like(C), np.empty((2, most * widest), theta.dtype), np.empty((2, most * widest), theta.dtype)
-    Z, T = np.empty(most * (classes + 2), theta.dtype), np.empty(most * widest, theta.dtype)
+    Z, T = np.empty(most * (2 * classes + 4), theta.dtype), np.empty(most * widest, theta.dtype)
     transposed = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype)
     U, partial = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype), np.empty_like(theta)
     Hv[:] = 0
@@ -484,10 +534,13 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
                 activation_curvature(T[: count * n_out], net.activation, C[layer, : count * n_out])
                 for i in range(count * n_out):
                     RA[layer + 1, i] = S[layer, i] * RZ[layer, i]
-        _, outputs, _, _ = last_layer(net, A, Z, count)
-        loss_backward(outputs, labels, Y, net.output, w, part, total, matrix(D, depth % 2, count, classes))
+        z, outputs, _, _, _ = last_layer(net, A, Z, count)
+        y, own_w = last_targets(net, Z, count, w)
+        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        loss_backward(outputs, y, net.output, own_w, total, z)
+        transpose(z, matrix(D, depth % 2, count, classes))
         rz, rdz = matrix(RZ, depth - 1, count, classes), matrix(RD, depth % 2, count, classes)
-        loss_curvature(rz, outputs, Y, net.output, w, part, total, rdz)
+        loss_curvature(rz, outputs, y, net.output, own_w, total, rdz)
         for layer in range(depth - 1, -1, -1):
             n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
             W, V, m = weights(net, theta, layer), weights(net, v, layer), net.multipliers[layer]
@@ -530,16 +583,18 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
     depth, total = len(net.sizes) - 1, len(rows)
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
     A, S = np.empty((depth + 1, most * widest), theta.dtype), np.empty((depth, most * widest), theta.dtype)
-    D, Z = np.empty((2, most * widest), theta.dtype), np.empty(most * (classes + 2), theta.dtype)
+    D, Z = np.empty((2, most * widest), theta.dtype), np.empty(most * (2 * classes + 4), theta.dtype)
     T = np.empty(net.sizes[:-1].max() * net.sizes[1:].max(), theta.dtype)
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
-        dZ = matrix(D, depth % 2, count, classes)
-        _, outputs, _, _ = last_layer(net, A, Z, count)
-        loss_backward(outputs, labels, Y, net.output, w, part, 1, dZ)
+        z, outputs, _, _, _ = last_layer(net, A, Z, count)
+        y, own_w = last_targets(net, Z, count, w)
+        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        loss_backward(outputs, y, net.output, own_w, 1, z)
+        transpose(z, matrix(D, depth % 2, count, classes))
         norms[first : first + count] = 0
         for layer in range(depth - 1, -1, -1):
             n_in, n_out, m = net.sizes[layer], net.sizes[layer + 1], net.multipliers[layer]
@@ -562,7 +617,7 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
 
 @inner
 def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, decay):
-    """The step, decay aside, takes the place of the gradient."""
+    """With momentum, the step takes the place of the gradient; decay aside."""
     apart()
     one = theta.dtype.type(1)
     rate, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
@@ -570,9 +625,7 @@ def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, dec
         shrink = theta.dtype.type(1 - learning_rate * decay)
     if momentum == 0:
         for i in range(len(theta)):
-            step = rate * gradient[i]
-            theta[i] = shrink * theta[i] - step
-            gradient[i] = step
+            theta[i] = shrink * theta[i] - rate * gradient[i]
     else:
         ahead = beta if nesterov else one
         behind = one if nesterov else theta.dtype.type(0)
@@ -604,14 +657,15 @@ def adam_update(theta, gradient, first, second, learning_rate, update, step, dec
 
 @inlined
 def update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step):
-    """Returns the norms of the gradient, before it is clipped, and of the step, which takes its place.
+    """Returns the norms of the gradient, before it is clipped, and of the step. The gradient is overwritten.
 
     Neighbours in theta that have the rate and the decay in common are updated in one go.
     """
     norm = norm_of(gradient)
-    if norm > update.clip_norm:
-        scale(gradient, update.clip_norm / norm)
-    depth, start = len(net.sizes) - 1, 0
+    clipped = min(norm, update.clip_norm)
+    if norm > clipped:
+        scale(gradient, clipped / norm)
+    depth, moved, start = len(net.sizes) - 1, 0.0, 0
     for part in range(2 * depth):
         layer, column = part // 2, part % 2
         stop = net.offsets[layer + 1] - (1 - column) * net.bias * net.sizes[layer + 1]
@@ -624,8 +678,13 @@ def update_parameters(net, update, theta, gradient, first, second, learning_rate
                 adam_update(t, g, m, line(second, start, size), rate, update, step, decay)
             else:
                 sgd_update(t, g, m, rate, update.momentum, update.nesterov, decay)
+            if update.kind == SGD and update.momentum == 0:
+                own = rate * (clipped if size == len(theta) else norm_of(g))
+            else:
+                own = norm_of(g)
+            moved += own * own
             start = stop
-    return norm, norm_of(gradient)
+    return norm, math.sqrt(moved)
 
 
 @jit
@@ -734,9 +793,11 @@ def evaluate(net, theta, X, labels, Y, w, rows, A, S, Z):
         part = line(rows, first, count)
         gather(X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
-        z, outputs, tops, shares = last_layer(net, A, Z, count)
-        total += loss_forward(z, outputs, labels, Y, net.output, w, part, tops, shares)
-        correct += count_correct(outputs, labels, Y, part, tops, shares)
+        z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
+        y, own_w = last_targets(net, Z, count, w)
+        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        total += loss_forward(z, outputs, y, net.output, own_w, tops, shares)
+        correct += count_correct(outputs, labels, Y, net.output, part, tops, winners)
     return total / len(rows), correct / len(rows)
 
 
@@ -748,7 +809,7 @@ def predict(net, theta, X, A, S, Z, outputs):
         count = len(rows)
         gather(X, rows, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
-        _, last, _, _ = last_layer(net, A, Z, count)
+        _, last, _, _, _ = last_layer(net, A, Z, count)
         transpose(last, view(outputs, first * outputs.shape[1], count, outputs.shape[1]))
 
 
@@ -758,6 +819,21 @@ def gather(X, rows, batch):
         row = rows[i]
         for j in range(batch.shape[1]):
             batch[i, j] = X[row, j]
+
+
+@inner
+def gather_targets(labels, Y, w, rows, output, y, own_w):
+    """The targets (K, rows) and the weights (rows,) of some rows; class numbers fill the first line alone."""
+    apart()
+    if output == SOFTMAX_CROSS_ENTROPY:
+        for i in range(len(rows)):
+            y[0, i] = labels[rows[i]]
+    else:
+        for k in range(len(y)):
+            for i in range(len(rows)):
+                y[k, i] = Y[rows[i], k]
+    for i in range(len(own_w)):
+        own_w[i] = w[rows[i]]
 
 
 @inlined

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled, metrics
+from nn._arrays import aligned
 from nn._checks import one_of
 from nn.data import Dataset, LazyRows, Scaling
 from nn.model import MLP
@@ -98,7 +99,7 @@ class TrainState:
 
     def copy(self) -> TrainState:
         """A copy that shares no array with this one."""
-        arrays = {name: getattr(self, name).copy() for name in self._ARRAYS}
+        arrays: dict[str, Any] = {name: aligned(getattr(self, name)) for name in self._ARRAYS}
         others = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._ARRAYS}
         return TrainState(**others, **arrays)
 

@@ -132,46 +132,92 @@ def column_sums(B, sums):  # type: ignore[no-untyped-def]
         _sums(B, 0, 0, 0, B, j, sums, j, N, nothing, j, B.shape[0], N - j)
 
 
-@numba.njit(inline="always", **INNER)
+@numba.njit(**INNER)
 def transpose(A, B):  # type: ignore[no-untyped-def]
     """B (N, M) = Aᵀ with A (M, N)."""
-    for j in range(A.shape[1]):
-        for i in range(A.shape[0]):
-            B[j, i] = A[i, j]
+    apart()
+    M, N = A.shape
+    lanes = VECTOR_BYTES // A.itemsize
+    for i in range(0, M, lanes):
+        for j in range(0, N, lanes):
+            _turn(A, i * N + j, N, M - i, B, j * M + i, M, N - j)
 
 
 @intrinsic
-def sum_of_squares(typingctx, x):  # type: ignore[no-untyped-def]
-    """Σ x² of a vector (N,): four registers of sums, then their sum, halved until one is left."""
+def _turn(typingctx, A, a, a_width, rows, B, b, b_width, columns):  # type: ignore[no-untyped-def]
+    """Transpose a square with as many rows and columns as a register has numbers, or what of it is there.
+
+    It begins at element `a` of A, and goes to element `b` of B. Rows are swapped by halves, quarters and so on: for 32
+    x 10 numbers in half the time of moving one by one.
+    """
+    n = types.int64
+    signature = types.void(A, n, n, n, B, n, n, n)
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        array = make_array(x)(context, builder, arguments[0])
-        length = builder.extract_value(array.shape, 0)
-        lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
-        sums = [cgutils.alloca_once(builder, ir.VectorType(context.get_data_type(x.dtype), lanes)) for _ in range(4)]
-        for place in sums:
-            builder.store(ir.Constant(place.type.pointee, [0.0] * lanes), place)
-        size = ir.Constant(I64, 4 * lanes)
-        with cgutils.for_range_slice(builder, ir.Constant(I64, 0), length, size) as (first, _):
-            emit = Emitter(builder, x.dtype, 4, builder.sub(length, first))
-            here = builder.gep(array.data, [first])
-            for v, place in enumerate(sums):
-                value = emit.load(here, v)
-                builder.store(emit.multiply_add(value, value, builder.load(place)), place)
-        a, b, c, d = (builder.load(place) for place in sums)
-        total = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
-        while lanes > 1:
-            lanes //= 2
-            low, high = ([ir.Constant(I32, half + lane) for lane in range(lanes)] for half in (0, lanes))
-            nothing = ir.Constant(total.type, ir.Undefined)
-            kind = ir.VectorType(I32, lanes)
-            total = builder.fadd(
-                builder.shuffle_vector(total, nothing, ir.Constant(kind, low)),
-                builder.shuffle_vector(total, nothing, ir.Constant(kind, high)),
-            )
-        return builder.extract_element(total, ir.Constant(I32, 0))
+        A_, a_, a_width_, rows_, B_, b_, b_width_, columns_ = arguments
+        source = builder.gep(make_array(A)(context, builder, A_).data, [a_])
+        target = builder.gep(make_array(B)(context, builder, B_).data, [b_])
+        reader, writer = Emitter(builder, A.dtype, 1, columns_), Emitter(builder, A.dtype, 1, rows_)
+        lanes, last = reader.lanes, builder.sub(rows_, ir.Constant(I64, 1))
+        lines = []
+        for number in range(lanes):
+            own = ir.Constant(I64, number)
+            row = builder.select(builder.icmp_signed("<", own, rows_), own, last)  # beyond the last, the last again
+            lines.append(reader.load(builder.gep(source, [builder.mul(row, a_width_)]), 0))
+        half = lanes // 2
+        while half:
+            for i in range(lanes):
+                if not i & half:
+                    low = [j if not j & half else lanes + j - half for j in range(lanes)]
+                    high = [j + half if not j & half else lanes + j for j in range(lanes)]
+                    pair = lines[i], lines[i + half]
+                    for place, picks in ((i, low), (i + half, high)):
+                        mask = ir.Constant(ir.VectorType(I32, lanes), picks)
+                        lines[place] = builder.shuffle_vector(*pair, mask)
+            half //= 2
+        for number, value in enumerate(lines):
+            own = ir.Constant(I64, number)
+            with builder.if_then(builder.icmp_signed("<", own, columns_)):
+                writer.store(value, builder.gep(target, [builder.mul(own, b_width_)]), 0)
+        return context.get_dummy_value()
 
-    return x.dtype(x), codegen
+    return signature, codegen
+
+
+def _sum(squared: bool) -> Any:
+    """An intrinsic for Σ x or Σ x² of a vector: four registers of sums, then their sum, halved until one is left."""
+
+    @intrinsic
+    def total(typingctx, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            array = make_array(x)(context, builder, arguments[0])
+            length = builder.extract_value(array.shape, 0)
+            lanes = VECTOR_BYTES * 8 // x.dtype.bitwidth
+            zero = ir.Constant(ir.VectorType(context.get_data_type(x.dtype), lanes), [0.0] * lanes)
+            sums = [cgutils.alloca_once_value(builder, zero) for _ in range(4)]
+            size = ir.Constant(I64, 4 * lanes)
+            with cgutils.for_range_slice(builder, ir.Constant(I64, 0), length, size) as (first, _):
+                emit = Emitter(builder, x.dtype, 4, builder.sub(length, first))
+                here = builder.gep(array.data, [first])
+                for v, place in enumerate(sums):
+                    value, so_far = emit.load(here, v), builder.load(place)
+                    more = emit.multiply_add(value, value, so_far) if squared else builder.fadd(so_far, value)
+                    builder.store(more, place)
+            a, b, c, d = (builder.load(place) for place in sums)
+            left = builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+            while lanes > 1:
+                lanes //= 2
+                nothing, kind = ir.Constant(left.type, ir.Undefined), ir.VectorType(I32, lanes)
+                halves = [ir.Constant(kind, [start + lane for lane in range(lanes)]) for start in (0, lanes)]
+                left = builder.fadd(*(builder.shuffle_vector(left, nothing, half) for half in halves))
+            return builder.extract_element(left, ir.Constant(I32, 0))
+
+        return x.dtype(x), codegen
+
+    return total
+
+
+sum_of, sum_of_squares = _sum(squared=False), _sum(squared=True)
 
 
 @numba.njit(**INNER)
@@ -202,6 +248,9 @@ if numba.config.DISABLE_JIT:
 
     def column_sums(B: Any, sums: Any) -> None:
         sums[:] = B.sum(axis=0)
+
+    def sum_of(x: Any) -> Any:
+        return x.sum()
 
     def sum_of_squares(x: Any) -> Any:
         return (x * x).sum()
