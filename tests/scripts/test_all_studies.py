@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import platform
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.scripts.loading import SCRIPTS, load_script
@@ -157,6 +159,14 @@ def test_seed_and_size_reach_the_studies_and_the_commands(fakes: Path) -> None:
     _, page = made(fakes, "good")
     assert "seed 0, whole" in page.text
     assert "python scripts/good.py </code>" not in page.source
+
+
+def test_the_page_says_what_made_it_also_where_a_package_is_not_installed(
+    fakes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning.studies.page.PACKAGES", ("no-such-package", "numpy"))
+    _, page = made(fakes, "plain")
+    assert f"plain with Python {platform.python_version()}, numpy {np.__version__}." in page.text
 
 
 def test_an_interruption_is_one_line_and_leaves_the_page_as_it_was(

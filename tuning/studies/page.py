@@ -8,6 +8,7 @@ Ito 2008), and each says so in words.
 from __future__ import annotations
 
 import base64
+import contextlib
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,7 +82,6 @@ def page(chapters: Sequence[Chapter], command: str, quick: bool = False) -> str:
     """Return the page; `command` is what made it; `quick` says that the studies were smaller versions."""
     css = resources.files("tuning").joinpath("report", "page.css").read_text(encoding="utf-8")
     links = "".join(f'<li><a href="#{escape(c.name)}">{escape(words(c.name))}</a></li>' for c in chapters)
-    packages = ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -90,9 +90,18 @@ def page(chapters: Sequence[Chapter], command: str, quick: bool = False) -> str:
         f'</head>\n<body>\n<a class="skip" href="#main">Skip to the studies</a>\n{_header(chapters, quick)}\n'
         f'<nav aria-label="Studies"><ul>{links}</ul></nav>\n'
         f'<main id="main">\n{_outside(chapters)}{_overview(chapters)}{"".join(map(_chapter, chapters))}</main>\n'
-        f"<footer><p>Made by <code>{escape(command)}</code> with Python {platform.python_version()}, "
-        f"{escape(packages)}.</p></footer>\n</body>\n</html>\n"
+        f"<footer><p>Made by <code>{escape(command)}</code> with {escape(_versions())}.</p></footer>\n"
+        "</body>\n</html>\n"
     )
+
+
+def _versions() -> str:
+    """Return what the numbers were made with."""
+    found = [f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # a checkout that is not installed has no version
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
 
 
 def _header(chapters: Sequence[Chapter], quick: bool) -> str:
