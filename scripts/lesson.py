@@ -1,11 +1,9 @@
-"""A lesson: how a network learns, and what the learning rate does.
-
-Run it as a script, or open it cell by cell in an editor that knows `# %%`, or as a notebook (`jupytext --to ipynb
-scripts/lesson.py`). It takes some seconds. Figures need `pip install "nn-tuning[plot]"`; they go to runs/figures.
-"""
-
 # %% [markdown]
-# # How a network learns
+# # How a network learns, and what the learning rate does
+#
+# Run this lesson as a script, or cell by cell in an editor that knows `# %%`, or as a notebook, which `jupytext --to
+# ipynb scripts/lesson.py` makes of it. It takes some seconds. Figures need `pip install "nn-tuning[plot]"`; they go to
+# runs/figures, and a notebook shows them.
 #
 # A network is a function with many numbers in it, its parameters theta. To learn is to change them until the outputs
 # fit the data. That goes round in a circle of four steps: **initialise** theta at random, **train** it for a while,
@@ -15,9 +13,13 @@ scripts/lesson.py`). It takes some seconds. Figures need `pip install "nn-tuning
 # look at when we adjust, and *test*, which we look at once, at the very end.
 
 # %%
+from pathlib import Path
+
 from nn import MLP, SGD, load_dataset, train
 from tuning import LogUniform, plots, sweep
 
+figures = Path("runs/figures")
+figures.mkdir(parents=True, exist_ok=True)
 split = load_dataset("digits").split(validation=0.2, test=0.2, seed=0)
 print(
     f"{len(split.train):,} examples to train on, {len(split.validation)} for validation, {len(split.test)} for the test"
@@ -63,7 +65,7 @@ for epoch in (0, 4, 19):
 for name, part in (("training", split.train), ("validation", split.validation)):
     scores = run.evaluate(part)
     print(f"{name:10} loss {scores['loss']:.3f}  accuracy {scores['accuracy']:.3f}")
-plots.save(plots.learning_curves(run), "runs/figures/lesson_curves.png")
+plots.learning_curves(run).figure.savefig(figures / "lesson_curves.png")
 
 # %% [markdown]
 # ## Adjust: the learning rate
@@ -79,7 +81,7 @@ for summary in sorted(study.summaries(), key=lambda each: each.params["learning_
     print(f"learning rate {summary.params['learning_rate']:7.3f}: validation loss {loss}  {summary.state}")
 print(f"best: learning rate {study.best.params['learning_rate']:.3f}, ", end="")
 print(f"validation accuracy {study.best.metrics['validation_accuracy']:.3f}")
-plots.save(plots.learning_rate_curve(study, "validation_loss"), "runs/figures/lesson_learning_rate.png")
+plots.learning_rate_curve(study, "validation_loss").figure.savefig(figures / "lesson_learning_rate.png")
 
 # %% [markdown]
 # ## Underfitting and overfitting
@@ -98,7 +100,9 @@ for name, hidden_units, patience in (("underfit", 1, None), ("overfit", 64, None
     lowest = int(fit.history.validation_loss.argmin()) + 1
     losses = "  ".join(f"{part} {fit.metrics[part]:.3f}" for part in ("train_loss", "validation_loss"))
     print(f"{name:9} {hidden_units:2} hidden units, {fit.epochs:3} epochs: {losses}  lowest after epoch {lowest}")
-    plots.save(plots.decision_boundary(fit, moons.train), f"runs/figures/lesson_{name}.png")
+    ax = plots.decision_boundary(fit, moons.train)
+    ax.set_title(f"{name}: {hidden_units} hidden units, {fit.epochs} epochs")
+    ax.figure.savefig(figures / f"lesson_{name}.png")
 
 # %% [markdown]
 # ## The test, once

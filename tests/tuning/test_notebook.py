@@ -152,10 +152,13 @@ def test_the_lesson_runs_as_a_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import matplotlib
+    from matplotlib import pyplot
 
     matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(ROOT / "scripts" / "lesson.py"), run_name="__main__")
+    assert len(pyplot.get_fignums()) == 5  # open still, so that a notebook shows them
+    pyplot.close("all")
     out = capsys.readouterr().out
     values = {
         name: float(found) for name, found in re.findall(r"(underfit|overfit|stopped).*validation_loss ([\d.]+)", out)

@@ -348,6 +348,19 @@ def test_every_figure_is_drawn_on_the_given_axes_and_changes_no_setting_of_matpl
     assert dict(matplotlib.rcParams) == before
 
 
+def test_a_notebook_s_backend_stays_interactive_so_that_figures_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "notebook_backend.py").write_text(
+        "import matplotlib\nfrom matplotlib.backends.backend_agg import *\nmatplotlib.interactive(True)\n"
+    )
+    code = (
+        "from tests.tuning.fakes import a_study\nfrom tuning import plots\nplots.importance(a_study().run())\n"
+        "import matplotlib\nassert matplotlib.is_interactive()"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", ""), str(ROOT)])
+    env = {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "module://notebook_backend"}
+    assert subprocess.run([sys.executable, "-c", code], env=env).returncode == 0
+
+
 def test_figures_are_saved_whole_and_forgotten(tmp_path: Path) -> None:
     ax = plots.importance(the_study())
     target = plots.save(ax, tmp_path / "new" / "a.png")

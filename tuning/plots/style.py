@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,21 +55,26 @@ def library() -> Any:
     return matplotlib.pyplot
 
 
-def look() -> AbstractContextManager[None]:
-    """Return the context in which figures of this look are drawn on; what it changes is put back."""
+@contextlib.contextmanager
+def look() -> Iterator[None]:
+    """Draw figures of this look in here; what it changes is put back."""
     pyplot = library()
-    context: AbstractContextManager[None] = pyplot.rc_context(STYLE)
-    return context
+    import matplotlib
+
+    with pyplot.rc_context(STYLE):
+        yield
+        interactive = matplotlib.is_interactive()
+    # A notebook's backend is loaded with the first figure and turns this on; off again, no figure would be shown.
+    matplotlib.interactive(interactive)
 
 
 def subplots(
     rows: int = 1, columns: int = 1, *, width: float | None = None, height: float | None = None, **options: Any
 ) -> tuple[Figure, NDArray[Any]]:
     """Return a figure and its axes (rows, columns) in this package's look; sizes are in inches."""
-    pyplot = library()
     size = (width or 1 + 5.5 * columns, height or 0.5 + 4 * rows)
-    with pyplot.rc_context(STYLE):
-        figure, axes = pyplot.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    with look():
+        figure, axes = library().subplots(rows, columns, figsize=size, squeeze=False, **options)
     return figure, np.asarray(axes)
 
 
