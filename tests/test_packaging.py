@@ -34,14 +34,6 @@ def test_an_unpacked_wheel_loads_its_own_data(wheel: zipfile.ZipFile, tmp_path: 
     assert found.stdout.split() == ["1797", str(tmp_path / "nn" / "data.py")]
 
 
-@pytest.mark.parametrize("package", ["nn", "tuning"])
-def test_importing_a_package_imports_no_extra(package: str) -> None:
-    extras = "{'matplotlib', 'plotly', 'sklearn', 'optuna', 'dask', 'distributed', 'pandas', 'torch'}"
-    code = f"import sys, {package}; print(sorted({extras} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
-    assert found.stdout.strip() == "[]"
-
-
 def test_help_needs_no_compiler() -> None:
     code = "import contextlib, sys, tuning.cli\nwith contextlib.suppress(SystemExit): tuning.cli.main(['--help'])\n"
     code += "print('numba' in sys.modules)"
