@@ -134,6 +134,8 @@ def _sweep(values: argparse.Namespace) -> int:
     if arguments.get("data") is None:
         raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
     arguments["space"] = {**arguments.get("space", {}), **on_line}
+    if not arguments["space"]:
+        raise CommandError("a sweep must have something to search, such as --learning-rate 1e-3:1:log")
     try:
         with _executor(values.dask) as executor:
             study = sweep(**arguments, executor=executor, progress=False if values.quiet else None)

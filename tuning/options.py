@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nn._checks import unknown_name
 from tuning.limits import SAME
 from tuning.methods import METHODS
-from tuning.parameters import PARAMETERS
+from tuning.parameters import DEFAULTS, PARAMETERS
 from tuning.study import METRICS
 
 SWEEP_EXAMPLE = (
@@ -33,9 +34,19 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Add an argument; a number is shown as such unless it has another name."""
+        if options.get("type") in _SHOWN:
+            options.setdefault("metavar", _SHOWN[options["type"]])
+        return super().add_argument(*names, **options)
+
     def error(self, message: str) -> NoReturn:
         """Raise, where argparse would print its usage and exit."""
-        raise CommandError(message)
+        needed = re.fullmatch("the following arguments are required: (.*)", message)
+        if needed is not None:
+            raise CommandError(f"{self.prog} must have {needed[1]}; see: {self.prog} --help")
+        message = message.replace("expected one argument", "must have a value, but has none")
+        raise CommandError(re.sub(r"^argument (--[\w-]+):", r"\1", message))
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Return the parsed arguments; all must be known."""
@@ -43,11 +54,10 @@ class Parser(argparse.ArgumentParser):
         for text in rest:
             if text.startswith("--"):
                 names = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-                error = unknown_name("an option", text.split("=")[0], names)
-                raise CommandError(
-                    f"{error}" if "did you mean" in str(error) else f"unknown option {text!r}; see --help"
-                )
-            raise CommandError(f"unexpected argument {text!r}; see --help")
+                near = difflib.get_close_matches(text.split("=")[0], names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
+                raise CommandError(f"{self.prog} has no option {text.split('=')[0]!r}; {hint}")
+            raise CommandError(f"{self.prog} must have no more arguments, but got {text!r}; see: {self.prog} --help")
         return values
 
 
@@ -65,6 +75,9 @@ def _real(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, but got {text!r}") from None
 
 
+_SHOWN: dict[Any, str] = {_whole: "N", _real: "X"}
+
+
 def _names(text: str) -> bool | list[str]:
     return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
 
@@ -77,14 +90,20 @@ def _option_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _add_parameters(parser: Parser, *, single: bool) -> None:
+def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
     group = parser.add_argument_group(
         "hyper-parameters", None if single else "ranges low:high[:log|:int], or values with commas"
     )
     for name, known in PARAMETERS.items():
         example = known.example.split(",")[0] if single else known.example
-        shown = "" if single and ":" in example else f", such as {example}"
-        group.add_argument(_option_of(name), metavar="VALUE" if single else "SPACE", help=f"{known.about}{shown}")
+        default = f" ({_default_of(name)})" if single and name in DEFAULTS else ""
+        shown = default or ("" if single and ":" in example else f", such as {example}")
+        about = argparse.SUPPRESS if name == hidden else f"{known.about}{shown}"
+        group.add_argument(_option_of(name), metavar="VALUE" if single else "SPACE", help=about)
+
+
+def _default_of(name: str) -> str:
+    return f"{DEFAULTS[name]}{'; of adam and adamw 0.001' if name == 'learning_rate' else ''}"
 
 
 def given_parameters(values: argparse.Namespace) -> dict[str, str]:
@@ -180,7 +199,7 @@ def add_range_options(parser: Parser) -> None:
     parser.add_argument("--seeds", type=_whole, default=5, help="how many times, each from a start of its own (5)")
     parser.add_argument("--limit", action="store_true", help="find the largest stable learning rate too")
     parser.add_argument("--format", default="table", help="table, json or csv (table)")
-    _add_parameters(parser, single=True)
+    _add_parameters(parser, single=True, hidden="learning_rate")  # it is what is tested: one that is given is refused
 
 
 def add_report_options(parser: Parser) -> None:

@@ -139,11 +139,11 @@ def test_train_prints_its_epochs_and_saves_a_model(capsys: pytest.CaptureFixture
 
 def test_every_help_has_an_example_that_works_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
     os.makedirs("runs")
-    for command in ("train", "sweep", "resume", "show", "test", "lr-range"):
+    for command in ("train", "sweep", "resume", "show", "report", "test", "lr-range"):
         assert main([command, "--help"]) == 0
         out = capsys.readouterr().out
         line = next(line for line in out.splitlines() if line.startswith("  nn-tuning "))
-        short = [] if command in ("resume", "show", "test", "lr-range") else ["--epochs", "1"]
+        short = ["--epochs", "1"] if command in ("train", "sweep") else []
         assert main([*line.split()[1:], *short]) == 0, line
         capsys.readouterr()
 
@@ -155,10 +155,12 @@ def test_every_help_has_an_example_that_works_as_it_stands(capsys: pytest.Captur
         (["sweep", "iris", "--learnin-rate", "1"], "did you mean '--learning-rate'"),
         (["sweep", "irsi", "--learning-rate", "1"], "did you mean 'iris'"),
         (["sweep", "iris", "--method", "randm", "--learning-rate", "1"], "did you mean 'random'"),
-        (["sweep", "iris"], "a space must name at least one parameter"),
         (["sweep"], "a sweep must have data"),
-        (["sweep", "iris", "extra", "--learning-rate", "1"], "unexpected argument 'extra'"),
-        (["sweep", "iris", "--learning-rate"], "expected one argument"),
+        (["sweep", "iris", "--learning-rate"], "--learning-rate must have a value, but has none"),
+        (["sweep", "iris"], "must have something to search, such as --learning-rate"),
+        (["sweep", "iris", "--points", "x"], "--points must be a whole number, but got 'x'"),
+        (["train"], "nn-tuning train must have data; see: nn-tuning train --help"),
+        (["sweep", "iris", "extra", "--learning-rate", "1"], "must have no more arguments, but got 'extra'"),
         (["sweep", "iris", "--learning-rate", "1", "--epochs", "x"], "must be a whole number, but got 'x'"),
         (["sweep", "iris", "--learning-rate", "1", "--storage", "/dev/null/a.db"], "storage must be"),
         (["sweep", "--config", "none.toml"], "config must be a file that can be read"),
