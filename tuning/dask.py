@@ -18,6 +18,8 @@ from concurrent.futures import CancelledError, Executor, Future
 from typing import Any, NamedTuple
 
 import distributed
+from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.comm.registry import get_backend
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
@@ -171,6 +173,7 @@ def connected(address: str) -> Iterator[Executor]:
     Raises ValueError when there is no scheduler within ten seconds, or it has no worker.
     """
     try:
+        _check_address(address)
         client = _Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         why = " ".join(str(error).split()) or "no answer"
@@ -186,6 +189,14 @@ def connected(address: str) -> Iterator[Executor]:
         yield client.get_executor()
     finally:
         client.close(timeout=CONNECT_SECONDS)
+
+
+def _check_address(address: str) -> None:
+    """Raise ValueError for what can be no address: a client that got it would hold up the process's end for 20 s."""
+    scheme, place = parse_address(address)
+    get_backend(scheme)
+    if scheme in ("tcp", "tls", "ws", "wss"):
+        parse_host_port(place)
 
 
 def _no_worker(address: str) -> str:
