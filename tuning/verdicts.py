@@ -47,9 +47,9 @@ holds is the verdict. "The end" is the last quarter of the epochs; its level is 
                     0 counts as 0); it starts where the gap came to stay above half of that
   too small a rate  still falling: the last quarter made {FALL:.0%} of the whole fall of L or more, in most of its
                     epochs, and {FALL:.0%} of that of V or more. Or L stood still: it changed by less than {STILL:.1%}
-  underfit          at the end, the lowest L is {WORSE_FIT:g} times the best validation loss of the study's settings or
-                    more, and the lowest V is {WORSE_SCORE:g} times it or more: not even what was trained on is fitted
-                    as well as unseen data can be
+  underfit          at the end, the lowest L is more than {WORSE_FIT:g} times the best validation loss of the study's
+                    settings, and the lowest V more than {WORSE_SCORE:g} times it: not even what was trained on is
+                    fitted as well as unseen data can be
   good              none of these
 Noise is the median size of V's second differences divided by the square root of 6, times 1.48.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in
@@ -249,7 +249,7 @@ def _findings(
     # underfit
     fitted, best = train[:, -end:].min(axis=1), held[:, -end:].min(axis=1)
     bar = math.inf if reference is None or not math.isfinite(reference) else reference
-    poor = (fitted >= WORSE_FIT * bar) & (best >= WORSE_SCORE * bar)
+    poor = (fitted > WORSE_FIT * bar) & (best > WORSE_SCORE * bar)
 
     return _Findings(
         end, broken, L[:, 0], L[:, -1], V[:, -1], minimum, lowest, level, noise, rises, gap, since, parts,
@@ -280,8 +280,8 @@ def _described(f: _Findings, i: int) -> Verdict:
         numbers = {"train_share": float(f.shares[0][i]), "validation_share": float(f.shares[1][i])}
         return Verdict(TOO_SMALL, words, None, numbers)
     if f.poor[i]:
-        words = f"training loss came to {f.fitted[i]:.4g}, {f.fitted[i] / f.bar:.2g} times the best validation loss"
-        words += f" of the study, {f.bar:.4g}"
+        times = f"{f.fitted[i] / f.bar:.2g} times" if f.bar > 0 else "and not to"
+        words = f"training loss came to {f.fitted[i]:.4g}, {times} the best validation loss of the study, {f.bar:.4g}"
         return Verdict(UNDERFIT, words, None, {"train_loss": float(f.fitted[i]), "reference": f.bar})
     held = float(f.held_last[i])
     words = f"training loss ended at {b:.4g}, validation loss at {held:.4g}, its lowest was {f.minimum[i]:.4g}"

@@ -83,6 +83,14 @@ def test_underfit_needs_a_reference() -> None:
     assert verdict_of(course(plateau, plateau), float("nan")).name == GOOD
 
 
+def test_against_a_perfect_reference_a_perfect_fit_is_good_and_a_poor_one_says_so_without_dividing() -> None:
+    assert verdict_of(course(np.maximum(0, 1 - EPOCHS / 9), np.maximum(0, 1 - EPOCHS / 9)), 0.0).name == GOOD
+    plateau = 1.5 + np.exp(-EPOCHS / 4)
+    found = verdict_of(course(plateau, plateau), 0.0)
+    assert found.name == UNDERFIT
+    assert found.evidence == "training loss came to 1.5, and not to the best validation loss of the study, 0"
+
+
 def test_states_and_unusable_curves_have_their_own_verdicts() -> None:
     assert verdict_of(course([], [], state=FAILED)._replace(error="ValueError: x")).evidence == "ValueError: x"
     assert "step 7" in verdict_of(course([], [], state=DIVERGED)._replace(diverged_step=7)).evidence
