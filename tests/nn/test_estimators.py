@@ -249,6 +249,21 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "held out too few": lambda m: m.MLPRegressor(early_stopping=True).fit(IRIS[:5], VALUES[:5]),
     "one of a class": lambda m: m.MLPClassifier(early_stopping=True).fit(IRIS[:4], [0, 0, 0, 1]),
     "weights of another length": lambda m: m.MLPRegressor().fit(IRIS, VALUES, sample_weight=WEIGHTS[1:]),
+    "weights of text": lambda m: m.MLPClassifier().fit(IRIS, SPECIES, sample_weight=["a"] * 150),
+    "weights in a column": lambda m: m.MLPClassifier().fit(IRIS, SPECIES, sample_weight=WEIGHTS[:, None]),
+    "half a hidden unit": lambda m: m.MLPClassifier(hidden_layer_sizes=(2.5,)).fit(IRIS, SPECIES),
+    "half an epoch": lambda m: m.MLPClassifier(max_iter=0.5).fit(IRIS, SPECIES),
+    "batches of a float": lambda m: m.MLPClassifier(batch_size=10.0).fit(IRIS, SPECIES),
+    "batches in words": lambda m: m.MLPClassifier(batch_size="full").fit(IRIS, SPECIES),
+    "a generator": lambda m: m.MLPClassifier(random_state="Philox").fit(IRIS, SPECIES),
+    "unknown loss": lambda m: m.MLPRegressor(loss="absolute_error").fit(IRIS, VALUES),
+    "several classes each": lambda m: m.MLPClassifier().fit(IRIS, np.stack([SPECIES, SPECIES], axis=1)),
+    "no rows": lambda m: m.MLPClassifier().fit(IRIS[:0], SPECIES[:0]),
+    "one class": lambda m: m.MLPClassifier(max_iter=1).fit(IRIS, np.zeros(150, int)).partial_fit(IRIS, SPECIES),
+    "complex numbers": lambda m: m.MLPRegressor().fit(IRIS.astype(complex), VALUES),
+    "held out nearly all": lambda m: m.MLPClassifier(early_stopping=True, validation_fraction=0.999).fit(IRIS, SPECIES),
+    "one output more": lambda m: m.MLPClassifier(max_iter=1).fit(IRIS, SPECIES).partial_fit(IRIS, LABELS),
+    "predictions for a row alone": lambda m: m.MLPRegressor(max_iter=1).fit(IRIS, VALUES).predict(IRIS[0]),
 }  # fmt: skip
 
 

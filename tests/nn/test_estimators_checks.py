@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from nn.estimators import MLPClassifier, MLPRegressor
 
 X, Y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 # With dropout the units are silenced anew for each row of a mini-batch: one that stands there twice is silenced in two
 # ways, one of weight 2 in one. That the two fits are equal can't be asked then, of dense X or of sparse.
 EXPECTED_WITH_DROPOUT = {f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")}
@@ -112,16 +110,3 @@ def test_workers_fit_and_predict_to_the_same_bits(backend: str, tmp_path: Path) 
     for ours, fitted in zip(here, there, strict=True):
         joblib.dump(fitted, tmp_path / "fitted.joblib")
         np.testing.assert_array_equal(joblib.load(tmp_path / "fitted.joblib").predict_proba(X), ours)
-
-
-def test_the_comparison_finds_no_difference(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(SCRIPTS)
-    script = importlib.import_module("compare_estimators")
-    monkeypatch.setattr(script, "SETTINGS", {"sgd": {"solver": "sgd", "max_iter": 5}})
-    assert script.main(["--data", "iris", "diabetes", "--seeds", "2"]) == 0
-    table = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in table] == ["data", "iris", "diabetes", "Faster", "Scores"]
-    row = script.Row("iris", "sgd", np.array([0.9, 0.92]), np.array([0.5, 0.6]), (1.0, 0.1))
-    assert not row.within
