@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.analysis import larger_is_better
-from tuning.optuna_sampler import optuna
+from tuning.optuna_sampler import optuna, quiet
 from tuning.ranges import IntUniform, LogUniform, Parameter, Uniform
 from tuning.results import reference_loss
 from tuning.schema import APPLICATION_ID
@@ -76,7 +76,8 @@ def _create(module: Any, study: Study, storage: Any, name: str) -> Any:
         _check_place(str(storage))
     direction = "maximize" if larger_is_better(study.metric) else "minimize"
     try:
-        return module.create_study(storage=storage, study_name=name, direction=direction)
+        with quiet():
+            return module.create_study(storage=storage, study_name=name, direction=direction)
     except module.exceptions.DuplicatedStudyError:
         raise ValueError(
             f"storage must have no study named {name!r} yet, but {_shown(storage)} has one; give another name=, or "

@@ -112,12 +112,12 @@ class _Study:
     """A study of Optuna's in memory."""
 
     def __init__(self, sampler: Any) -> None:
-        with _quiet():
+        with quiet():
             self._study: Any = optuna().create_study(sampler=sampler, direction="maximize")
 
     def ask(self, space: Space, setting: Setting | None = None) -> tuple[Any, Setting]:
         """Return a trial of Optuna's and its setting: the one given, or one of Optuna's choice."""
-        with _quiet():
+        with quiet():
             if setting is not None:
                 self._study.enqueue_trial(_optuna_params(space, setting, ""))
             trial = self._study.ask()
@@ -126,7 +126,7 @@ class _Study:
     def tell(self, trial: Any, score: Score, worst: float) -> None:
         """Tell a score. What can't be ranked counts as the worst that was seen, since not every sampler knows NaN."""
         gain = score.gain if score.usable else worst
-        with _quiet():
+        with quiet():
             if math.isnan(gain):
                 self._study.tell(trial, state=optuna().trial.TrialState.PRUNED)
             else:
@@ -150,7 +150,7 @@ def is_sampler(method: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Optuna from logging every trial; studies have their own progress bar."""
     logging = optuna().logging
     before = logging.get_verbosity()
