@@ -139,6 +139,7 @@ def parallel_coordinates(m: Material) -> Figure | str:
             for i, axis in enumerate(every if scores else axes)
             for note in _marks(axis, i, axis is score_axis and not m.larger)
         ],
+        showlegend=True,
         legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0, "traceorder": "reversed"},
         margin={"l": 16, "r": 16, "t": 36, "b": 40},
     )

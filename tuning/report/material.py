@@ -114,7 +114,7 @@ class Material:
             columns.append({"key": f"low_{self.metric}", "title": "95% interval", "kind": "interval"})
         columns.append({"key": "verdict", "title": "verdict", "kind": "text"})
         if any(row["tied"] is not None for row in self.rows):
-            columns.append({"key": "tied", "title": "tied with best", "kind": "yes"})
+            columns.append({"key": "tied", "title": "tied", "kind": "yes"})
         columns += [{"key": f"mean_{name}", "title": words(name), "kind": "score"} for name in others]
         columns.append({"key": "mean_fit_time", "title": "seconds", "kind": "number"})
         if any(row["state"] != COMPLETED for row in self.rows):
