@@ -22,6 +22,7 @@ import scipy.special
 from numpy.typing import NDArray
 
 from nn import batches, compiled, descent, reference
+from nn._arrays import aligned_empty
 from nn.model import MLP
 from nn.optimizers import Adam, Optimizer
 
@@ -37,8 +38,9 @@ ENDLESS = 1 << 62
 
 def pack(coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
     """theta (P,) from the weights (n_in, n_out) and biases (n_out,) of each layer."""
-    theta = np.concatenate([part.ravel() for layer in zip(coefs, intercepts, strict=True) for part in layer])
-    return theta if theta.dtype == np.float32 else theta.astype(np.float64, copy=False)
+    parts = [part.ravel() for layer in zip(coefs, intercepts, strict=True) for part in layer]
+    dtype = np.float32 if np.result_type(*parts) == np.float32 else np.float64
+    return np.concatenate(parts, out=aligned_empty(sum(map(len, parts)), dtype))
 
 
 def squares(model: MLP, theta: Array) -> float:
