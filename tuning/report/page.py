@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import KEYS, Material
+from tuning.report.pieces import css_class, duration_text, figure_html, table_html, value_cell, whisker
 from tuning.report_text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
 from tuning.verdicts import RULES
 
@@ -40,9 +40,9 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     table, trials = m.table(), m.trials()
     inside = {
         "best": _best(m),
-        "rate": _figure("rate", figures["rate"]) + _rates(m),
-        "map": _figure("map", figures["map"]),
-        "lines": _figure("lines", figures["lines"]) + _importance(m),
+        "rate": figure_html("rate", figures["rate"]) + _rates(m),
+        "map": figure_html("map", figures["map"]),
+        "lines": figure_html("lines", figures["lines"]) + _importance(m),
         "curves": _curves(m),
         "verdicts": _verdicts(m, trials["rows"]),
         "all": _settings(m, table["columns"]),
@@ -50,7 +50,7 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     }
     flows = {"best", "all", "again", "verdicts"}
     sections = "".join(
-        f'<section id="{key}"{_class("flows" if key in flows else "")} aria-labelledby="{key}-title">'
+        f'<section id="{key}"{css_class("flows" if key in flows else "")} aria-labelledby="{key}-title">'
         f'<h2 id="{key}-title">{SECTIONS[key]}</h2>{text}</section>'
         for key, text in inside.items()
     )
@@ -114,10 +114,10 @@ def _cards(m: Material) -> str:
         ("Trials", f"{len(study.trials):,}", counts),
         ("Tied with the best", tied, a.tied_reason.partition(";")[0] or "paired differences, 95% for all together"),
         ("Optimism of the best score", optimism, a.optimism.reason.partition(";")[0]),
-        ("Epochs trained", f"{a.epochs:,}", f"{_duration(seconds)} of computing time"),
+        ("Epochs trained", f"{a.epochs:,}", f"{duration_text(seconds)} of computing time"),
     ]
     parts = (
-        f"<div{_class('first' if i == 0 else '')}><dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
+        f"<div{css_class('first' if i == 0 else '')}><dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
         f"<dd>{escape(about)}</dd></div>"
         for i, (name, text, about) in enumerate(cards)
     )
@@ -143,18 +143,18 @@ def _best(m: Material) -> str:
     for row in ranked:
         cells = [
             str(row["rank"]),
-            *(_value(row[f"param_{name}"]) for name in m.names),
+            *(value_cell(row[f"param_{name}"]) for name in m.names),
             f"{row[f'mean_{m.metric}']:.4f}",
         ]
         if ends:
             span = row[low] is not None
             cells += [f"{row[low]:.4f} to {row[high]:.4f}" if span else "–"]
             cells += [
-                _whisker(row[low], row[f"mean_{m.metric}"], row[high], min([*ends, *scores]), max([*ends, *scores]))
+                whisker(row[low], row[f"mean_{m.metric}"], row[high], min([*ends, *scores]), max([*ends, *scores]))
             ]
         cells += [{True: "yes", False: "no", None: "–"}[row["tied"]]] if m.analysis.tied is not None else []
         rows.append([*cells, escape(row["verdict"])])
-    table = _table(titles, rows, "The best settings", first="best", text=("verdict", ""))
+    table = table_html(titles, rows, "The best settings", first="best", text=("verdict", ""))
     return f"{table}{says}"
 
 
@@ -167,12 +167,12 @@ def _rates(m: Material) -> str:
     for rate in rates[:SHOWN_RATES]:
         tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
         edge = "at the edge of what was tried" if rate.at_edge else ""
-        group = [_value(value) for value in rate.group.values()]
+        group = [value_cell(value) for value in rate.group.values()]
         rows.append([*group, f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge])
     more = len(rates) - SHOWN_RATES
     note = f'<p class="soft">… and {more:,} more groups: nn-tuning show --format json</p>' if more > 0 else ""
     about = "The best learning rate of each group"
-    return f"<h3>{about}</h3>{_table(titles, rows, about, text=('',))}{note}"
+    return f"<h3>{about}</h3>{table_html(titles, rows, about, text=('',))}{note}"
 
 
 def _importance(m: Material) -> str:
@@ -189,7 +189,7 @@ def _importance(m: Material) -> str:
         for name, share in shares
     ]
     title = "What explains the differences"
-    table = _table(
+    table = table_html(
         ["hyper-parameter", "share of the variance"], rows, title, text=("hyper-parameter", "share of the variance")
     )
     return f"<h3>{title}</h3>{table}"
@@ -224,7 +224,7 @@ def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
             setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
             rows.append([escape(name), escape(setting), escape(evidence)])
     titles = ["verdict", "for example", "evidence"]
-    table = _table(titles, rows, "An example of each verdict", text=titles)
+    table = table_html(titles, rows, "An example of each verdict", text=titles)
     about = "<p>Of each, the setting that comes first. The verdict on every trial stands with its curves.</p>"
     return f'<ul class="counts">{counts}</ul>{about}{table}{rules}'
 
@@ -233,7 +233,7 @@ def _settings(m: Material, columns: Sequence[dict[str, str]]) -> str:
     if not m.rows:
         return '<p class="why">No trial is finished yet.</p>'
     head = "".join(
-        f'<th scope="col"{_class("text" if c["kind"] == "text" else "")}'
+        f'<th scope="col"{css_class("text" if c["kind"] == "text" else "")}'
         f' aria-sort="{"none" if i else "ascending"}">'
         f'<button type="button">{escape(words(c["title"]))}</button></th>'
         for i, c in enumerate(columns)
@@ -289,62 +289,3 @@ def _footer(m: Material) -> str:
     version = (m.study.about["environment"] or {}).get("nn-tuning")
     made = f"The study was made with nn-tuning {version}. " if version else ""
     return f"<footer><p>{escape(made)}This file needs no network, and loads nothing.</p></footer>"
-
-
-# -- pieces --------------------------------------------------------------------------------------------------------
-
-
-def _figure(name: str, figure: Figure | str) -> str:
-    if isinstance(figure, str):
-        return f'<p class="why">There is no figure here. {escape(figure)}</p>'
-    style = f"height:{figure.height}px" + (f";min-width:{figure.width}px" if figure.width else "")
-    return (
-        f'<figure><h3>{escape(figure.title)}</h3><div class="scroll"><div id="figure-{name}" role="img" '
-        f'aria-label="{escape(figure.alt)}" style="{style}"></div></div>'
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
-    )
-
-
-def _table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], about: str, first: str = "", text: Sequence[str] = ()
-) -> str:
-    """Return a table; titles are plain texts, cells are HTML. Columns with a title in `text` stand to the left."""
-    left = [_class("text" if title in text else "") for title in titles]
-    head = "".join(f'<th scope="col"{side}>{escape(title)}</th>' for side, title in zip(left, titles, strict=True))
-    body = "".join(
-        f"<tr{_class(first if i == 0 else '')}>"
-        + "".join(f"<td{side}>{cell}</td>" for side, cell in zip(left, row, strict=True))
-        + "</tr>"
-        for i, row in enumerate(rows)
-    )
-    about = escape(about)
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{about}"><table aria-label="{about}">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _whisker(low: float | None, score: float, high: float | None, least: float, most: float) -> str:
-    """Return a drawing of an interval and its score on the scale of all that are shown."""
-    if low is None or high is None or not most > least:
-        return ""
-    a, b, c = (4 + 92 * (x - least) / (most - least) for x in (low, score, high))
-    return (
-        '<svg class="whisker" aria-hidden="true" viewBox="0 0 100 12" preserveAspectRatio="none">'
-        f'<line x1="{a:.2f}" x2="{c:.2f}" y1="6" y2="6" stroke="{COLOURS[0]}" stroke-width="2.5"/>'
-        f'<rect x="{b - 1:.2f}" y="1" width="2" height="10" fill="{COLOURS[1]}"/></svg>'
-    )
-
-
-def _value(value: Any) -> str:
-    return "–" if value is None else escape(shown(value))
-
-
-def _class(name: str) -> str:
-    return f' class="{name}"' if name else ""
-
-
-def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds) or seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
