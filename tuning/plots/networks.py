@@ -1,4 +1,4 @@
-"""Figures of networks: the way of theta over the loss, and where a classifier draws its border."""
+"""The figure of a descent: the way of theta over the contours of the loss."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def descent_path(
     resolution: int = 60,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the way of theta over the contours of the loss J(theta) on `data`.
+    """Draw the way of theta over the contours of the loss J(theta) on `data`; black dots are the starts.
 
     Parameters
     ----------
