@@ -142,8 +142,10 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
         check_weight(problem.w.sum(keepdims=True))
     l2 = est.alpha / problem.weight
 
+    loss_gradient = problem.objective(l2)
+
     def objective(at: Array) -> tuple[float, Array]:
-        value, gradient = problem.loss_gradient(at, l2)
+        value, gradient = loss_gradient(at)
         return value + 0.5 * l2 * squares(model, at), gradient
 
     def report(intermediate_result: scipy.optimize.OptimizeResult) -> None:

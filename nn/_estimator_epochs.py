@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
@@ -107,12 +107,16 @@ class Problem:
         """The mean loss over the examples, without penalty."""
         return compiled.mean_loss(self.model, theta, self.data._replace(w=self.scaled_weights()))[0]
 
-    def loss_gradient(self, theta: Array, l2: float) -> tuple[float, Array]:
-        """The mean loss over the examples, and the gradient (P,) of it and of the penalty l2/2 · ΣW²."""
-        poisson = self.linearise(theta, slice(None)) if self.poisson else None
-        data = self.data._replace(w=self.scaled_weights())
-        loss, gradient = compiled.loss_gradient(penalised(self.model, l2), theta, data)
-        return loss if poisson is None else poisson, gradient
+    def objective(self, l2: float) -> Callable[[Array], tuple[float, Array]]:
+        """The function of theta with the mean loss over the examples, and the gradient (P,) of it and of l2/2 · ΣW²."""
+        model, data = penalised(self.model, l2), self.data._replace(w=self.scaled_weights())
+
+        def loss_gradient(theta: Array) -> tuple[float, Array]:
+            poisson = self.linearise(theta, slice(None)) if self.poisson else None
+            loss, gradient = compiled.loss_gradient(model, theta, data)
+            return loss if poisson is None else poisson, gradient
+
+        return loss_gradient
 
     def linearise(self, theta: Array, rows: Array | slice) -> float:
         """Give some examples the targets of squared error whose gradient is the Poisson deviance's; return that.

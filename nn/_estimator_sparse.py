@@ -5,6 +5,7 @@ The kernels know dense examples only; with few entries other than 0 that is work
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,11 @@ class SparseProblem(Problem):
         return outputs(self.model, theta, self.X)
 
     def mean_loss(self, theta: Array) -> float:
-        w = None if self.w is None else self.scaled_weights()
-        return self.gradient(theta, 0.0, slice(None), w)[0]
+        return self.objective(0.0)(theta)[0]
 
-    def loss_gradient(self, theta: Array, l2: float) -> tuple[float, Array]:
+    def objective(self, l2: float) -> Callable[[Array], tuple[float, Array]]:
         w = None if self.w is None else self.scaled_weights()
-        return self.gradient(theta, l2, slice(None), w)
+        return lambda theta: self.gradient(theta, l2, slice(None), w)
 
     def gradient(
         self, theta: Array, l2: float, rows: Array | slice, w: Array | None, seed: int = 0, step: int = -1
