@@ -249,10 +249,8 @@ def claims(measured: Measured, linear_up_to: int = 32, flat_from: int = 256) -> 
         rising, flat = log_slope(sizes[low], best[low]), log_slope(sizes[high], best[high])
         table += [
             Claim(f"{case}: residual of ln S from S_min(1 + B_crit/B)", "0", curve.residual, high=0.12),
-            Claim(
-                f"{case}: slope of ln η* on ln B, B ≤ {linear_up_to}", "1", rising, 0.9, 1.1
-            ),
-            Claim(f"{case}: the same, B ≥ {flat_from}", "0", flat, -0.3, 0.3),
+            Claim(f"{case}: slope of ln η* on ln B, B ≤ {linear_up_to}", "1", rising, 0.9, 1.1),
+            Claim(f"{case}: slope of ln η* on ln B, B ≥ {flat_from}", "0", flat, -0.3, 0.3),
             Claim(f"{case}: gradient noise scale / B_crit", "1", scales[index] / curve.critical_batch, 0.2, 5.0),
         ]
     growth = curves[-1].critical_batch / curves[0].critical_batch

@@ -207,16 +207,20 @@ def claims(result: Result) -> list[Claim]:
     for optimizer in dict.fromkeys(each.optimizer for each in result.comparisons):
         off = result.off(0, optimizer)
         rows += [
-            Claim(f"{optimizer}: suggestion off the best rate by a factor of, median", "good", np.median(off), high=5),
-            Claim(f"{optimizer}: the same, in the worst set", "the right decade", off.max(), high=10),
+            Claim(f"{optimizer}: factor from the suggestion to the best rate, median", "good", np.median(off), high=5),
+            Claim(f"{optimizer}: factor from the suggestion to the best rate, worst", "one decade", off.max(), high=10),
         ]
     by_size = (result.limits[:, 1:] / result.limits[:, :-1]).min()
     fitted, start = (log_slope(result.widths, each) for each in (result.limits[:, -1], result.two_over_sharpness))
     return [
         *rows,
-        Claim("stability limit, a batch size over the one before, least", "rises", by_size, low=1 / (1 + BISECTED)),
-        Claim("2/λ at the start, slope of its log against that of the width", "-1", start, -1.2, -0.8),
+        Claim("largest stable rate, a batch size over the one before, least", "rises", by_size, low=1 / (1 + BISECTED)),
+        Claim("2/λ at the start: slope of its log against that of the width", "-1", start, -1.2, -0.8),
         Claim(
-            "stability limit of the full batch, the same slope", "-1 if 2/λ of the start decides", fitted, -1.2, -0.8
+            "largest stable rate, full batch: slope of its log against that of the width",
+            "-1, as 2/λ",
+            fitted,
+            -1.2,
+            -0.8,
         ),
     ]

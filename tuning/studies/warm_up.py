@@ -151,9 +151,17 @@ def claims(measured: Measured) -> list[Claim]:
         Claim(
             f"largest trainable rate, warm-up of {longest} steps / none, median", "> 1", largest[-1] / largest[0], 1.4
         ),
-        Claim("the same, smallest over the repeats", "> 1", float((each[-1] / each[0]).min()), 1.4),
         Claim(
-            "a longer warm-up lowers it: steepest fall, factor", "1", float((largest[1:] / largest[:-1]).min()), 0.99
+            f"largest trainable rate, warm-up of {longest} steps / none, least of the repeats",
+            "> 1",
+            float((each[-1] / each[0]).min()),
+            1.4,
+        ),
+        Claim(
+            "largest trainable rate, a warm-up / the next shorter one, least",
+            "≥ 1",
+            float((largest[1:] / largest[:-1]).min()),
+            0.99,
         ),
         Claim(
             "sharpness when warm-up ends / at the start",

@@ -232,5 +232,5 @@ def claims(standard: Measured, mup: Measured) -> list[Claim]:
             for layer, slope in zip(LAYERS, flat, strict=True)
         ),
         Claim(f"{check}, standard: slope farthest from 0, its size", "> 0", float(np.abs(steep[-1]).max()), low=0.05),
-        Claim(f"the same at step {first}, standard: slope, output", "1", float(steep[0, -1]), 0.85, 1.15),
+        Claim(f"coordinate check, step {first}, standard: slope, output", "1", float(steep[0, -1]), 0.85, 1.15),
     ]

@@ -88,6 +88,16 @@ def test_claims_hold_for_proportionality_and_for_nothing_else() -> None:
     assert not any(holds((0, 1, 2, 3))[i] for i in (0, 3, 4))
 
 
+def test_the_interval_of_the_slope_is_as_wide_as_the_repeats_differ() -> None:
+    assert study.slope_interval(made((1, 2, 3, 4))) == pytest.approx((1.0, 1.0))
+    steep, flat = made((1, 2, 3, 4)), made((3, 3, 3, 3))
+    mixed = replace(steep, accuracy=np.concatenate([steep.accuracy, flat.accuracy], axis=2))
+    low, high = study.slope_interval(mixed, seed=5)
+    assert low < 0.3
+    assert high == pytest.approx(1.0)
+    assert np.isnan(study.slope_interval(made((0, 0, 0, 0)))).all()
+
+
 def test_the_lead_is_that_over_the_largest_batch_in_standard_errors() -> None:
     result = made((2, 2, 2, 2))
     ahead = result.accuracy[:, 2] - result.accuracy[:, -1]
