@@ -40,10 +40,9 @@ class Workspace:
     """Room for the activations, slopes and gradients of a chunk of examples, a transposed W, and gradients of theta."""
 
     def __init__(self, model: MLP, rows: int) -> None:
-        room = (
-            -(-min(rows, kernels.CHUNK) * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE
-        )  # lines of whole cache lines
-        outputs = min(rows, kernels.CHUNK) * (2 * model.layer_sizes[-1] + 4)
+        rows_at_once = min(rows, kernels.CHUNK)
+        room = -(-rows_at_once * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE  # each layer begins at a cache line
+        outputs = rows_at_once * (2 * model.layer_sizes[-1] + 4)
         self.A = aligned_empty((model.depth + 1, room), model.dtype)
         self.S = aligned_empty((model.depth, room), model.dtype)
         self.Z = aligned_empty(outputs, model.dtype)

@@ -60,7 +60,8 @@ NO_SEED = np.int64(0)
 # Three ways of being compiled. `jit`: by itself, and Python may call it. `inner`: by itself, for kernels alone; that
 # needs no wrappers, which take an eighth of the time. `inlined`: as part of whatever kernel calls it. A function that
 # stands between the loop over the steps and the arithmetic would be optimised again with all that it calls, and would
-# take its arrays through memory: inlined, 64-32-10 compiles and trains in three quarters of the time.
+# take its arrays through memory: inlined, 64-32-10 compiles and trains in three quarters of the time. Small ones are
+# inlined by LLVM anyway, and in less time than Numba takes for it.
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 jit = numba.njit(**OPTIONS)
 inner = numba.njit(**{**OPTIONS, **WITHOUT_WRAPPERS})
@@ -70,32 +71,32 @@ inlined = numba.njit(inline="always", **OPTIONS)
 # -- parameters ------------------------------------------------------------------------------------------------
 
 
-@inlined
+@inner
 def weights(net, theta, layer):
     n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
     start = net.offsets[layer]
     return view(theta, start, n_in, n_out)
 
 
-@inlined
+@inner
 def biases(net, theta, layer):
     units = net.bias * net.sizes[layer + 1]
     return line(theta, net.offsets[layer + 1] - units, units)
 
 
-@inlined
+@inner
 def matrix(workspace, layer, rows, units):
     """The (rows, units) matrix at the start of a line of a workspace."""
     return view(workspace, layer * workspace.shape[1], rows, units)
 
 
-@inlined
+@inner
 def vector(workspace, layer, length):
     """The vector (length,) at the start of a line of a workspace."""
     return line(workspace, layer * workspace.shape[1], length)
 
 
-@inlined
+@inner
 def last_layer(net, A, Z, count):
     """Z and A (K, count) of the last layer, and room for three numbers of each example.
 
@@ -108,7 +109,7 @@ def last_layer(net, A, Z, count):
     return z, outputs, line(Z, K * count, count), line(Z, (K + 1) * count, count), line(Z, (K + 2) * count, count)
 
 
-@inlined
+@inner
 def last_targets(net, Z, count, w):
     """Room for the targets (K, count) of the examples of a chunk, and for their weights (count,), if there are any."""
     K = net.sizes[len(net.sizes) - 1]
@@ -118,13 +119,13 @@ def last_targets(net, Z, count, w):
 # -- randomness ------------------------------------------------------------------------------------------------
 
 
-@inlined
+@inner
 def random_bits(seed, stream, counter):
     key = mix(np.uint64(seed) ^ mix(np.uint64(stream)))
     return mix(key + np.uint64(counter) * GOLDEN)
 
 
-@inlined
+@inner
 def mix(bits):
     bits = bits + GOLDEN
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -244,7 +245,7 @@ def activation_forward(Z, activation, S):
             S[i] = one
 
 
-@inlined
+@inner
 def activation_backward(dA, S):
     """On vectors (rows · units,): dA becomes dZ in its place."""
     for i in range(len(dA)):
@@ -328,10 +329,10 @@ def loss_forward(Z, A, y, output, w, tops, shares):
     if output == SOFTMAX_CROSS_ENTROPY:
         if len(w) > 0:
             for i in range(count):
-                total += w[i] * (tops[i] - Z[int(y[0, i]), i] - math.log(shares[i]))
+                total += w[i] * (tops[i] - Z[np.int64(y[0, i]), i] - math.log(shares[i]))
             return total
         for i in range(count):
-            total += tops[i] - Z[int(y[0, i]), i]
+            total += tops[i] - Z[np.int64(y[0, i]), i]
         # One logarithm of the product of 32 shares, each between 1/K and 1, in the place of 32 logarithms: with a
         # thousand million classes it would still be a normal number.
         for first in range(0, count, 32):
@@ -367,7 +368,7 @@ def loss_backward(A, y, output, w, batch_size, dZ):
         for j in range(len(a)):
             dz[j] = a[j] * share
         for i in range(count):
-            dZ[int(y[0, i]), i] -= share
+            dZ[np.int64(y[0, i]), i] -= share
     elif output == LOGISTIC_SQUARED_ERROR:
         for j in range(len(a)):
             dz[j] = (a[j] - target[j]) * (a[j] * (one - a[j])) * share
@@ -655,7 +656,7 @@ def adam_update(theta, gradient, first, second, learning_rate, update, step, dec
         gradient[i] = change
 
 
-@inlined
+@inner
 def update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step):
     """Returns the norms of the gradient, before it is clipped, and of the step. The gradient is overwritten.
 
@@ -741,7 +742,9 @@ def train_steps(
     rates, rate_multipliers, step_losses, start_loss = borrowed((rates, rate_multipliers, step_losses, start_loss))
     validation_X, validation_labels, validation_Y = borrowed((validation_X, validation_labels, validation_Y))
     ended = 0
-    validation_rows = np.arange(len(validation_X))  # not borrowed: nobody else would hold it
+    validation_rows = np.empty(len(validation_X), np.int64)  # not borrowed: nobody else would hold it
+    for i in range(len(validation_rows)):
+        validation_rows[i] = i
     for step in range(start, stop):
         epoch, position = step // steps_per_epoch, step % steps_per_epoch
         if position == 0:
@@ -813,7 +816,7 @@ def predict(net, theta, X, A, S, Z, outputs):
         transpose(last, view(outputs, first * outputs.shape[1], count, outputs.shape[1]))
 
 
-@inlined
+@inner
 def gather(X, rows, batch):
     for i in range(len(rows)):
         row = rows[i]
@@ -836,14 +839,14 @@ def gather_targets(labels, Y, w, rows, output, y, own_w):
         own_w[i] = w[rows[i]]
 
 
-@inlined
+@inner
 def scale(x, factor):
     f = x.dtype.type(factor)
     for i in range(len(x)):
         x[i] *= f
 
 
-@inlined
+@inner
 def add_scaled(x, y, factor):
     f = x.dtype.type(factor)
     for i in range(len(x)):

@@ -365,7 +365,8 @@ def per_batch_functions() -> dict[str, list[ast.stmt]]:
     """What runs for each batch: the body of the loop over steps, and all functions that it reaches."""
     tree = ast.parse(inspect.getsource(kernels))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    loop = next(node for node in ast.walk(functions["train_steps"]) if isinstance(node, ast.For))
+    loops = [node for node in ast.walk(functions["train_steps"]) if isinstance(node, ast.For)]
+    loop = next(node for node in loops if isinstance(node.target, ast.Name) and node.target.id == "step")
     reached: dict[str, list[ast.stmt]] = {"train_steps": loop.body}
     waiting = list(loop.body)
     while waiting:
