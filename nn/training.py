@@ -163,11 +163,14 @@ def train(
         "record_steps": bool(record_steps),
         "divergence_factor": factor,
     }
-    start = model.init(seed) if theta is None else compiled.parameters(model, theta)
+    if resume is not None and theta is not None:
+        raise ValueError("theta must be None with resume, whose parameters are gone on with, but both were given")
+    if theta is not None:
+        start = compiled.parameters(model, theta)
+    else:
+        start = model.init(seed) if resume is None else np.zeros(model.size, model.dtype)
     state = descent.fresh_state(start, optimizer, settings)
     if resume is not None:
-        if theta is not None:
-            raise ValueError("theta must be None with resume, whose parameters are gone on with, but both were given")
         state = descent.continued_state(resume, settings, plan, rates, state)
 
     def history() -> History:

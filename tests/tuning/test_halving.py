@@ -156,7 +156,8 @@ def states(path: Path) -> tuple[int, int]:
 
 
 def test_states_are_kept_while_they_are_needed_and_no_longer(tmp_path: Path) -> None:
-    sweep("iris", DIGITS, "halving", points=3, epochs=9, total_epochs=27, storage=tmp_path / "a.db").close()
+    wide = {**DIGITS, "hidden_units": [64]}  # so that states are what takes room in the file
+    sweep("iris", wide, "halving", points=9, epochs=9, total_epochs=27, storage=tmp_path / "a.db").close()
     assert states(tmp_path / "a.db") == (9, 9)  # the first rung is done, and who goes on is decided
     part = Study.open(tmp_path / "a.db")
     assert part.stopped is None
