@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from nn import compiled, kernels, reference
+from nn import compiled, reference
 from nn._estimator_epochs import ORIGIN, Problem, Stepper, poisson_loss
 from nn.model import MLP
 
@@ -20,6 +20,8 @@ Array = NDArray[Any]
 
 # The share of entries other than 0 up to which the products of a sparse X are about as fast as those of a dense one.
 SPARSE_SHARE = 0.2
+# So many parameters are updated at once: what is worked out on the way stays in the cache of a core.
+UPDATED_AT_ONCE = 1 << 15
 
 
 def problem_of(model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> Problem:
@@ -77,8 +79,9 @@ class SparseProblem(Problem):
                 loss = reference.loss_forward(Z, A[-1], y, net.output, w) / len(y)
                 dZ = reference.loss_backward(A[-1], y, net.output, w)
             for layer in reversed(range(self.model.depth)):
-                W = reference.weights(net, theta, layer)
-                reference.weights(net, gradient, layer)[:] = A[layer].T @ dZ + l2 * W
+                W, dW = reference.weights(net, theta, layer), reference.weights(net, gradient, layer)
+                np.multiply(W, l2, out=dW)
+                dW += A[layer].T @ dZ
                 reference.biases(net, gradient, layer)[:] = dZ.sum(axis=0)
                 if layer > 0:
                     dZ = reference.activation_backward(dZ @ W.T, S[layer - 1])
@@ -97,16 +100,25 @@ class SparseSteps:
     def __init__(self, problem: SparseProblem, stepper: Stepper, theta: Array, seed: int) -> None:
         self.problem, self.stepper, self.theta, self.seed = problem, stepper, theta, seed
         self.update = stepper.optimizer.update()
-        self.multipliers = problem.model.rate_multipliers(stepper.optimizer)
 
     def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
         stepper, step = self.stepper, ORIGIN + self.stepper.steps
         w = None if self.w is None else self.w[rows]
         loss, gradient = self.problem.gradient(self.theta, l2, rows, w, self.seed, step)
         if np.isfinite(loss):
-            (rate,) = stepper.rates(step, step + 1)
-            theta, first, second = self.theta, stepper.first, stepper.second
-            net = self.problem.model.network
-            kernels.update_parameters(net, self.update, theta, gradient, first, second, rate, self.multipliers, step)
+            with np.errstate(all="ignore"):
+                self._go(gradient, step)
             stepper.steps += 1
         return np.array([loss])
+
+    def _go(self, gradient: Array, step: int) -> None:
+        """Move theta: all parameters have the rate in common, and none decays."""
+        update, first, second = self.update, self.stepper.first, self.stepper.second
+        (rate,) = self.stepper.rates(step, step + 1)
+        for start in range(0, len(self.theta), UPDATED_AT_ONCE):
+            part = slice(start, start + UPDATED_AT_ONCE)
+            theta, g = self.theta[part], gradient[part]
+            if update.kind == reference.ADAM:
+                reference.adam_update(theta, g, first[part], second[part], rate, update, step, 0.0)
+            else:
+                reference.sgd_update(theta, g, first[part], rate, update.momentum, update.nesterov, 0.0)

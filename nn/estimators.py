@@ -124,7 +124,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     - To go on with early stopping, without it, or after lbfgs works; there it is an AttributeError or a TypeError.
     - Weights of the examples with a negative sum in a mini-batch are an error, for nothing would be minimised; so are
       y < 0 with `loss="poisson"`, and in regression y that is sparse or text.
-    - A sparse X of which more than a fifth is not 0 is made dense, for the sake of speed. Another one stays as it is.
+    - A sparse X of which more than a fifth is not 0 is made dense, for the sake of speed. Another one stays as it is,
+      and is fitted to about as fast as there, not faster.
     - `verbose` shows the iterations of lbfgs, which SciPy no longer does since 1.15.
 
     Examples
