@@ -1,7 +1,7 @@
 """Stability limits and rates of gradient descent and momentum on a quadratic (Polyak 1964; Goh 2017).
 
 A linear network on 600 digits, reduced to 8 directions. Prints the table of claims and saves quadratic_stability.png:
-the rate against the learning rate, the limits against the momentum, and the descent itself. About 6 seconds on two
+the rate against the learning rate, the limits against the momentum, and the descent itself. About 8 seconds on two
 cores.
 """
 

@@ -2,7 +2,7 @@
 
 512 standardised digits, networks 64-w-w-10 with w = 64 to 512, 40 full-batch steps: the learning rate is scanned in the
 standard parametrisation and under μP, and a coordinate check looks at how far activations move. Prints the table of
-claims and saves width_transfer.png. About 30 seconds on two cores; --quick has fewer starts and widths to 256.
+claims and saves width_transfer.png. About 45 seconds on two cores; --quick has fewer starts and widths to 256.
 """
 
 from __future__ import annotations
