@@ -9,8 +9,8 @@ What differs, and why:
   the examples, `w`, where all count the same. Those of a chunk are gathered first, then loops over them run in vectors.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Matrix products and sums come from `simd.py`, e^x, tanh and the softmax from `softmax.py`. Arithmetic is in the dtype
-  of theta; sums over examples are in float64.
+- Matrix products and sums come from `simd.py`, e^x, tanh and the softmax from `elementary.py`. Arithmetic is in the
+  dtype of theta; sums over examples are in float64.
 - `fastmath` is off: a sum is added up in the order that stands here, so that the bits do not depend on how, when and
   with what else a kernel was compiled. A process holds several copies of a shared function, and which of them runs
   depends on what it compiled itself and what it read from the cache.
@@ -28,6 +28,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from nn.elementary import exp, normal, softmax, tanh
 from nn.reference import (
     ADAM,
     GELU,
@@ -44,7 +45,6 @@ from nn.reference import (
     TANH,
 )
 from nn.simd import column_sums, product, product_left, product_right, sum_of, sum_of_squares, transpose
-from nn.softmax import exp, softmax, tanh
 from nn.vectors import WITHOUT_WRAPPERS, apart, borrowed, line, view
 
 CHUNK = 512
@@ -234,12 +234,12 @@ def activation_forward(Z, activation, S):
             Z[i] = a
             S[i] = a * (one - a)
     elif activation == GELU:
-        root_half, root_two_pi = Z.dtype.type(math.sqrt(0.5)), Z.dtype.type(math.sqrt(2 * math.pi))
+        root_two_pi = Z.dtype.type(math.sqrt(2 * math.pi))
         for i in range(len(Z)):
             z = Z[i]
-            normal = half * (one + math.erf(z * root_half))
-            Z[i] = z * normal
-            S[i] = normal + z * exp(-half * z * z) / root_two_pi
+            share = normal(z)
+            Z[i] = z * share
+            S[i] = share + z * exp(-half * z * z) / root_two_pi
     else:
         for i in range(len(Z)):
             S[i] = one

@@ -1,6 +1,6 @@
 """Below the level of Python: vectors of this machine's registers, and views of arrays that own nothing.
 
-What is emitted here for LLVM, which picks the instructions for the machine at hand, `simd.py` and `softmax.py` build
+What is emitted here for LLVM, which picks the instructions for the machine at hand, `simd.py` and `elementary.py` build
 on. With NUMBA_DISABLE_JIT=1 plain NumPy stands in for the views.
 """
 

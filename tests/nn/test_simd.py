@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nn import simd
-from nn.softmax import exp, softmax, tanh
+from nn.elementary import exp, normal, softmax, tanh
 
 # Every way in which a matrix can end within a tile or a vector, for the registers of any machine.
 SHAPES = [(m, n, k) for m in (1, 5, 8, 13, 33) for n in (1, 3, 10, 16, 17, 32, 45) for k in (1, 2, 31)]
@@ -59,6 +59,12 @@ def exponentials(x: Any, y: Any) -> None:
 def tangents(x: Any, y: Any) -> None:
     for i in range(len(x)):
         y[i] = tanh(x[i])
+
+
+@numba.njit
+def shares_below(x: Any, y: Any) -> None:
+    for i in range(len(x)):
+        y[i] = normal(x[i])
 
 
 @numba.njit
@@ -159,6 +165,19 @@ def test_tanh_is_right_to_three_units_in_the_last_place(dtype: str) -> None:
     assert np.all(np.abs(y - exact) <= 3 * np.finfo(dtype).eps * np.abs(exact))
     assert y[-3:].tolist() == [0.0, 1.0, -1.0]
     tangents(np.array([np.nan, np.inf, -np.inf], dtype), y)
+    assert np.isnan(y[:3]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_normal_distribution_is_off_by_no_more_than_one_and_a_half_epsilon(dtype: str) -> None:
+    x = np.concatenate([np.linspace(-40, 40, 200_001), np.linspace(-1e-3, 1e-3, 2_001)]).astype(dtype)
+    y = np.empty_like(x)
+    shares_below(x, y)
+    exact = np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in x.astype(float)])
+    assert np.abs(y - exact).max() <= 1.5 * np.finfo(dtype).eps
+    tail = (x > -5) & (x < 0)  # where it is small, it is right to a few units of its own
+    assert np.abs(y[tail] / exact[tail] - 1).max() <= 12 * np.finfo(dtype).eps
+    shares_below(np.array([np.nan, np.inf, -np.inf], dtype), y)
     assert np.isnan(y[:3]).all()
 
 
