@@ -205,9 +205,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if y.ndim != 1 or y.dtype.kind != classes.dtype.kind or y.dtype.kind not in "biufU" or self._multilabel():
             return None
         numbers = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        if (classes[numbers] != y).any() or (
-            self.warm_start and not np.bincount(numbers, minlength=len(classes)).all()
-        ):
+        if (classes[numbers] != y).any():
+            return None
+        if self.warm_start and not np.bincount(numbers, minlength=len(classes)).all():
             return None
         return np.equal.outer(numbers, np.arange(len(classes)) if len(classes) > 2 else [1])
 

@@ -168,6 +168,15 @@ def test_partial_fits_after_a_fit_take_the_course_of_scikit_learns(target: str, 
     assert ours.n_iter_ == 1
 
 
+@pytest.mark.parametrize("policy", ["constant", "invscaling", "adaptive"])
+def test_another_learning_rate_is_for_the_next_fit_and_not_for_the_next_partial_fit(policy: str) -> None:
+    theirs, ours = both("MLPRegressor", solver="sgd", learning_rate=policy)
+    for estimator in (theirs, ours):
+        estimator.partial_fit(IRIS, VALUES).set_params(learning_rate_init=0.1)
+        estimator.partial_fit(IRIS, VALUES).partial_fit(IRIS, VALUES)
+    assert_same(theirs, ours)
+
+
 def test_partial_fit_learns_from_single_rows_of_classes_named_before() -> None:
     theirs, ours = both("MLPClassifier", learning_rate_init=0.02)
     for estimator in (theirs, ours):
@@ -244,6 +253,9 @@ CASES: dict[str, Callable[[Any], Any]] = {
     ),
     "warm start, other classes": lambda m: m.MLPClassifier(max_iter=1, warm_start=True).fit(IRIS, SPECIES).fit(
         IRIS, SPECIES > 0
+    ),
+    "warm start, a class less": lambda m: m.MLPClassifier(max_iter=1, warm_start=True).fit(IRIS, SPECIES).fit(
+        IRIS[:100], SPECIES[:100]
     ),
     "partial and early": lambda m: m.MLPRegressor(early_stopping=True).partial_fit(IRIS, VALUES),
     "held out too few": lambda m: m.MLPRegressor(early_stopping=True).fit(IRIS[:5], VALUES[:5]),
