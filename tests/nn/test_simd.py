@@ -175,8 +175,8 @@ def test_the_normal_distribution_is_off_by_no_more_than_one_and_a_half_epsilon(d
     shares_below(x, y)
     exact = np.array([0.5 * math.erfc(-v * math.sqrt(0.5)) for v in x.astype(float)])
     assert np.abs(y - exact).max() <= 1.5 * np.finfo(dtype).eps
-    tail = (x > -5) & (x < 0)  # where it is small, it is right to a few units of its own
-    assert np.abs(y[tail] / exact[tail] - 1).max() <= 12 * np.finfo(dtype).eps
+    tail = (x > -5) & (x < 0)  # where it is small, it is right in proportion, as far as `exact` is: to 15 ε of float64
+    assert np.abs(y[tail] / exact[tail] - 1).max() <= 25 * np.finfo(dtype).eps
     shares_below(np.array([np.nan, np.inf, -np.inf], dtype), y)
     assert np.isnan(y[:3]).all()
 
