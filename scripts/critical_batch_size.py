@@ -60,7 +60,7 @@ def draw_steps(ax: Axes, measured: study.Measured) -> None:
         ax.loglog(grid, curve.steps(grid), **look, linestyle=style.DASHES[index], label=label)
         ax.axvline(curve.critical_batch, **look, linestyle=":", linewidth=1)
     ax.set(title="Steps halve with each doubling up to B_crit (dotted)", ylabel="steps to the loss, median")
-    finish(ax)
+    finish(ax, frameon=True)
 
 
 def draw_rates(ax: Axes, measured: study.Measured) -> None:
@@ -90,6 +90,7 @@ def draw_noise(ax: Axes, measured: study.Measured) -> None:
     ax.set_title("The lower the loss, the larger the useful batch")
     ax.set_xscale("log")
     style.log_ticks(ax, "y", *ax.dataLim.intervaly)
+    ax.set_ylim(min(*low, *critical) / 3, None)  # the legend has its place below
     ax.set_xticks(measured.targets, [f"{target:g}" for target in measured.targets])
     ax.set_xticks([], minor=True)
     ax.invert_xaxis()
