@@ -421,6 +421,32 @@ def test_the_number_of_allocations_does_not_grow_with_the_steps(dtype: str) -> N
     assert 0 < few == many
 
 
+@DTYPE
+def test_the_number_of_python_calls_does_not_grow_with_the_steps(dtype: str) -> None:
+    """Epochs on end are one call of a kernel, during which the interpreter is free."""
+    model = MLP((5, 8, 3), "relu", "softmax", "cross_entropy", dtype=dtype)
+    X, y, _ = random_examples(model, 50)
+    split = Dataset(X, y, task="classification").split(seed=0)
+
+    def calls(epochs: int) -> int:
+        seen = 0
+
+        def count(frame: Any, event: str, argument: Any) -> None:
+            nonlocal seen
+            seen += event in ("call", "c_call")
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            train(model, split, SGD(0.01, momentum=0.9), batch_size=4, epochs=epochs)
+        finally:
+            sys.setprofile(before)
+        return seen
+
+    calls(1)  # compiles
+    assert calls(2) == calls(200) > 0
+
+
 # -- extreme numbers -------------------------------------------------------------------------------------------
 
 
