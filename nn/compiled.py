@@ -15,12 +15,15 @@ import numpy as np
 from numba.core import event
 from numpy.typing import ArrayLike, NDArray
 
-from nn import kernels
+from nn import _cache, elementary, kernels, simd
 from nn._arrays import CACHE_LINE, aligned, aligned_empty, as_array, check_finite, chunk_slices
 from nn.data import Dataset, LazyRows
 from nn.model import MLP
 
 Array = NDArray[Any]
+
+for _module in (kernels, simd, elementary):
+    _cache.save_one_at_a_time(_module)
 
 
 class Examples(NamedTuple):
@@ -43,11 +46,10 @@ class Workspace:
         rows_at_once = min(rows, kernels.CHUNK)
         room = -(-rows_at_once * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE  # each layer begins at a cache line
         outputs = rows_at_once * (2 * model.layer_sizes[-1] + 4)
-        self.A = aligned_empty((model.depth + 1, room), model.dtype)
-        self.S = aligned_empty((model.depth, room), model.dtype)
-        self.Z = aligned_empty(outputs, model.dtype)
-        self.D = aligned_empty((2, room), model.dtype)
         turned = [n * m for n, m in pairwise(model.layer_sizes)]
+        whole = aligned_empty((2 * model.depth + 3, room), model.dtype)
+        self.A, self.S, self.D = whole[: model.depth + 1], whole[model.depth + 1 : -2], whole[-2:]
+        self.Z = aligned_empty(outputs, model.dtype)
         self.T = aligned_empty(max(turned[1:] or turned), model.dtype)
         self.partial = aligned_empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
         self.gradient = aligned_empty(model.size, model.dtype)

@@ -58,10 +58,10 @@ OUTSIDE_TRAINING = np.int64(-1)
 NO_SEED = np.int64(0)
 
 # Three ways of being compiled. `jit`: by itself, and Python may call it. `inner`: by itself, for kernels alone; that
-# needs no wrappers, which take an eighth of the time. `inlined`: as part of whatever kernel calls it. A function that
-# stands between the loop over the steps and the arithmetic would be optimised again with all that it calls, and would
-# take its arrays through memory: inlined, 64-32-10 compiles and trains in three quarters of the time. Small ones are
-# inlined by LLVM anyway, and in less time than Numba takes for it.
+# needs no wrappers, which take an eighth of the time, but a call from Python would crash it. `inlined`: as part of
+# whatever kernel calls it. A function that stands between the loop over the steps and the arithmetic would be optimised
+# again with all that it calls, and would take its arrays through memory: inlined, 64-32-10 compiles and trains in three
+# quarters of the time. Small ones are inlined by LLVM anyway, and in less time than Numba takes for it.
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 jit = numba.njit(**OPTIONS)
 inner = numba.njit(**{**OPTIONS, **WITHOUT_WRAPPERS})
