@@ -28,7 +28,9 @@ def aligned_empty(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 def aligned(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
-    """Return a copy in C order that begins at a cache line."""
+    """Return a copy in C order that begins at a cache line, unless it is empty."""
+    if not array.size:
+        return np.array(array, dtype, order="C")
     copy = aligned_empty(array.shape, dtype or array.dtype)
     copy[...] = array
     return copy

@@ -48,6 +48,13 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     ...
     ValueError: epochs must be an integer of at least 1, but got 0
     """
+    try:
+        whole = not isinstance(value, bool) and int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    number = int(value) if whole else 0
+    if whole and (low is None or number >= low) and (high is None or number <= high):
+        return number
     rule = "an integer"
     if low is not None and high is not None:
         rule = f"an integer between {low:,} and {high:,}"
@@ -55,16 +62,7 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
         rule = f"an integer of at least {low:,}"
     elif high is not None:
         rule = f"an integer of at most {high:,}"
-    try:
-        whole = not isinstance(value, bool) and int(value) == value
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{name} must be {rule}, but got {brief(value)}")
-    number = int(value)
-    if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{name} must be {rule}, but got {number}")
-    return number
+    raise ValueError(f"{name} must be {rule}, but got {number if whole else brief(value)}")
 
 
 def real(
@@ -84,6 +82,17 @@ def real(
     ...
     ValueError: momentum must be a finite number >= 0 and < 1, but got 1.0
     """
+    try:
+        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if (
+        low <= number <= high
+        and (above is None or number > above)
+        and (below is None or number < below)
+        and (infinite or not math.isinf(number))
+    ):
+        return number
     limits = [
         text
         for text, given in [
@@ -95,19 +104,7 @@ def real(
         if given
     ]
     rule = f"{name} must be a {'' if infinite else 'finite '}number {' and '.join(limits)}".rstrip()
-    try:
-        number = math.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    inside = (
-        low <= number <= high
-        and (above is None or number > above)
-        and (below is None or number < below)
-        and (infinite or not math.isinf(number))
-    )
-    if not inside:
-        raise ValueError(f"{rule}, but got {brief(value)}")
-    return number
+    raise ValueError(f"{rule}, but got {brief(value)}")
 
 
 def known_options(name: str, options: Iterable[str], known: Iterable[str]) -> None:

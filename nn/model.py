@@ -264,6 +264,8 @@ class MLP:
     def rate_multipliers(self, optimizer: Optimizer) -> NDArray[np.float64]:
         """The multiple of the learning rate (L, 2) for W and b of each layer: the optimizer's, times that of μP."""
         given = optimizer.rate_multipliers
+        if given is None and self.parametrisation == "standard":
+            return np.ones((self.depth, 2))
         own = _one_a_layer("rate_multipliers", [1.0] * self.depth if given is None else list(given), self.depth)
         rates = np.repeat(np.array(own, dtype=np.float64)[:, None], 2, axis=1)
         adam = optimizer.update().kind == reference.ADAM

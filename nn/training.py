@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -240,6 +241,7 @@ def _example_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Ar
     return weights * given
 
 
+@cache
 def _applies(metric: str, task: str, held_out: bool) -> bool:
     """Whether a metric exists for a task."""
     score = not metric.endswith("loss")

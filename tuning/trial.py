@@ -67,7 +67,9 @@ class TrialSpec(NamedTuple):
     @property
     def identity(self) -> str:
         """32 hexadecimal digits (BLAKE2b) of setting, repeat and fold: the same on every machine and in every run."""
-        return blake2b(f"{canonical(self.params)} {self.repeat} {self.fold}".encode(), digest_size=16).hexdigest()
+        names = list(self.params)
+        text = self.text if names == sorted(names) else canonical(self.params)  # which is then the same
+        return blake2b(f"{text} {self.repeat} {self.fold}".encode(), digest_size=16).hexdigest()
 
 
 @cache
