@@ -17,8 +17,9 @@ from tuning.values import Setting, Value
 COMPLETED, DIVERGED, FAILED, PRUNED, PAUSED = STATES = ("completed", "diverged", "failed", "pruned", "paused")
 """How a trial can end, and "paused": it waits to be promoted or pruned. Only completed trials are ranked."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_encode_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_FORM: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False, "check_circular": False}
+_encode = json.JSONEncoder(**_FORM).encode
+_encode_sorted = json.JSONEncoder(sort_keys=True, **_FORM).encode
 
 
 def setting_text(setting: Mapping[str, Value]) -> str:
@@ -67,9 +68,7 @@ class TrialSpec(NamedTuple):
     @property
     def identity(self) -> str:
         """32 hexadecimal digits (BLAKE2b) of setting, repeat and fold: the same on every machine and in every run."""
-        names = list(self.params)
-        text = self.text if names == sorted(names) else canonical(self.params)  # which is then the same
-        return blake2b(f"{text} {self.repeat} {self.fold}".encode(), digest_size=16).hexdigest()
+        return blake2b(f"{canonical(self.params)} {self.repeat} {self.fold}".encode(), digest_size=16).hexdigest()
 
 
 @cache
