@@ -17,6 +17,7 @@ from tuning.plots import style
 from tuning.studies import laboratory
 from tuning.studies import trainability_boundary as study
 from tuning.studies.laboratory import Findings
+from tuning.studies.parallel import processes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +28,11 @@ def run(seed: int, quick: bool) -> Findings:
     """Measure, and draw the roughest zoom of the first network as a picture."""
     smaller: dict[str, Any] = {"size": 64, "zoom_count": 3, "seeds": 2} if quick else {}
     pixels = 64 if quick else 512
-    result = study.measure(seed=seed, progress=True, **smaller)
-    roughest = int(np.nanargmax(result.zoomed[0]))
-    window = result.parts[0][roughest].window
-    picture = study.survey(study.network(seed), window, pixels, f"picture of {pixels} x {pixels} trainings")
+    with processes() as pool:
+        result = study.measure(seed=seed, progress=True, pool=pool, **smaller)
+        roughest = int(np.nanargmax(result.zoomed[0]))
+        window = result.parts[0][roughest].window
+        picture = study.survey(study.network(seed), window, pixels, f"picture of {pixels} x {pixels} trainings", pool)
     notes = [
         f"network {seed + i}: plane {whole:.3f}, zooms " + " ".join(f"{d:.2f}" for d in zoomed)
         for i, (whole, zoomed) in enumerate(zip(result.whole, result.zoomed, strict=True))

@@ -31,7 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from multiprocessing.pool import Pool
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Run, train
 from tuning.studies.laboratory import Claim
-from tuning.studies.parallel import map_in_threads
+from tuning.studies.parallel import map_in_processes, map_in_threads
 
 Array = NDArray[np.float64]
 Trainer = Callable[[float, float], Run]
@@ -141,25 +142,25 @@ def problem(seed: int) -> Dataset:
 def network(seed: int, steps: int = STEPS) -> Trainer:
     """Return the trainer of a two-layer tanh network on targets that are drawn at random."""
     model = MLP((INPUTS, HIDDEN, 1), activation="tanh", init="lecun", bias=False, dtype="float64")
-    data, theta = problem(seed), model.init(seed)
-
-    def trained(first: float, second: float) -> Run:
-        optimizer = SGD(1.0, rate_multipliers=(first, second))
-        return train(model, data, optimizer, batch_size="full", epochs=steps, theta=theta, record_steps=True)
-
-    return trained
+    return partial(_with_a_rate_for_each_layer, model, problem(seed), model.init(seed), steps)
 
 
 def convex(seed: int, steps: int = STEPS) -> Trainer:
     """Return the trainer of a linear model whose steps have the two rates in turn."""
     model = MLP((INPUTS, 1), init="zeros", bias=False, dtype="float64")
-    data, theta = problem(seed), model.init(seed)
+    return partial(_with_rates_in_turn, model, problem(seed), model.init(seed), steps)
 
-    def trained(first: float, second: float) -> Run:
-        rates = np.resize([first, second], steps)
-        return train(model, data, batch_size="full", epochs=steps, theta=theta, schedule=rates, record_steps=True)
 
-    return trained
+def _with_a_rate_for_each_layer(
+    model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float
+) -> Run:
+    optimizer = SGD(1.0, rate_multipliers=(first, second))
+    return train(model, data, optimizer, batch_size="full", epochs=steps, theta=theta, record_steps=True)
+
+
+def _with_rates_in_turn(model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float) -> Run:
+    rates = np.resize([first, second], steps)
+    return train(model, data, batch_size="full", epochs=steps, theta=theta, schedule=rates, record_steps=True)
 
 
 def pace(run: Run) -> float:
@@ -172,14 +173,22 @@ def pace(run: Run) -> float:
     return -float((1 / relative[np.isfinite(relative)]).sum())
 
 
-def survey(trainer: Trainer, window: Window, size: int, progress: str | None = None, workers: int | None = None) -> Map:
-    """Train at every pixel of a window, `size` by `size` of them."""
+def survey(trainer: Trainer, window: Window, size: int, progress: str | None = None, pool: Pool | None = None) -> Map:
+    """Train at every pixel of a window, `size` by `size` of them; in one thread, or in the processes of a pool.
+
+    One training takes a quarter of a millisecond, half of it Python's, so that more threads would stand in each
+    other's way.
+    """
     columns, rows = 10 ** window.centres(size)[0], 10 ** window.centres(size)[1]
+    row = partial(_paces, trainer, columns)
+    if pool is not None:
+        return Map(window, np.array(map_in_processes(pool, row, rows.tolist(), progress)))
+    return Map(window, np.array(map_in_threads(row, rows.tolist(), progress, workers=1)))
 
-    def row(second: float) -> list[float]:
-        return [pace(trainer(first, second)) for first in columns.tolist()]
 
-    return Map(window, np.array(map_in_threads(row, rows.tolist(), progress, workers)))
+def _paces(trainer: Trainer, columns: Array, second: float) -> list[float]:
+    """Return the paces of one row of a map."""
+    return [pace(trainer(first, second)) for first in columns.tolist()]
 
 
 def zooms(plane: Map, count: int, seed: int, factor: float = ZOOM) -> list[Window]:
@@ -222,16 +231,18 @@ def measure(
     seed: int = 0,
     steps: int = STEPS,
     progress: bool = False,
+    pool: Pool | None = None,
 ) -> Boundary:
     """Survey the plane of `seeds` networks, with zooms into the edge of each, and that of the convex control.
 
-    `size` and `zoom_size` are pixels along a side of the maps of planes and zooms; powers of two, at least 16.
+    `size` and `zoom_size` are pixels along a side of the maps of planes and zooms; powers of two, at least 16. `pool`
+    as for `survey`.
     """
 
     def both(trainer: Trainer, window: Window, number: int, words: str) -> tuple[Map, tuple[Map, ...]]:
-        plane = survey(trainer, window, size, words if progress else None)
+        plane = survey(trainer, window, size, words if progress else None, pool)
         return plane, tuple(
-            survey(trainer, part, zoom_size, f"{words}, zoom {i}" if progress else None)
+            survey(trainer, part, zoom_size, f"{words}, zoom {i}" if progress else None, pool)
             for i, part in enumerate(zooms(plane, zoom_count, number), 1)
         )
 

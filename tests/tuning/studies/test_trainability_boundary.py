@@ -10,6 +10,7 @@ import pytest
 
 from nn import Run
 from tuning.studies import trainability_boundary as study
+from tuning.studies.parallel import processes
 from tuning.studies.trainability_boundary import Boundary, Map, Window
 
 UNIT = Window(0.0, 0.0, 1.0)
@@ -63,12 +64,13 @@ def test_each_rate_belongs_to_its_layer() -> None:
 
 def test_columns_are_the_first_rate_and_rows_the_second_whatever_the_number_of_workers() -> None:
     trainer, window = study.network(seed=8, steps=20), Window(-1.0, -1.5, 3.0)
-    found = study.survey(trainer, window, 16, workers=1)
+    found = study.survey(trainer, window, 16)
     x, y = window.centres(16)
     for row, column in ((0, 15), (15, 0), (7, 11)):
         assert found.pace[row, column] == study.pace(trainer(10 ** x[column], 10 ** y[row]))
     assert len({found.pace[0, 15], found.pace[15, 0], found.pace[7, 11]}) == 3
-    assert np.array_equal(study.survey(trainer, window, 16, workers=3).pace, found.pace)
+    with processes(2) as pool:
+        assert np.array_equal(study.survey(trainer, window, 16, pool=pool).pace, found.pace)
 
 
 def test_pace_counts_steps_and_its_sign_says_whether_the_end_is_below_the_start() -> None:
