@@ -1,7 +1,7 @@
 """Run every study of the learning-rate laboratory and write one page, studies.html, with every table and figure.
 
 Names of studies, such as catapult, choose some of them. A study that fails is shown as such and does not stop the
-others; the exit status is then 1. About six minutes on two cores; --quick takes one or two.
+others; the exit status is then 1. Five to six minutes on two cores; --quick takes one or two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Three courses of training that are known exactly (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares).
 
 Prints the table of claims and saves exact_theory.png: how a deep linear network learns its modes, how far gradient
-descent is from the flows that it follows, and the noise floor of mini-batches. About 20 seconds on two cores.
+descent is from the flows that it follows, and the noise floor of mini-batches. About 30 seconds on two cores.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 (Sohl-Dickstein 2024).
 
 Surveys the plane of two per-layer rates for five networks and a convex control, zooms into the edges, prints their
-dimensions, and saves a figure and a picture of 512 x 512 trainings. It takes about two minutes on two cores.
+dimensions, and saves a figure and a picture of 512 x 512 trainings. About a minute on two cores.
 """
 
 from __future__ import annotations

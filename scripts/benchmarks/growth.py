@@ -125,7 +125,7 @@ def plot(points: list[dict[str, Any]], path: Path) -> None:
             place.annotate(f"{point['value']:,}", (x, y), (4, -10), textcoords="offset points", fontsize=7)
         for axis in (place.xaxis, place.yaxis):
             axis.set_minor_formatter(NullFormatter())
-        place.margins(0.15)
+        place.margins(0.25, 0.15)  # room for the last label
         place.set_title(name)
         place.set_xlabel("multiplications in an epoch")
     figure.axes[0].set_ylabel("seconds per epoch")
