@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from nn import batches, compiled, kernels, reference
 from nn._arrays import aligned, as_array
@@ -55,8 +54,7 @@ class Descent:
         state, plan = self.state, self.plan
         per_call = max(1, int(CALL_OPERATIONS / (6.0 * self.model.size * plan.batch_size)))
         done = len(state.history)
-        # Only where it is shown: the locks of tqdm are shared with forked processes, and one that dies would keep them.
-        bar = tqdm(total=plan.epochs, initial=done, unit="epoch") if self.progress else None
+        bar = self.bar(done) if self.progress else None
         with bar or contextlib.nullcontext():
             while state.status == "running" and state.step < plan.steps:
                 stop = min(plan.steps, state.step + per_call)
@@ -72,6 +70,16 @@ class Descent:
                 done = len(state.history)
         if state.status == "running":
             state.status = "completed" if self.finite() else "diverged"
+
+    def bar(self, done: int) -> Any:
+        """A progress bar over the epochs, `done` of which are behind.
+
+        tqdm is imported only where it is shown. That takes as long as a small training; and its locks are shared with
+        forked processes, where one that dies would keep them.
+        """
+        from tqdm.auto import tqdm
+
+        return tqdm(total=self.plan.epochs, initial=done, unit="epoch")
 
     def advance(self, stop: int) -> None:
         """Do the steps from the state's up to `stop`, in one call of the kernel, and update the state."""
