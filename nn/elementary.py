@@ -6,7 +6,7 @@ With NUMBA_DISABLE_JIT=1 plain NumPy stands in for the emitted functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
@@ -88,10 +88,7 @@ def _emit_parts(builder: Value, x: Value) -> tuple[Value, Value, Value]:
     r = y
     for part in form.ln2:
         r = _multiply_add(builder, n, form.number(-part), r)
-    taylor = [form.number(1 / math.factorial(k)) for k in range(1, form.terms)]
-    p = taylor[-1]
-    for coefficient in reversed(taylor[:-1]):
-        p = _multiply_add(builder, p, r, coefficient)
+    p = _polynomial(builder, [1 / math.factorial(k) for k in range(1, form.terms)], r)
     exponent = builder.add(builder.fptosi(n, form.whole), form.integer(form.offset))
     power = builder.bitcast(builder.shl(exponent, form.integer(form.shift)), form.kind)
     return power, builder.fmul(p, r), builder.fsub(x, x)
@@ -120,9 +117,7 @@ def _emit_normal(builder: Value, x: Value) -> Value:
     size = builder.fmul(_call(builder, "fabs", x), form.number(math.sqrt(0.5)))
     t = builder.fdiv(three, builder.fadd(three, size))
     s = builder.fsub(builder.fadd(t, t), one)
-    p = form.number(SCALED_ERFC[-1])
-    for coefficient in reversed(SCALED_ERFC[:-1]):
-        p = _multiply_add(builder, p, s, form.number(coefficient))
+    p = _polynomial(builder, SCALED_ERFC, s)
     e = _emit_exp(builder, builder.fmul(builder.fmul(form.number(-0.5), x), x))
     tail = builder.fmul(builder.fmul(half, e), builder.fmul(p, t))
     return builder.select(builder.fcmp_ordered("<", x, form.number(0.0)), tail, builder.fsub(one, tail))
@@ -134,6 +129,15 @@ def _call(builder: Value, name: str, *arguments: Value) -> Value:
     function = ir.FunctionType(kind, [kind] * len(arguments))
     full = f"llvm.{name}.{_Float(kind).suffix}"
     return builder.call(cgutils.get_or_insert_function(builder.module, function, full), arguments)
+
+
+def _polynomial(builder: Value, coefficients: Sequence[float], x: Value) -> Value:
+    """Σ c_k·x^k, lowest power first, by Horner's rule."""
+    numbers = [_Float(x.type).number(coefficient) for coefficient in coefficients]
+    p = numbers[-1]
+    for number in reversed(numbers[:-1]):
+        p = _multiply_add(builder, p, x, number)
+    return p
 
 
 def _multiply_add(builder: Value, a: Value, b: Value, c: Value) -> Value:

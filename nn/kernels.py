@@ -185,7 +185,8 @@ def linear_backward(dZ, A, W, multiplier, dW, db, dA, T):
 def last_forward(A, W, b, multiplier, At, Z):
     """`linear_forward` for the last layer: from A (rows, n_in) to Z (K, rows); `At` has room for Aᵀ.
 
-    Few outputs fill no register, many examples do: with 10 outputs this and `last_backward` took a twelfth off a step.
+    Few outputs fill no register, many examples do: with 10 outputs the products of a step of 64-32-10 take 2.9 µs and
+    not 3.2 µs.
     """
     transpose(A, At)
     product_left(W, At, Z, line(b, 0, 0))

@@ -148,7 +148,7 @@ def _turn(typingctx, A, a, a_width, rows, B, b, b_width, columns):  # type: igno
     """Transpose a square with as many rows and columns as a register has numbers, or what of it is there.
 
     It begins at element `a` of A, and goes to element `b` of B. Rows are swapped by halves, quarters and so on: for 32
-    x 10 numbers in half the time of moving one by one.
+    x 32 numbers in a third of the time of moving one by one, for 32 x 10 in two thirds.
     """
     n = types.int64
     signature = types.void(A, n, n, n, B, n, n, n)

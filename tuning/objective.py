@@ -244,7 +244,8 @@ class Objective:
 def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
     """Return arrays as bytes: a line of JSON with names, dtypes and shapes, and the numbers one after another.
 
-    A pruned trial of a few epochs takes less time than the archive of an NPZ file: halving is three times as fast so.
+    A trial of a few epochs takes less time than the archive of an NPZ file: without that, halving takes two thirds of
+    the time.
     """
     kinds = [(name, array.dtype.str, array.shape) for name, array in arrays.items()]
     return b"\n".join([json.dumps(kinds).encode(), b"".join(array.tobytes() for array in arrays.values())])
