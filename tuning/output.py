@@ -11,6 +11,18 @@ _SQLITE = b"SQLite format 3\0"
 
 
 @contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a file to write to, which then takes the place of `target`, or leaves no trace; folders are made."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
     """Yield a file to write to, which then takes the place of `path`; folders are made.
 
@@ -24,13 +36,8 @@ def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
     target = Path(path)
     try:
         _check_place(target, what)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(target) as partial:
             yield partial
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(
             f"{what} must be a file that can be written, but {str(path)!r} can't: {error.strerror}"

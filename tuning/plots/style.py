@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tuning.output import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -114,10 +116,8 @@ def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure, or that of some axes, to a file and close it; its ending names the format, folders are made."""
     figure: Any = getattr(drawn, "figure", drawn)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.part")
-    figure.savefig(partial, format=target.suffix[1:] or "png")
-    partial.replace(target)
+    with replacing(target) as partial:
+        figure.savefig(partial, format=target.suffix[1:] or "png")
     library().close(figure)
     return target
 

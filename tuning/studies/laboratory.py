@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuning.output import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -157,13 +159,8 @@ def perform(run: Study, seed: int, quick: bool) -> Findings:
 
 def write_whole(path: Path, content: bytes) -> Path:
     """Write a file whole or not at all, whatever comes between, and return its path; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 
