@@ -23,11 +23,11 @@ test: $(VENV)/installed-test
 
 # The wheel in an empty environment, on each supported Python that is present.
 test-wheel: $(VENV)/installed-test
-	$(BIN)/python scripts/check_pythons.py --no-tests
+	$(BIN)/python scripts/checks/check_pythons.py --no-tests
 
 # The same, and all tests there.
 test-pythons: $(VENV)/installed-test
-	$(BIN)/python scripts/check_pythons.py
+	$(BIN)/python scripts/checks/check_pythons.py
 
 $(VENV)/installed: pyproject.toml | $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

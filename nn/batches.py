@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled, kernels, reference
 from nn._arrays import as_array
-from nn._checks import brief, integer
+from nn.checks import brief, integer
 from nn.compiled import Examples
 from nn.data import Dataset, LazyRows
 from nn.model import MLP

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled
 from nn._arrays import as_array
-from nn._checks import integer, real
+from nn.checks import integer, real
 from nn.compiled import Examples
 from nn.model import MLP
 

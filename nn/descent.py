@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nn import batches, compiled, kernels, reference
 from nn._arrays import aligned, as_array
-from nn._checks import real
+from nn.checks import real
 from nn.model import MLP
 from nn.optimizers import Optimizer
 from nn.run import TrainState

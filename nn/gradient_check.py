@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled, curvature
 from nn._arrays import as_array, check_finite
-from nn._checks import integer, real
+from nn.checks import integer, real
 from nn.model import MLP
 
 Array = NDArray[np.float64]

@@ -28,7 +28,24 @@ from typing import Any
 import numba
 import numpy as np
 
-from nn.elementary import exp, normal, softmax, tanh
+from nn.llvm import (
+    WITHOUT_WRAPPERS,
+    apart,
+    borrowed,
+    column_sums,
+    exp,
+    line,
+    normal,
+    product,
+    product_left,
+    product_right,
+    softmax,
+    sum_of,
+    sum_of_squares,
+    tanh,
+    transpose,
+    view,
+)
 from nn.reference import (
     ADAM,
     GELU,
@@ -44,8 +61,6 @@ from nn.reference import (
     SOFTMAX_CROSS_ENTROPY,
     TANH,
 )
-from nn.simd import column_sums, product, product_left, product_right, sum_of, sum_of_squares, transpose
-from nn.vectors import WITHOUT_WRAPPERS, apart, borrowed, line, view
 
 CHUNK = 512
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn._arrays import as_array, check_finite
-from nn._checks import brief
+from nn.checks import brief
 
 
 def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:

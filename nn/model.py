@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn import reference
-from nn._checks import integer, one_of, real
+from nn.checks import integer, one_of, real
 
 if TYPE_CHECKING:
     from nn.optimizers import Optimizer

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nn import reference
-from nn._checks import brief, real
+from nn.checks import brief, real
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled, metrics
 from nn._arrays import aligned
-from nn._checks import one_of
+from nn.checks import one_of
 from nn.data import Dataset, LazyRows, Scaling
 from nn.model import MLP
 

@@ -20,7 +20,7 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn._checks import brief, integer, real
+from nn.checks import brief, integer, real
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nn._checks import brief, integer, one_of, real
+from nn.checks import brief, integer, one_of, real
 from nn.run import TrainState
 
 

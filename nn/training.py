@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn import batches, compiled, descent, kernels, metrics
 from nn._arrays import as_array
-from nn._checks import brief, integer, one_of, real
+from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer

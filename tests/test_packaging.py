@@ -31,7 +31,7 @@ def test_an_unpacked_wheel_loads_its_own_data(wheel: zipfile.ZipFile, tmp_path: 
     wheel.extractall(tmp_path)
     code = "import nn.data as d; print(len(d.load_dataset('digits')), d.__file__)"
     found = subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True, text=True)
-    assert found.stdout.split() == ["1797", str(tmp_path / "nn" / "data.py")]
+    assert found.stdout.split() == ["1797", str(tmp_path / "nn" / "data" / "__init__.py")]
 
 
 def test_help_needs_no_compiler() -> None:

@@ -3,9 +3,9 @@
 import logging
 
 from tuning.space import Choice, IntUniform, LogUniform, Space, Uniform
+from tuning.store import Trial, TrialResult, TrialSpec
 from tuning.study import Study, StudyInterrupted
 from tuning.sweeps import sweep
-from tuning.trial import Trial, TrialResult, TrialSpec
 
 __all__ = [
     "Choice",

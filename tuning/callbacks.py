@@ -49,9 +49,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from nn._checks import brief
-from tuning.storage import StudyFile
-from tuning.trial import DIVERGED, FAILED, PAUSED, Trial, TrialResult, TrialSpec, setting_text
+from nn.checks import brief
+from tuning.store import DIVERGED, FAILED, PAUSED, StudyFile, Trial, TrialResult, TrialSpec, setting_text
 
 log = logging.getLogger("tuning")
 

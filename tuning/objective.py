@@ -20,20 +20,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._checks import integer, one_of, unknown_name
-from tuning.conditions import conditioned
-from tuning.parameters import DEFAULTS, PARAMETERS
-from tuning.space import Parameter, Space
-from tuning.trial import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
-from tuning.values import Value
+from nn.checks import integer, one_of, unknown_name
+from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned
+from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
-    from nn.data import Dataset
+    from nn.data import Dataset, Split
     from nn.model import MLP
     from nn.optimizers import Optimizer
     from nn.run import TrainState
     from nn.schedules import Schedule
-    from nn.splits import Split
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
@@ -155,7 +151,7 @@ class Objective:
                 raise ValueError(f"{name} must go with schedule {' or '.join(takers)}, but the schedule is {given}")
 
     def conditioned(self, space: Space) -> Space:
-        """Return the space with each parameter under the choices that take it; see `tuning.conditions`."""
+        """Return the space with each parameter under the choices that take it; see `tuning.space.conditions`."""
         return conditioned(space, _used_under)
 
     # -- from a setting to what is trained ---------------------------------------------------------------------
@@ -283,8 +279,7 @@ def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
 
 def _source(data: Any) -> str | None:
     """Return the name of a data set, or the absolute path of a file, that can be loaded again; None for arrays."""
-    from nn.bundled import CHECKSUMS
-    from nn.generators import GENERATORS
+    from nn.data import CHECKSUMS, GENERATORS
 
     if not isinstance(data, str | Path):
         return None

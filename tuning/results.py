@@ -12,20 +12,35 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Summary, larger_is_better
-from tuning.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
-from tuning.importance import Importance, importance
-from tuning.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.output import whole
-from tuning.scores import Scores
-from tuning.tables import Table, plain
-from tuning.trial import COMPLETED, DIVERGED, PRUNED, Trial, setting_text
-from tuning.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves, verdicts
+from tuning.analysis import (
+    UNCLEAR,
+    VERDICTS,
+    BestRate,
+    Importance,
+    Interval,
+    Optimism,
+    Scores,
+    Summary,
+    Verdict,
+    best_rates,
+    common,
+    importance,
+    larger_is_better,
+    mean_intervals,
+    method_name,
+    names_by_curves,
+    optimism,
+    share_interval,
+    tied_with_best,
+    verdicts,
+)
+from tuning.export import Table, plain, whole
+from tuning.store import COMPLETED, DIVERGED, PRUNED, Trial, setting_text
 
 if TYPE_CHECKING:
     import pandas
 
-    from tuning.storage import StudyFile
+    from tuning.store import StudyFile
     from tuning.study import Study
 
 Array = NDArray[np.float64]
@@ -123,7 +138,7 @@ class Results:
         return list(verdicts(self.trials, reference_loss(self.summaries())))
 
     def table(self, n: int | None = None) -> Table:
-        """Return the best `n` settings, or all, as rows that print as a table; see `tuning.tables.Table`."""
+        """Return the best `n` settings, or all, as rows that print as a table; see `tuning.export.tables.Table`."""
         analysis = self.analysis()
         chosen = self.summaries()[:n]
         order = sorted(
@@ -133,7 +148,7 @@ class Results:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the best settings, and the score against the learning rate."""
-        from tuning.notebook import study_html
+        from tuning.export.notebook import study_html
 
         return study_html(cast("Study", self))
 
@@ -164,7 +179,7 @@ class Results:
         `storage` is an address such as "sqlite:///optuna.db"; `name` that of the study there. Each trial has its
         metric of every epoch as intermediate values. Needs Optuna.
         """
-        from tuning.optuna_export import export
+        from tuning.export.optuna import export
 
         return export(cast("Study", self), storage, name)
 

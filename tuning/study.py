@@ -8,23 +8,43 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
-from nn._checks import real
+from nn.checks import real
 from tuning.analysis import Leader, Summary, summarise
 from tuning.callbacks import AnnouncingFile, Callback, check_callback, log
-from tuning.definition import check_same, environment, now
-from tuning.executors import Workers, check_workers
-from tuning.limits import SAME, check_end, check_n_trials, check_timeout, check_total_epochs, work_of
-from tuning.methods import OPTUNA, sampler_of
+from tuning.methods import OPTUNA, OptunaSampler, Sampler, least, sampler_of
 from tuning.objective import Objective
-from tuning.optuna_sampler import OptunaSampler
 from tuning.results import Results
-from tuning.runner import BUDGET, FINISHED, INTERRUPTED, Limits, Progress, Runner
-from tuning.samplers import Sampler, least
-from tuning.search import Plan, Search
+from tuning.run import (
+    BUDGET,
+    FINISHED,
+    INTERRUPTED,
+    SAME,
+    Limits,
+    Plan,
+    Progress,
+    Runner,
+    Search,
+    Workers,
+    check_end,
+    check_n_trials,
+    check_timeout,
+    check_total_epochs,
+    check_workers,
+    work_of,
+)
 from tuning.space import Space
-from tuning.storage import check_writable
-from tuning.trial import PAUSED, PRUNED, STATES, TrialResult, TrialSpec
-from tuning.trials import Trials
+from tuning.store import (
+    PAUSED,
+    PRUNED,
+    STATES,
+    TrialResult,
+    Trials,
+    TrialSpec,
+    check_same,
+    check_writable,
+    environment,
+    now,
+)
 
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "train_r2", "validation_r2")
 

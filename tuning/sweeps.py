@@ -7,18 +7,14 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from nn._checks import integer, one_of, real
-from tuning.auto_range import is_auto, with_ranges
+from nn.checks import integer, one_of, real
 from tuning.callbacks import Callback, check_callback
-from tuning.executors import check_workers
-from tuning.limits import check_end, check_n_trials, check_timeout, check_total_epochs
-from tuning.methods import make_sampler, method_name
+from tuning.learning_rate import is_auto, with_ranges
+from tuning.methods import OptunaSampler, make_sampler, method_name
 from tuning.objective import Objective
-from tuning.optuna_sampler import OptunaSampler
-from tuning.runner import Limits
-from tuning.search import Plan
+from tuning.run import Limits, Plan, check_end, check_n_trials, check_timeout, check_total_epochs, check_workers
 from tuning.space import Space
-from tuning.storage import StudyFile
+from tuning.store import StudyFile
 from tuning.study import Study
 
 
@@ -55,8 +51,8 @@ def sweep(
     data : str, path, Dataset or Split
         What `nn.load_dataset` takes; a Dataset, split by its default shares with seed 0; or a Split.
     space : dict
-        What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.parameters`. A learning_rate of
-        "auto" has its range from a range test on the data.
+        What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.space.parameters`. A
+        learning_rate of "auto" has its range from a range test on the data.
     method : str, or a sampler of Optuna's
         "grid", "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
         `optuna.samplers.TPESampler(seed=1)`.

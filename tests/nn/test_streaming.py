@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn import MLP, SGD, Adam, Dataset, Run, batches, lazy, train
-from nn.data import LazyRows
+from nn import MLP, SGD, Adam, Dataset, Run, batches, train
+from nn.data import LazyRows, lazy
 
 RNG = np.random.default_rng(11)
 X = RNG.normal(3.0, 2.0, (1100, 6))

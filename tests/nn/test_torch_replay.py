@@ -1,4 +1,4 @@
-"""200 steps that PyTorch took in float64, taken again. The recording is made by scripts/record_torch.py."""
+"""200 steps that PyTorch took in float64, taken again. The recording is made by scripts/records/record_torch.py."""
 
 from __future__ import annotations
 

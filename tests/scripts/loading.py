@@ -11,8 +11,9 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def load_script(name: str) -> Any:
-    """Return a script as a module, without running it."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    """Return a script, in whichever folder it is, as a module, without running it."""
+    (path,) = SCRIPTS.rglob(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

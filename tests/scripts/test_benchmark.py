@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "benchmarks"
 PEERS = ("sklearn", "torch", "jax", "joblib", "threadpoolctl")
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[SimpleNamespace]:
-    """The script and its parts, imported as `python scripts/benchmark.py` does."""
+    """The script and its parts, imported as `python scripts/benchmarks/benchmark.py` does."""
     sys.path.insert(0, str(SCRIPTS))
     try:
-        parts = {name: importlib.import_module(f"benchmarks.{name}") for name in ("measuring", "peers", "trainings")}
-        parts |= {name: importlib.import_module(f"benchmarks.{name}") for name in ("searches", "overheads", "growth")}
+        parts = {name: importlib.import_module(f"rows.{name}") for name in ("measuring", "peers", "trainings")}
+        parts |= {name: importlib.import_module(f"rows.{name}") for name in ("searches", "overheads", "growth")}
         yield SimpleNamespace(script=importlib.import_module("benchmark"), **parts)
     finally:
         sys.path.remove(str(SCRIPTS))
-        for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmark", "benchmarks")]:
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmark", "rows")]:
             del sys.modules[name]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tuning.runner import Limits
+from tuning.run import Limits
+from tuning.store import COMPLETED, TrialResult, TrialSpec
+from tuning.store.trial import canonical
 from tuning.study import Study
-from tuning.trial import COMPLETED, TrialResult, TrialSpec, canonical
 
 METRICS = ["train_loss", "validation_loss", "validation_accuracy"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tests.tuning.fakes import noisy
-from tuning.trial import TrialResult, TrialSpec
+from tuning.store import TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.tuning.fakes import a_study, noisy, same_trials
 from tuning import Study, StudyInterrupted, Trial, callbacks, sweep
-from tuning.trial import COMPLETED, DIVERGED, FAILED, PRUNED, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED, TrialResult, TrialSpec
 
 ROOT = Path(__file__).parents[2]
 SPACE = {"learning_rate": "0.001:1:log", "batch_size": "16,32"}

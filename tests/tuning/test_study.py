@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.tuning.fakes import a_study, noisy, same_trials, scored
-from tuning import runner
-from tuning.executors import QUEUE_PER_WORKER, Workers
-from tuning.runner import Limits
+from tuning.run import Limits, Workers, runner
+from tuning.run.workers import QUEUE_PER_WORKER
+from tuning.store import DIVERGED, TrialResult, TrialSpec, seed_of
 from tuning.study import Study, StudyInterrupted
-from tuning.trial import DIVERGED, TrialResult, TrialSpec, seed_of
 
 
 def slow_noisy(spec: TrialSpec) -> TrialResult:

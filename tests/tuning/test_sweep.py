@@ -16,9 +16,8 @@ from nn import MLP, SGD, Dataset, load_dataset, train
 from tests.tuning.fakes import files, same_trials
 from tuning import LogUniform, Study, sweep
 from tuning.objective import Objective
-from tuning.parameters import PARAMETERS
-from tuning.space import Space
-from tuning.trial import TrialSpec, seed_of
+from tuning.space import PARAMETERS, Space
+from tuning.store import TrialSpec, seed_of
 
 IRIS: dict[str, Any] = {"learning_rate": LogUniform(1e-2, 1.0), "batch_size": [8, 32], "hidden_units": [4, (4, 4)]}
 

@@ -15,12 +15,11 @@ import pytest
 
 from tests.tuning.fakes import a_study, files, noisy, same_trials
 from tuning import Study, sweep
-from tuning.limits import check_end
 from tuning.methods import METHODS, make_sampler
-from tuning.runner import Limits
+from tuning.run import Limits, check_end
 from tuning.space import Space
+from tuning.store import TrialResult, TrialSpec
 from tuning.study import StudyInterrupted
-from tuning.trial import TrialResult, TrialSpec
 
 pytest.importorskip("optuna", reason="needs the extra optuna")
 

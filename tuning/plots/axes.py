@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeGuard
 
-from tuning.ranges import IntUniform, LogUniform, Uniform
-from tuning.space import Space
-from tuning.values import Value, value_text
+from tuning.space import IntUniform, LogUniform, Space, Uniform, Value, value_text
 
 MOST_LEVELS = 12
 """Numbers with more different values than this stand on a continuous axis."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._checks import integer, real
+from nn.checks import integer, real
 from nn.data import Dataset
 from nn.run import Run
 from tuning.plots import style

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn._checks import brief, integer
+from nn.checks import brief, integer
 from nn.data import Dataset
 from nn.run import Run
 from tuning.plots import style

@@ -10,12 +10,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._checks import brief, one_of
+from nn.checks import brief, one_of
 from tuning.analysis import larger_is_better
 from tuning.plots.axes import order, shown
+from tuning.space import Setting, Value
+from tuning.store import COMPLETED, DIVERGED, setting_text
 from tuning.study import Study
-from tuning.trial import COMPLETED, DIVERGED, setting_text
-from tuning.values import Setting, Value
 
 Array = NDArray[np.float64]
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._checks import integer
+from nn.checks import integer
 from tuning.analysis import larger_is_better
 from tuning.plots import style
 from tuning.plots.axes import BELOW, Axis, scale_of, words
@@ -199,7 +199,7 @@ def parallel_coordinates(
 
 
 def importance(study: Study, *, ax: Axes | None = None) -> Axes:
-    """Draw the share of the variance of the scores that each hyper-parameter explains; see `tuning.importance`.
+    """Draw the share of the variance of the scores that each hyper-parameter explains; see `tuning.analysis`.
 
     Raises TypeError for what is no study; ValueError where nothing varies or no trial completed.
     """

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._checks import integer, one_of
+from nn.checks import integer, one_of
 from nn.run import Run
-from tuning.analysis import larger_is_better
+from tuning.analysis import VERDICTS, larger_is_better
 from tuning.plots import style
 from tuning.plots.axes import is_number, words
 from tuning.plots.settings import (
@@ -26,10 +26,9 @@ from tuning.plots.settings import (
     spans_decades,
     varied,
 )
+from tuning.space import Value
+from tuning.store import COMPLETED, DIVERGED, Trial, setting_text
 from tuning.study import Study
-from tuning.trial import COMPLETED, DIVERGED, Trial, setting_text
-from tuning.values import Value
-from tuning.verdicts import VERDICTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

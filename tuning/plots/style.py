@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuning.output import replacing
+from tuning.export import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

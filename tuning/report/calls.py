@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuning.methods import OPTIONS, OPTUNA
-from tuning.parameters import PARAMETERS
+from tuning.space import PARAMETERS
 
 if TYPE_CHECKING:
     from tuning.study import Study

@@ -10,8 +10,8 @@ from tuning.plots.axes import Axis, is_number, shown, words
 from tuning.plots.style import COLOURS
 from tuning.report.figures import GREY, Figure, axis_title, hover, layout_of, place, safe, thinned
 from tuning.report.material import Material, Point
-from tuning.trial import DIVERGED
-from tuning.values import Value
+from tuning.space import Value
+from tuning.store import DIVERGED
 
 MOST_POINTS = 2000
 MOST_RATES = 60

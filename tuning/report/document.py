@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuning.output import whole
+from tuning.export import whole
 from tuning.report.material import Material
 from tuning.report.page import page_of, script_json, title_of
 

@@ -15,7 +15,7 @@ from typing import Any
 from tuning.plots.axes import BELOW, LOG_RATIO, Axis, shown, words
 from tuning.plots.style import COLOURS, SEQUENTIAL
 from tuning.report.material import Material, Point
-from tuning.trial import DIVERGED
+from tuning.store import DIVERGED
 
 MOST_LINES = 400
 MOST_AXES = 8

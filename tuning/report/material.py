@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Summary, larger_is_better
+from tuning.analysis import Summary, Verdict, larger_is_better, verdicts
+from tuning.export import plain
 from tuning.plots.axes import Axis, scale_of, shown, words
 from tuning.results import Analysis, reference_loss
-from tuning.tables import plain
-from tuning.trial import COMPLETED, Trial, setting_text
-from tuning.values import Setting, value_text
-from tuning.verdicts import Verdict, verdicts
+from tuning.space import Setting, value_text
+from tuning.store import COMPLETED, Trial, setting_text
 
 if TYPE_CHECKING:
     from tuning.study import Study

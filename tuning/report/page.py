@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from tuning.analysis import RULES
+from tuning.export.text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
 from tuning.plots.axes import shown, words
 from tuning.plots.style import COLOURS
 from tuning.report.calls import calls_of
@@ -14,8 +16,6 @@ from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import KEYS, Material
 from tuning.report.pieces import css_class, duration_text, figure_html, table_html, value_cell, whisker
-from tuning.report_text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
-from tuning.verdicts import RULES
 
 BEST = 10
 SECTIONS = {

@@ -1,0 +1,17 @@
+"""Data: files become a `Dataset`, a `Dataset` becomes a `Split` whose parts are scaled by the training part alone."""
+
+from nn.data.bundled import CHECKSUMS
+from nn.data.dataset import Dataset, Split, load_dataset
+from nn.data.generators import GENERATORS
+from nn.data.lazy import LazyRows
+from nn.data.scaling import Scaling
+
+__all__ = [
+    "CHECKSUMS",
+    "GENERATORS",
+    "Dataset",
+    "LazyRows",
+    "Scaling",
+    "Split",
+    "load_dataset",
+]

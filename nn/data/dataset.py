@@ -1,0 +1,346 @@
+"""Data sets: features and targets that have been checked, their parts, and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn._arrays import as_array, check_finite, check_table, feature_dtype, names_of, row_numbers
+from nn.checks import integer, known_options, real, unknown_name
+from nn.data.bundled import CHECKSUMS, read_bundled
+from nn.data.generators import GENERATORS
+from nn.data.lazy import LazyRows
+from nn.data.readers import read_path
+from nn.data.rows import Rows, fold_numbers, split_rows
+from nn.data.scaling import Scaling
+from nn.data.targets import class_codes, read_targets
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Dataset:
+    """Features and targets that have been checked: N examples with D features each.
+
+    Arguments
+        X: (N, D) real numbers, N >= 2, D >= 1, all finite. float32 and float64 are kept, all else becomes
+            float64. It is copied, so that later changes to the caller's array do no harm; a memory-mapped
+            array (np.memmap) is not copied but read in pieces: `X` is then a LazyRows.
+        y: class labels (N,) as whole numbers, bools or strings; or numbers to predict (N,) or (N, K); or 0/1
+            in columns (N, K), for labels that may hold together.
+        task: "classification", "regression" or "multilabel"; only where y does not tell.
+
+    Fields
+        y: a copy of what was given.    classes: the sorted distinct labels, or None outside classification.
+        targets: what training uses: int64 positions in `classes` (N,), else float64 (N, K).
+        scaling: None, or what has been applied to X (and to y and targets in regression).
+
+    Raises ValueError or TypeError, with one line that says what is wrong and where.
+
+    >>> Dataset([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "no", "yes"], name="small")
+    Dataset('small', classification: 3 rows, 2 features, 2 classes, float64)
+    """
+
+    X: NDArray[Any] | LazyRows
+    y: NDArray[Any]
+    task: str
+    name: str
+    feature_names: tuple[str, ...] | None
+    target_names: tuple[str, ...] | None
+    class_names: tuple[str, ...] | None
+    classes: NDArray[Any] | None
+    targets: NDArray[Any]
+    scaling: Scaling | None = field(default=None)
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        task: str | None = None,
+        *,
+        name: str = "data",
+        feature_names: Any = None,
+        target_names: Any = None,
+        class_names: Any = None,
+    ) -> None:
+        if feature_names is None:
+            feature_names = _column_names(X)
+        if target_names is None:
+            target_names = _column_names(y)
+        features = _features(X)
+        found = read_targets(y, len(features), task)
+        if isinstance(features, np.ndarray):
+            check_finite("X", features)
+        columns = found.codes.shape[1] if found.codes.ndim == 2 else 1
+        values = {
+            "X": features,
+            "y": found.y,
+            "task": found.task,
+            "name": str(name),
+            "feature_names": names_of("feature_names", feature_names, features.shape[1]),
+            "target_names": names_of("target_names", target_names, columns),
+            "class_names": _class_names(class_names, found.classes),
+            "classes": found.classes,
+            "targets": found.codes,
+            "scaling": None,
+        }
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __repr__(self) -> str:
+        outputs = ("class", "classes") if self.classes is not None else ("target", "targets")
+        counts = [(len(self), "row", "rows"), (self.n_features, "feature", "features"), (self.n_outputs, *outputs)]
+        parts = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts]
+        parts.append(str(self.X.dtype))
+        parts += ["memory-mapped"] * isinstance(self.X, LazyRows) + ["scaled"] * (self.scaling is not None)
+        return f"Dataset({self.name!r}, {self.task}: {', '.join(parts)})"
+
+    @property
+    def n_features(self) -> int:
+        """How many features an example has, D."""
+        return int(self.X.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """How many outputs a model of this task has: classes, or columns of targets."""
+        return len(self.classes) if self.classes is not None else int(self.targets.shape[1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of task, shapes, dtypes, all numbers, classes and names, but not of `name`."""
+        about = {
+            "task": self.task,
+            "shapes": [self.X.shape, self.targets.shape],
+            "dtypes": [self.X.dtype.str, self.targets.dtype.str],
+            "classes": None if self.classes is None else self.classes.tolist(),
+            "names": [self.feature_names, self.target_names, self.class_names],
+        }
+        digest = hashlib.sha256(json.dumps(about).encode())
+        for piece in self.X.chunks() if isinstance(self.X, LazyRows) else [self.X]:
+            digest.update(piece.data)
+        digest.update(self.targets.data)
+        return digest.hexdigest()
+
+    def subset(self, rows: Any) -> Dataset:
+        """Return the examples at `rows`: row numbers in any order, or a bool per row. Classes stay."""
+        chosen = row_numbers(rows, len(self))
+        X = self.X.subset(chosen) if isinstance(self.X, LazyRows) else self.X[chosen]
+        return self._with(X=X, y=self.y[chosen], targets=self.targets[chosen])
+
+    def split(
+        self,
+        validation: float = 0.2,
+        test: float = 0.2,
+        seed: int = 0,
+        scale: bool = True,
+        stratify: bool | None = None,
+    ) -> Split:
+        """Return training, validation and test parts, scaled by the statistics of the training part alone.
+
+        `validation` and `test` are shares of all rows; 0 leaves that part out (None). Classes are stratified:
+        training and test hold every class in proportion to within one row, validation to within two, and
+        every class is in training (`stratify=False` turns that off). For one seed, `test` alone decides the
+        test rows.
+
+        >>> split = load_dataset("digits").split(validation=0.2, test=0.2, seed=0)
+        >>> len(split.train), len(split.validation), len(split.test)
+        (1078, 360, 359)
+        """
+        if stratify and self.task != "classification":
+            raise ValueError(f"stratify must be False or None for {self.task}, but got True: only classes have shares")
+        by_class = self.task == "classification" and stratify is not False
+        codes = self.targets if by_class else None
+        rows = split_rows(len(self), validation, test, seed, codes, self.n_outputs)
+        return _split(self, rows, bool(scale))
+
+    def folds(self, k: int, seed: int = 0, test: float = 0.0, scale: bool = True) -> list[Split]:
+        """Return k splits whose validation parts together hold every row that is not test exactly once.
+
+        Stratified for classes. The test part is the one that `split` takes with the same seed and share; it
+        has the same rows in every fold, scaled by the fold's training rows.
+        """
+        return _folds_of(self, k, seed, test, bool(scale))
+
+    def codes_of(self, y: Any) -> NDArray[np.int64]:
+        """Return the positions (N,) of labels y (N,) in `classes`; ValueError for a label outside them."""
+        if self.classes is None:
+            raise ValueError(f"labels must belong to a classification set, but {self.name!r} is for {self.task}")
+        return class_codes(y, self.classes)
+
+    def with_classes(self, classes: NDArray[Any]) -> Dataset:
+        """Return these examples with other classes, all labels among them; ValueError for a label that is not."""
+        names = tuple(str(label) for label in classes.tolist())
+        return self._with(classes=classes, class_names=names, targets=class_codes(self.y, classes))
+
+    def fit_scaling(self) -> Scaling:
+        """Return the statistics of these examples; of the targets too in regression."""
+        return Scaling.fit(self.X, self.targets if self.task == "regression" else None)
+
+    def scaled_by(self, scaling: Scaling) -> Dataset:
+        """Return these examples scaled; where they had been scaled before, `scaling` comes on top."""
+        total = scaling if self.scaling is None else self.scaling.then(scaling)
+        X = scaling.transform(self.X)
+        if self.task != "regression":
+            return self._with(X=X, scaling=total)
+        targets = scaling.transform_targets(self.targets)
+        return self._with(X=X, y=targets.reshape(self.y.shape), targets=targets, scaling=total)
+
+    def _with(self, **changes: Any) -> Dataset:
+        """Return a copy with fields that are known to be right: nothing is checked again."""
+        result = object.__new__(Dataset)
+        for key in self.__dataclass_fields__:
+            object.__setattr__(result, key, changes[key] if key in changes else getattr(self, key))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training, validation and test parts of a dataset; a part that was not asked for is None.
+
+    Every part is scaled already with `scaling`, the training part's statistics (None: nothing is scaled).
+    `rows` has the int64 row numbers of each part in the dataset that was split, ascending.
+    """
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+    scaling: Scaling | None
+    rows: dict[str, Rows]
+    source: Dataset = field(repr=False)
+    scaled: bool = field(repr=False)
+
+    def folds(self, k: int, seed: int = 0) -> list[Split]:
+        """Return k splits whose validation parts together are everything but the test part, each row once.
+
+        Stratified for classes. The test part has the same rows in every fold, scaled by the fold's training
+        rows.
+        """
+        kept = np.sort(np.concatenate([self.rows["train"], self.rows["validation"]]))
+        return _folds(self.source, kept, self.rows["test"], k, seed, self.scaled)
+
+
+def _split(data: Dataset, rows: dict[str, Rows], scale: bool) -> Split:
+    """Cut `data` into the parts that `rows` names, and scale all by the training part."""
+    parts = {name: data.subset(numbers) if len(numbers) else None for name, numbers in rows.items()}
+    train = parts["train"]
+    assert train is not None, "sizes are checked before"
+    scaling = data.scaling
+    if scale:
+        step = train.fit_scaling()
+        parts = {name: part and part.scaled_by(step) for name, part in parts.items()}
+        train = parts["train"]
+        assert train is not None
+        scaling = train.scaling
+    return Split(train, parts["validation"], parts["test"], scaling, rows, data, scale)
+
+
+def _folds_of(data: Dataset, k: int, seed: Any, test: float, scale: bool) -> list[Split]:
+    """Set a test part aside and make k folds of the rest."""
+    codes = data.targets if data.task == "classification" else None
+    if real("test", test, 0.0, below=1.0) > 0:
+        rows = split_rows(len(data), 0.0, test, seed, codes, data.n_outputs)
+    else:
+        rows = {"train": np.arange(len(data)), "test": np.empty(0, dtype=np.int64)}
+    return _folds(data, rows["train"], rows["test"], k, seed, scale)
+
+
+def _folds(data: Dataset, kept: Rows, test: Rows, k: Any, seed: Any, scale: bool) -> list[Split]:
+    k = integer("folds", k, 2)
+    if k > len(kept) or len(kept) - (len(kept) + k - 1) // k < 2:
+        raise ValueError(
+            f"folds must be at most the {len(kept):,} examples and leave 2 of them to train on, but got {k:,}"
+        )
+    codes = data.targets[kept] if data.task == "classification" else None
+    number = fold_numbers(len(kept), k, seed, codes)
+    return [
+        _split(data, {"train": kept[number != fold], "validation": kept[number == fold], "test": test}, scale)
+        for fold in range(k)
+    ]
+
+
+def load_dataset(
+    name_or_path: str | os.PathLike[str], target: Any = None, task: str | None = None, **options: Any
+) -> Dataset:
+    """Return a data set by its name, or from a file or folder.
+
+    Bundled: digits iris wine breast_cancer (classes), diabetes (regression).
+    Generated: spirals moons circles xor (classes), sine (regression); options n, noise, seed and more, see
+        nn.data.generators.
+    Files: .csv or .csv.gz (`target` is the column's name or number, the last one by default; options
+        `header`, `delimiter`); .npz with arrays X and y (`target` names another y); .npy with the targets
+        in a second .npy named by `target` (large ones are memory-mapped); IDX images, plain or .gz, or a
+        folder of them with MNIST's file names (option `part`: "all", "train" or "test"). See nn.data.readers.
+
+    Raises ValueError for an unknown name, a missing, truncated or foreign file and for unsuitable contents.
+
+    >>> load_dataset("moons", n=200, seed=1)
+    Dataset('moons', classification: 200 rows, 2 features, 2 classes, float64)
+    """
+    known = [*CHECKSUMS, *GENERATORS]
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"a dataset must be a name or a path, but got {type(name_or_path).__name__}; use Dataset(X, y)")
+    text = os.fspath(name_or_path)
+    named = isinstance(name_or_path, str) and text in known
+    if named and target is not None:
+        raise ValueError(f"target must be None for {text!r}, whose target is fixed, but got {target!r}")
+    if named and text in CHECKSUMS:
+        known_options(repr(text), options, ())
+        arrays = read_bundled(text)
+        if task not in (None, "classification"):
+            arrays.pop("class_names", None)
+        return Dataset(arrays.pop("X"), arrays.pop("y"), task, name=text, **arrays)
+    if named:
+        make = GENERATORS[text]
+        known_options(repr(text), options, inspect.signature(make).parameters)
+        return Dataset(*make(**options), task, name=text)
+    path = Path(text)
+    if not text or not os.path.exists(text):
+        if path.name == text and not path.suffix:
+            raise ValueError(f"{unknown_name('dataset', text, known)}; a path to a file or folder works too")
+        raise ValueError(f"the path must exist, but there is nothing at {text!r}")
+    X, y, names = read_path(path, target, options)
+    try:
+        return Dataset(X, y, task, name=path.name.split(".")[0] or "data", **names)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{text}: {error}") from error
+
+
+def _features(X: Any) -> NDArray[Any] | LazyRows:
+    if isinstance(X, LazyRows):
+        if len(X) < 2:
+            raise ValueError(f"X must have at least 2 rows and 1 feature, but got shape {X.shape}")
+        return X
+    if isinstance(X, np.memmap):
+        return LazyRows(X)
+    array = as_array("X", X)
+    check_table(array)
+    dtype = feature_dtype(array.dtype)
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype=dtype, order="C", copy=True, subok=False)
+
+
+def _column_names(table: Any) -> list[str] | None:
+    """Return the column names of a table that has them (a pandas DataFrame, say), else None."""
+    columns = getattr(table, "columns", None)
+    try:
+        return None if columns is None or callable(columns) else [str(column) for column in columns]
+    except TypeError:
+        return None
+
+
+def _class_names(names: Any, classes: NDArray[Any] | None) -> tuple[str, ...] | None:
+    if classes is None:
+        if names is not None:
+            raise ValueError(f"class_names must be None outside classification, but got {names!r}")
+        return None
+    return names_of("class_names", names, len(classes)) or tuple(str(label) for label in classes.tolist())

@@ -1,0 +1,11 @@
+"""scikit-learn's protocol over the same training: drop-in for the estimators of `sklearn.neural_network`.
+
+Needs `pip install "nn-tuning[sklearn]"`.
+"""
+
+from nn.estimators.mlp import MLPClassifier, MLPRegressor
+
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+]

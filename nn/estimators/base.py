@@ -1,0 +1,271 @@
+"""What the classifier and the regressor share: settings, checks, and the way from a call of `fit` to the epochs."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, _fit_context, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from nn import compiled
+from nn.estimators.course import CALLER, Course, minimise
+from nn.estimators.epochs import Epochs, Problem, Stepper, pack
+from nn.estimators.sparse import outputs, problem_of, stays_sparse
+from nn.model import ACTIVATIONS, MLP
+from nn.optimizers import SGD, Adam, Optimizer
+
+Array = NDArray[Any]
+
+# The largest mini-batch where none is asked for.
+AUTO_BATCH = 200
+# What a former fit may have left.
+CURVES = ("loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_", "best_validation_score_")
+# How output activations are called in scikit-learn, and what `MLP` calls output and loss.
+OUTPUTS = {
+    "softmax": ("softmax", "cross_entropy"),
+    "logistic": ("logistic", "cross_entropy"),
+    "identity": ("identity", "squared_error"),
+    "exp": ("identity", "squared_error"),  # the gradient of the Poisson deviance is that of other targets
+}
+
+POSITIVE, NOT_NEGATIVE = Interval(Real, 0, None, closed="neither"), Interval(Real, 0, None, closed="left")
+UNIT, BELOW_ONE = Interval(Real, 0, 1, closed="both"), Interval(Real, 0, 1, closed="left")
+COUNT = Interval(Integral, 1, None, closed="left")
+
+
+@lru_cache(maxsize=256)
+def network(sizes: tuple[int, ...], activation: str, out_activation: str, dropout: float, dtype: str) -> MLP:
+    """The network of an estimator; those who ask for the same one share what has been worked out from it."""
+    output, loss = OUTPUTS[out_activation]
+    return MLP(sizes, activation, output, loss, dropout=dropout, dtype=dtype)
+
+
+def has_partial_fit(estimator: Perceptron) -> bool:
+    """Whether the solver goes step by step. Raises AttributeError where not, as `available_if` wants it."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not one.")
+    return True
+
+
+class Perceptron(BaseEstimator):  # type: ignore[misc]
+    """What `MLPClassifier` and `MLPRegressor` share."""
+
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    _parameter_constraints: ClassVar = {
+        "hidden_layer_sizes": ["array-like", COUNT],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [NOT_NEGATIVE],
+        "batch_size": [StrOptions({"auto"}), COUNT],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [POSITIVE],
+        "power_t": [NOT_NEGATIVE],
+        "max_iter": [COUNT],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [NOT_NEGATIVE],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [UNIT],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [BELOW_ONE],
+        "beta_1": [BELOW_ONE],
+        "beta_2": [BELOW_ONE],
+        "epsilon": [POSITIVE],
+        "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
+        "max_fun": [COUNT],
+        "dropout": [BELOW_ONE],
+    }
+
+    def _keep(self, settings: Mapping[str, Any]) -> None:
+        """Keep the arguments of a constructor, as they are, under their own names."""
+        for name in self._get_param_names():
+            setattr(self, name, settings[name])
+
+    def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
+        """X and targets (N, K) with a column for each output, checked; and weights (N,) that follow from classes."""
+        raise NotImplementedError
+
+    def _out_activation(self) -> str:
+        """The name of the output activation, once the targets are known."""
+        raise NotImplementedError
+
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit to X (N, D) and y (N,) or (N, K), with weights (N,) of the examples; starts anew unless `warm_start`."""
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
+        hidden = np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist()
+        if any(units <= 0 for units in hidden):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+        if self.dropout and self.solver == "lbfgs":
+            raise ValueError(f"dropout must be 0 with solver='lbfgs', which has no steps, but got {self.dropout}")
+        first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, targets, weights = self._read(X, y, incremental, first_pass)
+        if sample_weight is not None:
+            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            weights = given if weights is None else given * weights
+        self.n_outputs_ = targets.shape[1]
+        sizes = (X.shape[1], *hidden, self.n_outputs_)
+        self._random_state = check_random_state(self.random_state)
+        if first_pass:
+            self._initialise(sizes, X.dtype)
+        shapes = [W.shape for W in self.coefs_]
+        if shapes != list(pairwise(sizes)):
+            known = (*(n_in for n_in, _ in shapes), shapes[-1][1])
+            raise ValueError(
+                f"layers must be those of the last fit, {known}, to go on from it, but got {sizes}; "
+                "set warm_start=False and call fit to start anew"
+            )
+        theta = pack(self.coefs_, self.intercepts_)
+        if self.solver == "lbfgs":
+            problem = self._problem(X, targets, weights, "float64")
+            theta = minimise(self, problem, theta.astype(np.float64)).astype(theta.dtype)
+        else:
+            theta = self._descend(X, targets, weights, theta, incremental)
+        layers = self._model(theta.dtype.name).layers(theta)
+        self.coefs_, self.intercepts_ = [W for W, _ in layers], [b for _, b in layers]
+        if not np.isfinite(theta).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed."
+            )
+        return self
+
+    def _initialise(self, sizes: tuple[int, ...], dtype: Any) -> None:
+        """Draw parameters (Glorot & Bengio 2010, biases too) and forget all former fits."""
+        self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(sizes)
+        self.out_activation_ = self._out_activation()
+        self.coefs_, self.intercepts_ = [], []
+        for n_in, n_out in pairwise(sizes):
+            limit = math.sqrt((2 if self.activation == "logistic" else 6) / (n_in + n_out))
+            self.coefs_.append(self._random_state.uniform(-limit, limit, (n_in, n_out)).astype(dtype, copy=False))
+            self.intercepts_.append(self._random_state.uniform(-limit, limit, n_out).astype(dtype, copy=False))
+        for name in (*CURVES, "_optimizer"):
+            self.__dict__.pop(name, None)
+
+    def _start_curves(self) -> None:
+        """Nothing has been noted yet: what each epoch adds to, and the best so far."""
+        stops = self.early_stopping
+        self.loss_curve_: list[float] = []
+        self.best_loss_ = None if stops else math.inf
+        self.validation_scores_: list[float] | None = [] if stops else None
+        self.validation_loss_curve_: list[float] | None = [] if stops else None
+        self.best_validation_score_ = -math.inf if stops else None
+        self._best_theta = pack(self.coefs_, self.intercepts_)
+        self._no_improvement_count = 0
+
+    # -- the parts of a fit ------------------------------------------------------------------------------------
+
+    def _model(self, dtype: str, dropout: float = 0.0) -> MLP:
+        """The network that the parameters belong to."""
+        sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
+        return network(sizes, self.activation, self.out_activation_, dropout, dtype)
+
+    def _problem(self, X: Any, targets: Array, weights: Array | None, dtype: str) -> Problem:
+        model = self._model(dtype, float(self.dropout))
+        return problem_of(model, X, targets, weights, self.out_activation_ == "exp")
+
+    def _optimizer_of(self) -> Optimizer:
+        rate = float(self.learning_rate_init)
+        if self.solver == "adam":
+            return Adam(rate, self.beta_1, self.beta_2, self.epsilon)
+        momentum = min(float(self.momentum), math.nextafter(1.0, 0.0))  # `SGD` asks for less than 1
+        return SGD(rate, momentum, bool(self.nesterovs_momentum and momentum > 0))
+
+    def _descend(self, X: Any, targets: Array, weights: Array | None, theta: Array, incremental: bool) -> Array:
+        """Train theta (P,) epoch by epoch, one epoch if `incremental`; returns the last or, held out, the best."""
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        stepper = getattr(self, "_optimizer", None)
+        if not incremental or stepper is None or not stepper.fits(theta):
+            stepper = self._optimizer = Stepper.start(self._optimizer_of(), theta)
+        scored = getattr(self, "validation_scores_", None) is not None
+        if not hasattr(self, "loss_curve_") or scored != self.early_stopping:
+            self._start_curves()
+        held_out = None
+        if self.early_stopping:
+            X, targets, weights, held_out = self._hold_out(X, targets, weights, theta.dtype.name)
+        rows = len(targets)
+        if self.batch_size != "auto" and self.batch_size > rows:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=CALLER
+            )
+        batch_size = min(AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), rows)
+        seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
+        problem = self._problem(X, targets, weights, theta.dtype.name)
+        epochs = Epochs(problem, stepper, theta, batch_size, float(self.alpha), seed)
+        course = Course(self, stepper, rows, held_out)
+        order = np.arange(rows)
+        self.n_iter_ = 0
+        try:
+            while not course.ended and self.n_iter_ < (1 if incremental else self.max_iter):
+                if self.shuffle:
+                    shuffled = np.arange(rows)
+                    self._random_state.shuffle(shuffled)
+                    order = order[shuffled]
+                course.end_epoch(epochs.run(order), theta)
+            if not course.ended and not incremental:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                    "converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=CALLER,
+                )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=CALLER)
+        return theta if held_out is None else self._best_theta.copy()
+
+    def _hold_out(
+        self, X: Any, targets: Array, weights: Array | None, dtype: str
+    ) -> tuple[Any, Array, Array | None, Problem]:
+        """Examples to train on, and those for early stopping: of two classes in the shares of each."""
+        stratify = targets if is_classifier(self) and self.n_outputs_ == 1 else None
+        parts = [X, targets] if weights is None else [X, targets, weights]
+        split = train_test_split(
+            *parts, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+        )
+        X, X_held, targets, targets_held = split[:4]
+        weights, weights_held = split[4:] or (None, None)
+        if len(targets_held) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        return X, targets, weights, self._problem(X_held, targets_held, weights_held, dtype)
+
+    # -- what a fitted network says ----------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> Array:
+        """The outputs (N, K) of the last layer for X (N, D), dense or sparse."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        theta = pack(self.coefs_, self.intercepts_)
+        model = self._model("float32" if np.result_type(X, theta) == np.float32 else "float64")
+        theta = theta.astype(model.dtype, copy=False)
+        if stays_sparse(X):
+            last = outputs(model, theta, X)
+        else:
+            dense = X.toarray() if scipy.sparse.issparse(X) else X
+            last = compiled.outputs(model, theta, compiled.features(model, dense))
+        return np.exp(last) if self.out_activation_ == "exp" else last
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

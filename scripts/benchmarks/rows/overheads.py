@@ -1,0 +1,174 @@
+"""Rows about what is around the arithmetic: coordination, start, memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rows.measuring import Effort, Goal, NotMeasured, Outcome, Row, cores, in_turn
+from tuning.run import Limits
+from tuning.store import COMPLETED, TrialResult, TrialSpec
+from tuning.study import Study
+
+CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+FIRST_EPOCH = """
+import time
+from nn import MLP, SGD, load_dataset, train
+run = train(MLP((64, 32, 10)), load_dataset("digits").split(seed=0), SGD(0.1), epochs=1)
+assert run.status == "completed"
+print(time.process_time())
+"""
+
+# Linux counts the memory of the process that a child was started from as the child's own maximum in ru_maxrss;
+# VmHWM begins anew with the program.
+SWEEP_MEMORY = """
+import resource, sys
+from pathlib import Path
+from tuning import LogUniform, sweep
+trials, storage = int(sys.argv[1]), sys.argv[2] or None
+study = sweep(
+    "iris", {"learning_rate": LogUniform(1e-3, 1.0), "hidden_units": 8}, method="random", n_trials=trials, epochs=20,
+    storage=storage, progress=False,
+)
+assert len(study.trials) == trials and study.best.params
+status = Path("/proc/self/status")
+if status.exists():
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    print(int(line.split()[1]) * 1024)
+else:
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(most if sys.platform == "darwin" else most * 1024)
+"""
+
+
+class NoOp:
+    """An objective that trains nothing: it returns curves of 20 epochs for four metrics."""
+
+    def __init__(self) -> None:
+        curve = np.linspace(0.0, 1.0, 20)
+        self.curves = dict.fromkeys(CURVES, curve)
+
+    def __call__(self, spec: TrialSpec) -> TrialResult:
+        """Return the same result for every trial, but for the score that it is ranked by."""
+        rate = spec.params["learning_rate"]
+        assert isinstance(rate, float)
+        metrics = dict.fromkeys(CURVES, 1.0) | {"validation_accuracy": rate}
+        return TrialResult(COMPLETED, metrics, self.curves, spec.epochs)
+
+
+def definition() -> dict[str, Any]:
+    """Return the definition of a study of no-op trials."""
+    return {
+        "space": {"learning_rate": "0.001:1:log", "momentum": "0:0.9"},
+        "method": "random",
+        "method_options": {},
+        "epochs": 20,
+        "repeats": 1,
+        "folds": None,
+        "metric": "validation_accuracy",
+        "metrics": list(CURVES),
+        "seed": 0,
+        "data": {"name": "no-op", "fingerprint": "0" * 64},
+    }
+
+
+def measure_coordination(effort: Effort) -> Outcome:
+    """Run studies of no-op trials with their files, and divide by the trials."""
+    with tempfile.TemporaryDirectory() as folder:
+        number = 0
+
+        def run() -> None:
+            nonlocal number
+            number += 1
+            path = Path(folder, f"{number}.db")
+            study = Study.create(NoOp(), definition(), Limits(n_trials=effort.trials), path)
+            study.run(n_jobs=cores(), progress=False)
+            if len(study.trials) != effort.trials:
+                raise NotMeasured(f"the file must hold {effort.trials:,} trials, but holds {len(study.trials):,}")
+            study.close()
+            path.unlink()
+
+        run()
+        seconds = in_turn({"no-op study": run}, effort.slow_rounds)
+    each = 1e6 * statistics.median(seconds["no-op study"]) / effort.trials
+    outcome = Outcome(figures={"coordination": each}, seconds=seconds)
+    outcome.notes.append(
+        f"{effort.trials:,} trials with 20 epochs of four curves each, {cores()} threads, file included"
+    )
+    return outcome
+
+
+def measure_start(effort: Effort) -> Outcome:
+    """Time processes from their start to the end of the first epoch: with an empty cache, then with a full one."""
+    seconds: dict[str, list[float]] = {"cold": [], "warm": []}
+    own: dict[str, list[float]] = {"cold": [], "warm": []}
+    for _ in range(effort.slow_rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            for name in ("cold", *["warm"] * (3 if effort.slow_rounds > 1 else 1)):
+                start = time.perf_counter()
+                own[name].append(float(_child(FIRST_EPOCH, cache)))
+                seconds[name].append(time.perf_counter() - start)
+    outcome = Outcome({name: statistics.median(values) for name, values in seconds.items()}, seconds=seconds)
+    for name, values in own.items():
+        outcome.notes.append(f"{name}: {statistics.median(values):.2f} s of processor time")
+    return outcome
+
+
+def measure_memory(effort: Effort) -> Outcome:
+    """Compare the greatest memory of sweeps of many trials and of one, each in a process of its own, side by side."""
+    outcome, cache = Outcome(), os.environ.get("NUMBA_CACHE_DIR", "")
+    kinds = [goal.key for goal in MEMORY.goals]
+    extra: dict[str, list[float]] = {kind: [] for kind in kinds}
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(kinds)) as pool:
+
+        def most(n_trials: int, kind: str, number: int) -> int:
+            storage = f"{folder}/{number}-{n_trials}.db" if kind == "with a study file" else ""
+            return int(_child(SWEEP_MEMORY, cache, str(n_trials), storage))
+
+        for number in range(effort.slow_rounds):
+            sides = [list(pool.map(most, [n] * len(kinds), kinds, [number] * len(kinds))) for n in (effort.trials, 1)]
+            for kind, many, one in zip(kinds, *sides, strict=True):
+                extra[kind].append((many - one) / 1e6)
+                outcome.notes.append(f"{kind}: {many / 1e6:.0f} MB and {one / 1e6:.0f} MB")
+    outcome.figures = {kind: statistics.median(values) for kind, values in extra.items()}
+    return outcome
+
+
+def _child(code: str, cache: str, *arguments: str) -> str:
+    """Run Python code in a process of its own; an empty `cache` leaves Numba's where it is."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": cache} if cache else dict(os.environ)
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True)
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise NotMeasured(f"a process ended with status {ended.returncode}: {last}")
+    return ended.stdout
+
+
+COORDINATION = Row(
+    "coordination",
+    "coordination per trial, study file included",
+    (Goal("coordination", "a trial that does nothing", 50, "µs"),),
+    measure_coordination,
+)
+START = Row(
+    "start",
+    "start to first trained epoch",
+    (Goal("cold", "cold, no cache", 8, "s"), Goal("warm", "warm", 0.7, "s")),
+    measure_start,
+)
+MEMORY = Row(
+    "memory",
+    "memory of a sweep of 10,000 trials above that of one",
+    (Goal("in memory", "study in memory", 50, "MB"), Goal("with a study file", "study in a file", 50, "MB")),
+    measure_memory,
+)

@@ -1,0 +1,96 @@
+"""Run every study of the learning-rate laboratory and write one page, laboratory.html, with every table and figure.
+
+Names of studies, such as catapult, choose some of them. A study that fails is shown as such and does not stop the
+others; the exit status is then 1. Five to six minutes on two cores; --quick takes one or two.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from tuning import laboratory
+from tuning.laboratory.page import Chapter, page
+
+EXPERIMENTS = (
+    "quadratic_stability",
+    "edge_of_stability",
+    "catapult",
+    "critical_batch_size",
+    "width_transfer",
+    "best_batch_size",
+    "range_test",
+    "trainability_boundary",
+    "nielsen",
+    "exact_theory",
+    "warm_up",
+    "random_search",
+    "teaching_figures",
+)
+FOLDER = Path(__file__).parent
+
+
+def script(name: str) -> ModuleType:
+    """Return the script of a study as a module, without running it."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"no script {name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def command_of(name: str, seed: int, quick: bool) -> str:
+    """Return the command that runs a script with these options."""
+    return f"python scripts/laboratory/{name}.py" + " --quick" * quick + f" --seed {seed}" * (seed != 0)
+
+
+def perform(name: str, seed: int, quick: bool) -> Chapter:
+    """Run a study, and return what it found or how it failed."""
+    command = command_of(name, seed, quick)
+    start, about = time.perf_counter(), ""
+    try:
+        module = script(name)
+        about = (getattr(module, "experiment", module).__doc__ or "").strip()
+        findings = laboratory.perform(module.run, seed, quick)
+        pictures = findings.pictures()
+    except Exception as error:
+        lines = f"{error}".splitlines() or ["no message"]
+        return Chapter(name, about, command, time.perf_counter() - start, failure=f"{type(error).__name__}: {lines[0]}")
+    return Chapter(name, about, command, time.perf_counter() - start, findings, pictures)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a script."""
+    parser = laboratory.command_line(__doc__ or "", Path("runs"), "folder of laboratory.html")
+    parser.add_argument("studies", nargs="*", metavar="experiment", help=f"any of: {', '.join(EXPERIMENTS)} (all)")
+    options = parser.parse_args(argv)
+    chosen = [name for name in EXPERIMENTS if name in options.studies or not options.studies]
+    if unknown := [name for name in options.studies if name not in EXPERIMENTS]:
+        parser.error(f"a study must be one of {', '.join(EXPERIMENTS)}, but got {unknown[0]!r}")
+    chapters = []
+    try:
+        for name in chosen:
+            chapter = perform(name, options.seed, options.quick)
+            chapters.append(chapter)
+            print(f"{name}: {chapter.failure or chapter.verdict}, {chapter.seconds:.1f} s", flush=True)
+        command = " ".join([command_of("all_experiments", options.seed, options.quick), *options.studies])
+        path = laboratory.write_whole(
+            options.output / "laboratory.html", page(chapters, command, options.quick).encode()
+        )
+    except KeyboardInterrupt:
+        print("interrupted; nothing was saved", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    print(f"page: {path}")
+    return int(any(chapter.failure for chapter in chapters))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Larger batches save steps, up to the critical batch size (McCandlish et al. 2018; Shallue et al. 2019).
+
+Trains 64-32-10 on the standardised digits with batches of 1 to 1,024 and the learning rate tuned for each. Prints the
+table of claims and saves critical_batch_size.png: steps to three losses, best rates, the critical batch size beside the
+gradient noise scale, and a map of all settings. About 40 seconds on two cores; --quick takes fewer sizes and starts.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuning import laboratory
+from tuning.laboratory import critical_batch_size as experiment
+from tuning.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def run(seed: int, quick: bool) -> laboratory.Findings:
+    """Measure, compare, draw."""
+    sizes: dict[str, Any] = {"batch_sizes": (1, 4, 16, 64, 256, 1024), "starts": 3, "noise_starts": 1} if quick else {}
+    measured = experiment.measure(seed, progress=True, **sizes)
+    notes = [
+        f"loss {target:g}: S = {curve.min_steps:.3g}·(1 + {curve.critical_batch:.3g}/B); noise scale {scale:.3g}"
+        for target, curve, scale in zip(
+            measured.targets, experiment.fits(measured), experiment.noise_scales(measured), strict=True
+        )
+    ]
+    return laboratory.Findings(
+        "The critical batch size (McCandlish et al. 2018; Shallue et al. 2019)",
+        experiment.claims(measured),
+        {"critical_batch_size": draw(measured)},
+        ["S: steps to the loss at the best learning rate η* of each batch size B.", *notes],
+    )
+
+
+def draw(measured: experiment.Measured) -> Figure:
+    """Return the figure of four panels."""
+    figure, axes = style.subplots(2, 2, width=13, height=10)
+    draw_steps(axes[0, 0], measured)
+    draw_rates(axes[0, 1], measured)
+    draw_noise(axes[1, 0], measured)
+    draw_map(axes[1, 1], measured)
+    return figure
+
+
+def draw_steps(ax: Axes, measured: experiment.Measured) -> None:
+    """Draw steps to the targets against the batch size, and the curves fitted."""
+    grid = np.geomspace(measured.batch_sizes[0], measured.batch_sizes[-1], 200)
+    for index, (target, curve) in enumerate(zip(measured.targets, experiment.fits(measured), strict=True)):
+        look: dict[str, Any] = {"color": style.COLOURS[index]}
+        points = {**look, "marker": style.MARKERS[index], "linestyle": "none"}
+        ax.loglog(measured.batch_sizes, measured.best_steps[:, index], **points)
+        label = f"loss {target:g}: {curve.min_steps:.2g}·(1 + {curve.critical_batch:.0f}/B)"
+        ax.loglog(grid, curve.steps(grid), **look, linestyle=style.DASHES[index], label=label)
+        ax.axvline(curve.critical_batch, **look, linestyle=":", linewidth=1)
+    ax.set(title="Steps halve with each doubling up to B_crit (dotted)", ylabel="steps to the loss, median")
+    finish(ax, frameon=True)
+
+
+def draw_rates(ax: Axes, measured: experiment.Measured) -> None:
+    """Draw the best rate against the batch size, with a line of slope 1."""
+    sizes = measured.batch_sizes
+    for index, target in enumerate(measured.targets):
+        look: dict[str, Any] = {"color": style.COLOURS[index], "linestyle": style.DASHES[index]}
+        ax.loglog(sizes, measured.best_rates[:, index], **look, marker=style.MARKERS[index], label=f"loss {target:g}")
+    line = sizes[sizes <= 128]
+    middle = np.exp(np.nanmean(np.log(measured.best_rates[sizes <= 32] / sizes[sizes <= 32, None])))
+    ax.loglog(line, middle * line, color="grey", linestyle="-", linewidth=5, alpha=0.4, zorder=1, label="η* ∝ B")
+    ax.set(title="The best learning rate grows with the batch, then stays", ylabel="best learning rate η*")
+    finish(ax)
+
+
+def draw_noise(ax: Axes, measured: experiment.Measured) -> None:
+    """Draw the critical batch size and the noise scale against the loss to be reached."""
+    scales, each = experiment.noise_scales(measured), np.exp(np.log(measured.noise).mean(axis=2))
+    low, high = np.nanmin(each, axis=0), np.nanmax(each, axis=0)
+    critical = [curve.critical_batch for curve in experiment.fits(measured)]
+    ax.plot(measured.targets, critical, marker="o", color=style.COLOURS[0], label="critical batch size")
+    look: dict[str, Any] = {"color": style.COLOURS[1], "linestyle": style.DASHES[1], "marker": style.MARKERS[1]}
+    ax.plot(measured.targets, scales, label="gradient noise scale tr Σ/‖G‖², mean on the way", **look)
+    band: dict[str, Any] = {"color": style.COLOURS[1], "alpha": 0.15, "linewidth": 0}
+    ax.fill_between(measured.targets, low, high, label="the same, range over the batch sizes", **band)
+    ax.set(xlabel="training loss to be reached (nats)", ylabel="examples")
+    ax.set_title("The lower the loss, the larger the useful batch")
+    ax.set_xscale("log")
+    style.log_ticks(ax, "y", *ax.dataLim.intervaly)
+    ax.set_ylim(min(*low, *critical) / 3, None)  # the legend has its place below
+    ax.set_xticks(measured.targets, [f"{target:g}" for target in measured.targets])
+    ax.set_xticks([], minor=True)
+    ax.invert_xaxis()
+    ax.legend(loc="lower right")
+
+
+def draw_map(ax: Axes, measured: experiment.Measured) -> None:
+    """Draw the steps to the lowest loss over batch size and rate, and the best rate of each batch size."""
+    from matplotlib.colors import LogNorm
+
+    steps = measured.median_steps[:, :, -1]
+    shown = np.where(np.isfinite(steps), steps, np.nan)
+    cells = style.log_edges(measured.batch_sizes), style.log_edges(measured.rates)
+    mesh = ax.pcolormesh(*cells, shown.T, norm=LogNorm())
+    ax.plot(measured.batch_sizes, measured.best_rates[:, -1], "o", color="white", markeredgecolor="black", label="best")
+    ax.set(yscale="log", ylabel="learning rate η", title=f"Steps to loss {measured.targets[-1]:g}; white: not reached")
+    ax.figure.colorbar(mesh, ax=ax, label="steps, median")
+    ax.grid(False)
+    finish(ax, loc="lower right", frameon=True)
+
+
+def finish(ax: Axes, **legend: Any) -> None:
+    """Label the axis of batch sizes, and show the legend."""
+    ax.set_xscale("log", base=2)
+    ax.set_xlabel("batch size B, examples")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend(**legend)
+
+
+if __name__ == "__main__":
+    sys.exit(laboratory.main(__doc__ or "", run))

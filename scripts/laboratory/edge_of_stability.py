@@ -1,0 +1,63 @@
+"""Gradient descent sharpens until it is at its limit of stability, and stays there (Cohen et al. 2021).
+
+Twenty points of a Chebyshev polynomial and 1,000 standardised digits, full batch, with gradient descent, the heavy ball
+and Nesterov's method. Prints the table of claims and saves edge_of_stability.png: loss above, sharpness below, and the
+limit as a dashed line. About 30 seconds on two cores; --quick leaves out the digits and all but one start and rate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuning import laboratory
+from tuning.laboratory import edge_of_stability as experiment
+from tuning.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def run(seed: int, quick: bool) -> laboratory.Findings:
+    """Measure, compare, draw."""
+    sizes: dict[str, Any] = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1} if quick else {}
+    measured = experiment.measure(seed, progress=True, **sizes)
+    return laboratory.Findings(
+        "The edge of stability (Cohen et al. 2021)",
+        experiment.claims(measured),
+        {"edge_of_stability": draw(measured)},
+        [
+            "λ is the sharpness. The limit is 2/η; heavy ball (2 + 2β)/η; Nesterov (2 + 2β)/(η(1 + 2β)); β = 0.5.",
+            "Sharpening can end below a high limit: then there is no crossing, and nothing to compare.",
+        ],
+    )
+
+
+def draw(measured: experiment.Measured) -> Figure:
+    """Return the figure: loss above sharpness, one start of each training."""
+    small = [courses[0] for courses in measured.of("chebyshev")]
+    plain = [course for course in small if not course.optimizer.momentum]
+    rate = plain[0].optimizer.learning_rate
+    columns: list[tuple[str, Sequence[experiment.Course]]] = [
+        ("Chebyshev points: λ rises to 2/η and stays", plain),
+        (f"the same η = {rate:g}: momentum moves the limit", [c for c in small if c.optimizer.learning_rate == rate]),
+    ]
+    if digits := [courses[0] for courses in measured.of("digits")]:
+        columns.append(("1,000 digits: the same law", digits))
+    figure, axes = style.subplots(2, len(columns), width=5.7 * len(columns), height=8.5, sharex="col")
+    for (loss, sharpness), (title, courses) in zip(axes.T, columns, strict=True):
+        for course, colour in zip(courses, style.COLOURS, strict=False):
+            level = experiment.limit(course.optimizer)
+            label = f"{experiment.name(course.optimizer)}, limit {level:g}"
+            loss.semilogy(course.loss, color=colour, linestyle="-", linewidth=1, label=label)
+            sharpness.plot(course.steps, course.sharpness, color=colour, linestyle="-", linewidth=1.5)
+            sharpness.axhline(level, color=colour, linestyle="--", linewidth=2)
+        loss.set(title=title, ylabel="training loss")
+        loss.legend()
+        sharpness.set(xlabel="step", ylabel="sharpness λ (dashed: its limit)", ylim=(0, None))
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(laboratory.main(__doc__ or "", run))

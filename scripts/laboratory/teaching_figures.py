@@ -1,0 +1,160 @@
+"""The figures that a teacher of gradient descent would show, on bundled data.
+
+- learning_rate_u: the loss against the learning rate, with a band over seeds: a U that ends in a cliff
+- heatmap: learning rate and batch size against each other
+- learning_curves: how the loss falls at each learning rate
+- descent_paths: gradient descent on a loss of two parameters: plain, with momentum, and with too large a rate
+- decision_boundary.gif: how the border between two classes forms
+
+With --readme, the three of them that the README shows are written to scripts/figures, and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nn import MLP, SGD, Dataset, load_dataset, sharpness, train
+from tuning import LogUniform, Study, laboratory, plots, sweep
+from tuning.laboratory.findings import Claim, Findings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+README_FIGURES = ("learning_rate_u", "heatmap", "descent_paths")
+STEPS = 12
+FOLDER = Path(__file__).parents[1] / "figures"
+
+
+def rate_study(seed: int, quick: bool) -> Study:
+    """Return digits, batch size 32, at learning rates six to the decade, with several seeds each."""
+    points, repeats, epochs = (9, 2, 5) if quick else (25, 5, 20)
+    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": 32, "hidden_units": 32}
+    return sweep("digits", space, points=points, repeats=repeats, epochs=epochs, seed=seed, progress=False)
+
+
+def grid_study(seed: int, quick: bool) -> Study:
+    """Return digits at learning rates and batch sizes."""
+    points, sizes, epochs = (5, [8, 64], 5) if quick else (9, [4, 8, 16, 32, 64, 128, 256], 20)
+    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": sizes, "hidden_units": 32}
+    return sweep("digits", space, points=points, epochs=epochs, seed=seed, progress=False)
+
+
+def rates_to_the_cliff(study: Study) -> tuple[float, float]:
+    """Return the rate with the lowest mean training loss, and the largest one at which no seed diverged."""
+    means = {float(s.params["learning_rate"]): s.metrics["train_loss"] for s in study.summaries() if s.rank}  # type: ignore[arg-type]
+    return min(means, key=means.__getitem__), max(means)
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes are on."""
+    return ax.figure  # type: ignore[return-value]
+
+
+def u_with_cliff(study: Study) -> Figure:
+    """Return the figure of the loss against the learning rate; the cliff is cut, so that the U shows."""
+    ax = plots.learning_rate_curve(study, "validation_loss")
+    ax.set(ylim=(None, 10), ylabel="validation loss (nats)", title="Too low, right, too high: a U with a cliff")
+    return figure_of(ax)
+
+
+def heat_map(study: Study) -> Figure:
+    """Return the figure of the accuracy over learning rate and batch size."""
+    ax = plots.heatmap(study)
+    ax.set(ylabel="batch size (examples)")
+    return figure_of(ax)
+
+
+def learning_curves(study: Study) -> Figure:
+    """Return the figure of the loss against the epochs, a line for each of some learning rates."""
+    ax = plots.learning_curves(study, "train_loss", top=8)
+    ax.set(ylabel="training loss (nats)", title="Faster with the rate, until it diverges")
+    return figure_of(ax)
+
+
+def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
+    """Return a figure of descent on a line's squared error, and loss at the end over loss at the start of each path."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.6, 0.6, size=(100, 1))
+    data = Dataset(x, 1.5 * x[:, 0] - 0.5 + rng.normal(0, 0.2, 100), task="regression")
+    model = MLP((1, 1), dtype="float64")
+    start = np.array([-2.5, -1.0])
+    limit = 2 / sharpness(model, start, data.X, data.y)
+    optimizers = {
+        "too large, 1.04 x 2/λ": SGD(1.04 * limit),
+        "plain, 0.4 x 2/λ": SGD(0.4 * limit),
+        "momentum 0.7, 0.2 x 2/λ": SGD(0.2 * limit, momentum=0.7),
+    }
+    paths, ratios = {}, {}
+    for name, optimizer in optimizers.items():
+        path = plots.Recorder(start)
+        run = train(
+            model, data, optimizer, batch_size="full", epochs=steps, theta=start, callback=path, every_steps=1
+        )  # fmt: skip
+        paths[name] = path
+        ratios[name] = model.loss(path.thetas[-1], data.X, data.y) / model.loss(start, data.X, data.y)
+    ax = plots.descent_path(run, data, paths, limits=((-4, 5), (-3.5, 4)))
+    ax.set_title(f"{steps} steps of gradient descent on a squared error", fontsize=14)
+    return figure_of(ax), ratios
+
+
+def forming_boundary(seed: int, quick: bool) -> bytes:
+    """Return an animated GIF of the border between two moons."""
+    moons = load_dataset("moons", n=300, noise=0.15, seed=seed)
+    model = MLP((2, 16, 16, 2), activation="tanh")
+    path = plots.Recorder(model.init(seed))
+    epochs = 5 if quick else 60
+    run = train(model, moons, SGD(0.3), batch_size=16, epochs=epochs, seed=seed, callback=path, every_steps=1)
+    return plots.decision_boundary_animation(run, moons, path.thinned(5 if quick else 40), size=6.0)
+
+
+def run(seed: int, quick: bool) -> Findings:
+    """Run the sweeps and draw the figures."""
+    rates = rate_study(seed, quick)
+    best, largest = rates_to_the_cliff(rates)
+    paths, ratios = descent(seed, STEPS)
+    too_large, plain, momentum = ratios.values()
+    figures = {
+        "learning_rate_u": u_with_cliff(rates),
+        "heatmap": heat_map(grid_study(seed, quick)),
+        "learning_curves": learning_curves(rates),
+        "descent_paths": paths,
+    }
+    claims = [
+        Claim("largest rate without divergence / best rate (Bengio 2012)", "about 2", largest / best, 1.0, 2.0),
+        Claim(f"loss after {STEPS} steps / at the start, 0.4 x 2/λ", "falls", plain, high=1.0),
+        Claim(f"loss after {STEPS} steps / at the start, momentum 0.7 and 0.2 x 2/λ", "falls", momentum, high=1.0),
+        Claim(f"loss after {STEPS} steps / at the start, 1.04 x 2/λ (Polyak 1964)", "rises", too_large, low=1.0),
+    ]
+    notes = [f"digits, batch size 32: training loss is lowest at {best:.3g}; no seed diverges up to {largest:.3g}"]
+    files = {"decision_boundary.gif": forming_boundary(seed, quick)}
+    return Findings("Figures for teaching", claims, figures, notes, files)
+
+
+def small(png: bytes) -> bytes:
+    """Return a picture with 200 colours at most, which is a third of the size."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(200).save(file, "png", optimize=True)
+    return file.getvalue()
+
+
+def main() -> int:
+    """Run as a script."""
+    if sys.argv[1:] != ["--readme"]:
+        return laboratory.main(__doc__ or "", run)
+    pictures = laboratory.perform(run, 0, False).pictures()
+    for name in README_FIGURES:
+        path = laboratory.write_whole(FOLDER / f"{name}.png", small(pictures[f"{name}.png"]))
+        print(f"figure: {path} ({path.stat().st_size / 1000:.0f} kB)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

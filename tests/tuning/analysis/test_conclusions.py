@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.tuning.fakes import METRICS, a_study
+from tuning.analysis import Scores, Summary, best_rates, importance, optimism, tied_with_best
+from tuning.store import COMPLETED, DIVERGED, TrialResult, TrialSpec
+
+
+def ranked(values: NDArray[Any], unit: str = "repeats", metric: str = "validation_accuracy") -> tuple[Scores, Any]:
+    """Scores with the best setting first, and the settings' old places."""
+    sign = -1 if metric.endswith("loss") else 1
+    order = np.argsort(-sign * values.mean(axis=1), kind="stable")
+    return Scores([{"number": int(i)} for i in order], values[order], metric, unit), order
+
+
+@pytest.mark.parametrize("units", [2, 3, 5, 10])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_the_ties_have_the_truly_best_setting_among_them(units: int, spread: float) -> None:
+    rng = np.random.default_rng(units)
+    truth = np.concatenate([np.zeros(3), -3 * rng.random(20)])
+    hits = []
+    for _ in range(200):
+        noise = np.concatenate([np.ones(3), np.exp(spread * rng.normal(size=20))])
+        values = truth[:, None] + noise[:, None] * rng.normal(size=(23, units)) + 5 * rng.normal(size=units)
+        scores, order = ranked(values)
+        hits.append(0 in order[tied_with_best(scores)])
+    assert np.mean(hits) >= 0.92
+
+
+def test_settings_that_are_clearly_worse_are_not_tied_for_scores_and_losses() -> None:
+    rng = np.random.default_rng(0)
+    values = np.array([0.0, 0.0, 10.0])[:, None] + 0.1 * rng.normal(size=(3, 5)) + rng.normal(size=5)
+    for metric, same in (("validation_accuracy", {2}), ("validation_loss", {0, 1})):
+        scores, order = ranked(values, metric=metric)
+        tied = tied_with_best(scores)
+        assert tied is not None
+        assert set(order[tied]) == same
+
+
+def test_one_column_says_nothing_of_ties_or_optimism() -> None:
+    scores, _ = ranked(np.random.default_rng(0).random((4, 1)))
+    assert tied_with_best(scores) is None
+    assert optimism(scores).value is None
+    assert "repeats=5" in optimism(scores).reason
+
+
+@pytest.mark.parametrize(("settings", "units"), [(10, 2), (10, 5), (50, 5)])
+def test_optimism_is_the_expected_maximum_of_the_noise_where_all_settings_are_the_same(
+    settings: int, units: int
+) -> None:
+    rng = np.random.default_rng(0)
+    found = [optimism(ranked(rng.normal(size=(settings, units)))[0]).value for _ in range(300)]
+    expected = rng.normal(size=(20000, settings)).max(axis=1).mean() / math.sqrt(units)
+    assert np.mean(found) == pytest.approx(expected, rel=0.12)  # type: ignore[arg-type]
+
+
+def test_optimism_is_the_gap_to_the_truth_where_settings_differ_and_0_for_a_clear_winner() -> None:
+    rng = np.random.default_rng(1)
+    gaps, found = [], []
+    for _ in range(1500):
+        truth = 0.3 * rng.normal(size=20)
+        scores, order = ranked(truth[:, None] + rng.normal(size=(20, 5)))
+        gaps.append(scores.values[0].mean() - truth[order[0]])
+        found.append(optimism(scores).value)
+    assert np.mean(found) == pytest.approx(np.mean(gaps), rel=0.08)  # type: ignore[arg-type]
+    clear, _ = ranked(np.array([[1.0], [0.0], [0.1]]) + 0.01 * rng.normal(size=(3, 5)))
+    assert optimism(clear).value == pytest.approx(0, abs=1e-12)
+
+
+GRID = [
+    {"learning_rate": rate, "batch_size": size, "optimizer": name, "epsilon": 1}
+    for rate, size, name in product((0.01, 0.1, 1.0), (16, 32), ("sgd", "adam"))
+]
+
+
+def test_importance_is_the_exact_share_of_an_additive_function_and_0_for_a_constant() -> None:
+    effect = {0.01: 0.0, 0.1: 3.0, 1.0: 1.0, 16: 0.0, 32: 1.0, "sgd": 0.5, "adam": 0.0}
+    scores = np.array([effect[s["learning_rate"]] + effect[s["batch_size"]] + effect[s["optimizer"]] for s in GRID])
+    variances = np.array([np.var([0, 3, 1]), np.var([0, 1]), np.var([0.5, 0])])
+    found = importance(GRID, scores)
+    assert found.shares is not None
+    assert list(found.shares.values()) == pytest.approx([*(variances / variances.sum()), 0.0])
+    assert found.rest == pytest.approx(0, abs=1e-9)
+
+
+def test_a_pure_interaction_is_the_rest() -> None:
+    scores = np.array([(1 if s["batch_size"] == 16 else -1) * (1 if s["optimizer"] == "sgd" else -1) for s in GRID])
+    found = importance(GRID, scores.astype(float))
+    assert found.rest == pytest.approx(1)
+
+
+def test_beside_an_interaction_each_main_effect_is_its_exact_share() -> None:
+    main = np.array([{0.01: 0.0, 0.1: 3.0, 1.0: 1.0}[s["learning_rate"]] for s in GRID])
+    both = np.array([(1 if s["batch_size"] == 16 else -1) * (1 if s["optimizer"] == "sgd" else -1) for s in GRID])
+    found = importance(GRID, main + both)
+    assert found.shares is not None
+    assert found.shares["learning_rate"] == pytest.approx(main.var() / (main + both).var())
+    assert found.rest == pytest.approx(both.var() / (main + both).var())
+
+
+def test_noise_alone_makes_nothing_important_however_fine_the_bins() -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(60):
+        settings: list[Any] = [{"learning_rate": float(a), "l2": float(b)} for a, b in rng.random((40, 2))]
+        shares = importance(settings, rng.normal(size=40)).shares
+        assert shares is not None
+        found.append(list(shares.values()))
+    assert np.mean(found) < 0.06
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_importances_of_drawn_settings_are_shares_that_sum_to_one_with_the_rest(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    settings: list[Any] = [
+        {"learning_rate": float(10 ** rng.uniform(-4, 0)), "batch_size": int(rng.choice([16, 32])), "l2": float(u)}
+        | ({"momentum": float(rng.random())} if u > 0.5 else {})
+        for u in rng.random(int(rng.integers(4, 80)))
+    ]
+    found = importance(settings, rng.normal(size=len(settings)))
+    assert found.shares is not None
+    assert found.rest is not None
+    assert all(0 <= share <= 1 for share in found.shares.values())
+    assert sum(found.shares.values()) + found.rest == pytest.approx(1)
+
+
+def test_importance_of_drawn_settings_is_near_that_of_the_function() -> None:
+    rng = np.random.default_rng(0)
+    rates, sizes = 10 ** rng.uniform(-3, 0, 150), rng.choice([16, 32, 64], 150)
+    settings = [
+        {"learning_rate": float(r), "batch_size": int(b), "l2": float(rng.random())}
+        for r, b in zip(rates, sizes, strict=True)
+    ]
+    one, two = -((np.log10(rates) + 1.5) ** 2), sizes / 50
+    found = importance(settings, one + two).shares
+    assert found is not None
+    assert found["learning_rate"] == pytest.approx(one.var() / (one + two).var(), abs=0.1)
+    assert found["batch_size"] == pytest.approx(two.var() / (one + two).var(), abs=0.1)
+    assert found["l2"] < 0.05
+
+
+def test_nothing_is_important_where_nothing_varies() -> None:
+    assert importance(GRID, np.ones(len(GRID))).shares is None
+    assert importance([], np.empty(0)).shares is None
+
+
+def test_the_best_rates_interval_holds_the_tied_rates_and_its_edge_counts_diverged_ones() -> None:
+    rates = (0.001, 0.01, 0.1, 1.0)
+    truth = {0.001: -9.0, 0.01: 0.0, 0.1: 0.05, 1.0: math.nan}
+    noise = np.random.default_rng(0).normal(0, 0.2, (3, 6))
+    values = np.array([[truth[rate]] for rate in rates[:3]]) + noise
+    order = np.argsort(-values.mean(axis=1))
+    params: list[Any] = [{"learning_rate": rates[i], "batch_size": 16} for i in order]
+    summaries = [Summary(p, {}, {}, 6, COMPLETED, 1) for p in params]
+    scores = Scores(params, values[order], "validation_accuracy", "repeats")
+    (found,) = best_rates(scores, [*summaries, Summary({"learning_rate": 1.0, "batch_size": 16}, {}, {}, 6, DIVERGED)])
+    assert (found.group, found.low, found.high, found.at_edge) == ({"batch_size": 16}, 0.01, 0.1, False)
+    (alone,) = best_rates(scores.rows([0]), summaries[:1])
+    assert not alone.at_edge
+    (edge,) = best_rates(scores.rows([0, 2]), [summaries[0], summaries[2]])
+    assert edge.at_edge
+    assert best_rates(Scores([{"momentum": 0.9}], values[:1], "validation_accuracy", "repeats"), []) == []
+
+
+def objective(spec: TrialSpec) -> TrialResult:
+    """Accuracy depends on the fold above all, and on the learning rate; the highest rate diverges."""
+    rate, fold = float(spec.params["learning_rate"]), spec.fold or 0  # type: ignore[arg-type]
+    if rate >= 1:
+        return TrialResult(DIVERGED, {}, {}, 0, 0.1, diverged_step=3)
+    accuracy = 0.5 + 0.08 * fold + 0.05 * math.log10(rate) + 1e-3 * (spec.seed % 7)
+    curves = {name: np.linspace(2, 1, 8) for name in METRICS}
+    return TrialResult(COMPLETED, dict(zip(METRICS, (1.0, 1.0, accuracy), strict=True)), curves, 8, 0.1)
+
+
+def test_folds_are_the_units_and_their_repeats_are_averaged() -> None:
+    analysis = a_study(objective, repeats=4, folds=3, epochs=8).run().analysis()
+    assert analysis.interval is not None
+    assert analysis.interval.method == "Student t over 3 folds"
+    # Counting the 12 trials as independent would give a third of this.
+    assert analysis.interval.high - analysis.interval.low > 0.3
+
+
+def test_a_study_with_one_repeat_says_that_it_knows_no_interval() -> None:
+    analysis = a_study(objective, epochs=8).run().analysis()
+    assert analysis.interval is None
+    assert analysis.tied is None
+    assert analysis.optimism.value is None
+    assert all("give repeats=5" in text for text in (analysis.interval_reason, analysis.tied_reason))
+
+
+def test_one_repeat_on_data_has_the_interval_of_a_held_out_share_and_names_it() -> None:
+    from tuning import sweep
+
+    analysis = sweep("iris", {"learning_rate": [0.01, 0.1]}, epochs=5, progress=False).analysis()
+    assert analysis.interval is not None
+    assert "Wilson" in analysis.interval.method
+    assert "30 held-out examples" in analysis.interval.method
+
+
+def test_a_study_in_which_all_diverged_concludes_nothing_and_fails_nowhere() -> None:
+    study = a_study(objective, space={"learning_rate": "1,2"}, repeats=2, epochs=8).run()
+    analysis = study.analysis()
+    assert (analysis.best, analysis.interval, analysis.tied) == (None, None, None)
+    assert analysis.verdicts == {"diverged": 4}
+    assert "diverged" in str(study.table())
+
+
+def test_more_trials_change_the_analysis() -> None:
+    study = a_study(objective, repeats=2, epochs=8)
+    assert study.analysis().best is None
+    assert study.run().analysis().best is not None

@@ -1,0 +1,7 @@
+"""The `nn-tuning` command."""
+
+from tuning.cli.main import main
+
+__all__ = [
+    "main",
+]

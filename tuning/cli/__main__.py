@@ -1,0 +1,5 @@
+import sys
+
+from tuning.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,62 @@
+"""Sweep files: a sweep's arguments in TOML, with its space as the table `[space]`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nn.checks import unknown_name
+from tuning.sweeps import sweep
+
+KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress", "callback"))
+"""What a sweep file may set: the arguments of `sweep` that are plain values."""
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """A sweep file that has been read; `values` by the names of `sweep`'s arguments."""
+
+    path: Path
+    text: str
+    values: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> SweepFile:
+        """Return the contents of a file; ValueError, with the line, where they are not those of a sweep file."""
+        try:
+            text = path.read_bytes().decode()
+        except OSError as error:
+            raise ValueError(
+                f"config must be a file that can be read, but {str(path)!r} can't: {error.strerror}"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} must be TOML in UTF-8, but byte {error.start} is not") from None
+        try:
+            values = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise ValueError(f"{path} must be TOML, but: {error}") from None
+        file = cls(path, text, values)
+        for key in values:
+            if key not in KEYS:
+                raise ValueError(file.locate(unknown_name("a key of a sweep file", key, KEYS), key))
+        if not isinstance(values.get("space", {}), dict):
+            raise ValueError(file.locate(ValueError("space must be a table, [space], but is a plain value"), "space"))
+        return file
+
+    def locate(self, error: Exception, key: str | None = None) -> str:
+        """Return an error's text with the file, and with the line of the key that it is about where that is clear.
+
+        Errors begin with the name of what they are about, or end in the name that they got.
+        """
+        about = [key] if key else re.findall(r"^[a-z][a-z0-9_]+|(?<=but got ')\w+", str(error))
+        for name in about:
+            match = re.search(
+                rf"(?m)^[ \t]*[\"']?{re.escape(name)}[\"']?[ \t]*[=.]|^[ \t]*\[{re.escape(name)}\]", self.text
+            )
+            if match:
+                return f"{self.path}, line {self.text.count(chr(10), 0, match.start()) + 1}: {error}"
+        return f"{self.path}: {error}"

@@ -1,0 +1,106 @@
+"""What `nn-tuning lr-range` prints: a range test as table, sketch and suggestion; or as JSON or CSV."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from tuning.export import plain
+from tuning.learning_rate import RULES, RangeTest, StabilityLimit, range_test, stability_limit
+from tuning.objective import Objective
+from tuning.space import Setting, Space
+
+ROWS = 24
+WIDTH = 40
+
+
+def range_of_command(values: argparse.Namespace, setting: Setting, form: str) -> str:
+    """Return what the command line asks for; raises ValueError or TypeError for what does not fit, before any work."""
+    objective = Objective.prepare(values.data)
+    ignored = {name for name in setting if name == "learning_rate" or name.startswith("schedule")}
+    if ignored:
+        raise ValueError(f"lr-range must go without {', '.join(sorted(ignored))}, which it tests, but got it")
+    if setting:
+        objective.check(Space({name: [value] for name, value in setting.items()}))
+    model, optimizer, batch_size, _ = objective.build(setting)
+    where: dict[str, Any] = {"batch_size": batch_size, "seeds": values.seeds}
+    test = range_test(
+        model, objective.splits[0], optimizer, low=values.low, high=values.high, steps=values.steps, **where
+    )
+    limit = stability_limit(model, objective.splits[0], optimizer, **where) if values.limit else None
+    if form == "json":
+        return range_json(test, limit)
+    return range_csv(test).rstrip("\n") if form == "csv" else "\n".join(range_lines(test, limit))
+
+
+def range_lines(test: RangeTest, limit: StabilityLimit | None) -> list[str]:
+    """Return the table, with the median as a bar, and what follows from it."""
+    low, middle, high = test.band_low, test.middle, test.band_high
+    places = np.unique(np.linspace(0, len(test.rates) - 1, ROWS).round().astype(int))
+    top = max((float(middle[i]) for i in places if np.isfinite(middle[i])), default=1.0)
+    lines = [f"{'learning_rate':>13}  {'loss':>8}  {'80 % of the seeds':>20}"]
+    for i in places:
+        if not np.isfinite(middle[i]):
+            lines.append(f"{test.rates[i]:>13.4g}  {'-':>8}  half of the seeds have diverged")
+            break
+        band = f"{low[i]:.4g} to {high[i]:.4g}" if np.isfinite(high[i]) else f"{low[i]:.4g} to -"
+        bar = "#" * max(0, round(WIDTH * float(middle[i]) / top)) if top > 0 else ""
+        lines.append(f"{test.rates[i]:>13.4g}  {middle[i]:>8.4g}  {band:>20}  {bar}".rstrip())
+    lines += ["", f"{test.optimizer}, batch size {test.batch_size}, {len(test.rates)} steps, {len(test.seeds)} seeds"]
+    if test.suggestion is None or test.search_range is None:
+        lines.append("The loss fell at no rate of the test: there is nothing to suggest; try another --low and --high.")
+    else:
+        span = f"{test.search_range[0]:.2g}:{test.search_range[1]:.2g}:log"
+        found = f"minimum {test.minimum:.3g}, steepest {test.steepest:.3g}, edge {test.edge:.3g}"
+        lines.append(f"{found}, {test.ended} seeds diverged")
+        lines.append(f"suggestion: --learning-rate {test.suggestion:.2g}; to search: --learning-rate {span}")
+    if limit is not None:
+        lines.append(limit_line(limit))
+    return lines
+
+
+def limit_line(limit: StabilityLimit) -> str:
+    """Return a stability limit in one line."""
+    if math.isinf(limit.limit):
+        return f"stability limit: none was met, in {limit.steps} steps"
+    span = "" if limit.interval is None else f", 95 % interval {limit.interval[0]:.4g} to {limit.interval[1]:.4g}"
+    return f"stability limit: {limit.limit:.4g}{span} ({len(limit.seeds)} seeds, {limit.steps} steps)"
+
+
+def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
+    """Return the test as one JSON object; null stands for what has diverged or is unknown."""
+    about: dict[str, Any] = {
+        "optimizer": test.optimizer,
+        "batch_size": test.batch_size,
+        "seeds": test.seeds,
+        "minimum": test.minimum,
+        "steepest": test.steepest,
+        "edge": test.edge,
+        "suggestion": test.suggestion,
+        "search_range": test.search_range,
+        "ended": test.ended,
+        "rules": RULES.splitlines(),
+        "rates": test.rates.tolist(),
+    }
+    for name in ("middle", "band_low", "band_high"):
+        about[name] = [plain(value) for value in getattr(test, name).tolist()]
+    if limit is not None:
+        limits = [plain(value) for value in limit.limits]
+        about["stability_limit"] = {"limit": plain(limit.limit), "interval": limit.interval, "limits": limits}
+    return json.dumps(about, allow_nan=False)
+
+
+def range_csv(test: RangeTest) -> str:
+    """Return rate, median and band as CSV; an empty field stands for what has diverged."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["learning_rate", "loss", "band_low", "band_high"])
+    columns = (test.rates, test.middle, test.band_low, test.band_high)
+    writer.writerows([plain(value) for value in row] for row in zip(*(c.tolist() for c in columns), strict=True))
+    return text.getvalue()

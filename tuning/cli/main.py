@@ -1,0 +1,259 @@
+"""The `nn-tuning` command.
+
+Errors are one line on standard error. Exit status: 0 for success; 2 for bad input, before any work; 1 where work had to
+end, because the disk is full or no worker is left, say (what was counted is saved); 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nn.checks import integer, one_of, unknown_name
+from tuning.analysis import RULES
+from tuning.cli.config import KEYS, SweepFile
+from tuning.cli.options import (
+    FORMATS,
+    SHOW_FORMATS,
+    SWEEP_EXAMPLE,
+    CommandError,
+    Parser,
+    add_range_options,
+    add_report_options,
+    add_resume_options,
+    add_show_options,
+    add_sweep_options,
+    add_test_options,
+    add_train_options,
+    given_parameters,
+)
+from tuning.cli.train import train_command
+from tuning.export import whole
+from tuning.export.text import outcome_lines, show_lines
+from tuning.run import WorkersError
+from tuning.space import Choice, Setting, as_parameter
+from tuning.store import StudyFileError, StudyWriteError
+from tuning.study import Study, StudyInterrupted
+from tuning.sweeps import sweep
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    try:
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+        return status
+    except StudyInterrupted as stop:
+        line = stop.study.progress_line()
+        saved = f"{line}; continue with: nn-tuning resume {stop.study.path}"
+        lost = line.replace("are saved", "had finished") + "; give --storage to save them"
+        print(f"nn-tuning: stopped: {saved if stop.study.path else lost}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print(
+            "nn-tuning: stopped; what was counted is saved, and the same command goes on from there",
+            file=sys.stderr,
+            flush=True,
+        )
+        if arguments is None:  # threads that still run would keep the process waiting
+            os._exit(130)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except (ValueError, TypeError, OSError, ImportError, WorkersError) as error:
+        print(f"nn-tuning: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1 if isinstance(error, StudyWriteError | WorkersError) else 2
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"nn-tuning {_version()}")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise unknown_name("a command", name, COMMANDS)
+    make, command, _ = COMMANDS[name]
+    operand = {"sweep": "[DATA]", "train": "DATA", "lr-range": "DATA", "show": "[FILE.db]"}.get(name, "FILE.db")
+    parser = Parser(prog=f"nn-tuning {name}", usage=f"nn-tuning {name} {operand} [options]", description=_about(name))
+    make(parser)
+    try:
+        values = parser.parse(arguments[1:])
+    except SystemExit as leave:  # --help has been printed
+        return int(leave.code or 0)
+    return command(values)
+
+
+# -- commands --------------------------------------------------------------------------------------------------
+
+
+def _train(values: argparse.Namespace) -> int:
+    return train_command(values, _setting(values), lambda line: print(line, flush=True))
+
+
+def _setting(values: argparse.Namespace) -> Setting:
+    """Return the one value of each hyper-parameter that was given."""
+    setting: Setting = {}
+    for name, text in given_parameters(values).items():
+        parameter = as_parameter(name, text)
+        if not isinstance(parameter, Choice) or parameter.size != 1:
+            raise ValueError(
+                f"{name} must be one value to train with, but got {text!r}; search it with: nn-tuning sweep"
+            )
+        setting[name] = parameter.values[0]
+    return setting
+
+
+def _lr_range(values: argparse.Namespace) -> int:
+    form = one_of("format", values.format, FORMATS)
+    setting = _setting(values)
+    from tuning.cli.lr_range import range_of_command
+
+    print(range_of_command(values, setting, form))
+    return 0
+
+
+def _sweep(values: argparse.Namespace) -> int:
+    top = integer("top", values.top, 1)
+    file = None if values.config is None else SweepFile.read(values.config)
+    arguments: dict[str, Any] = {} if file is None else dict(file.values)
+    given = {name: value for name in KEYS if (value := getattr(values, name, None)) is not None}
+    on_line = given_parameters(values)
+    arguments.update(given)
+    if arguments.get("data") is None:
+        raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
+    arguments["space"] = {**arguments.get("space", {}), **on_line}
+    if not arguments["space"]:
+        raise CommandError("a sweep must have something to search, such as --learning-rate 1e-3:1:log")
+    try:
+        with _executor(values.dask) as executor:
+            study = sweep(**arguments, executor=executor, progress=False if values.quiet else None)
+    except StudyFileError:
+        raise
+    except (ValueError, TypeError) as error:
+        about = str(error).split(" ")[0].rstrip(":")
+        if file is None or about in given or about in on_line:
+            raise
+        raise ValueError(file.locate(error)) from None
+    return _finish(study, top)
+
+
+def _resume(values: argparse.Namespace) -> int:
+    top = integer("top", values.top, 1)
+    study = Study.open(values.study)
+    quiet = False if values.quiet else None
+    with _executor(values.dask) as executor:
+        limits = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target")}
+        study.resume(**limits, executor=executor, n_jobs=values.n_jobs, progress=quiet)
+    return _finish(study, top)
+
+
+@contextlib.contextmanager
+def _executor(address: str | None) -> Iterator[Executor | None]:
+    """Yield the executor of a Dask cluster, or None for threads."""
+    if address is None:
+        yield None
+        return
+    try:
+        from tuning.run.dask import connected
+    except ModuleNotFoundError as error:
+        raise CommandError(f'--dask needs {error.name}; install it with: pip install "nn-tuning[dask]"') from None
+    with connected(address) as executor:
+        yield executor
+
+
+def _finish(study: Study, top: int) -> int:
+    print("\n".join(outcome_lines(study, top)))
+    return 0
+
+
+def _show(values: argparse.Namespace) -> int:
+    form = one_of("format", values.format or _format_of(values.output), SHOW_FORMATS)
+    top = None if values.top is None else integer("top", values.top, 1)
+    if values.rules:
+        print(RULES)
+    if values.study is None:
+        if not values.rules:
+            raise CommandError("show must have a study file, as in: nn-tuning show runs/digits.db")
+        return 0
+    if form == "parquet" and values.output is None:
+        raise CommandError("--format parquet must have a file to write, as in --output settings.parquet")
+    study = Study.open(values.study)
+    if form == "parquet":
+        study.to_parquet(values.output, top=top)
+        return 0
+    if form == "table":
+        text = "\n".join(show_lines(study, top or 10)) + "\n"
+    else:
+        text = study.to_json(top=top) if form == "json" else study.to_csv(top=top)
+    if values.output is None:
+        print(text, end="")
+    else:
+        with whole(values.output) as file:
+            file.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _format_of(output: Path | None) -> str:
+    """Return the format that a file's ending names, or the table."""
+    ending = "" if output is None else output.suffix[1:].lower()
+    return ending if ending in SHOW_FORMATS else "table"
+
+
+def _report(values: argparse.Namespace) -> int:
+    from tuning.report import write
+
+    print(f"Report: {write(Study.open(values.study), values.output or Path(values.study).with_suffix('.html'))}")
+    return 0
+
+
+def _test(values: argparse.Namespace) -> int:
+    scores = Study.open(values.study).test()
+    print("  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items()))
+    return 0
+
+
+Command = tuple[Callable[[Parser], None], Callable[[argparse.Namespace], int], str]
+
+COMMANDS: dict[str, Command] = {
+    "train": (add_train_options, _train, "train one network"),
+    "sweep": (add_sweep_options, _sweep, "search learning rate, batch size, hidden units and more"),
+    "resume": (add_resume_options, _resume, "run what is left of a study"),
+    "show": (add_show_options, _show, "show the best settings of a study"),
+    "report": (add_report_options, _report, "write a study as one HTML file, with figures and tables"),
+    "test": (add_test_options, _test, "score the best setting on the test part, once"),
+    "lr-range": (add_range_options, _lr_range, "test which learning rates a network can use"),
+}
+
+
+def _about(name: str) -> str:
+    text = COMMANDS[name][2]
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _overview() -> str:
+    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
+    usage = "usage: nn-tuning COMMAND …   (nn-tuning COMMAND --help says more)"
+    status = "exit status: 0 done, 2 bad input, 1 work had to end (disk full, workers lost), 130 after Ctrl-C"
+    return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}", "", status])
+
+
+def _version() -> str:
+    try:
+        return metadata.version("nn-tuning")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

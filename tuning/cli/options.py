@@ -1,0 +1,220 @@
+"""What each subcommand of `nn-tuning` can be told: its parser and its options."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tuning.methods import METHODS
+from tuning.run import SAME
+from tuning.space import DEFAULTS, PARAMETERS
+from tuning.study import METRICS
+
+SWEEP_EXAMPLE = (
+    "nn-tuning sweep digits --learning-rate 1e-3:1:log --batch-size 16,32,64 --hidden-units 16,32,64 "
+    "--storage runs/digits.db"
+)
+TRAIN_EXAMPLE = "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"
+RANGE_EXAMPLE = "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"
+FORMATS = ("table", "json", "csv")
+SHOW_FORMATS = (*FORMATS, "parquet")
+
+
+class CommandError(ValueError):
+    """A command line that can't be understood."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are raised, in one line and with the nearest option's name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """Add an argument; a number is shown as such unless it has another name."""
+        if options.get("type") in _SHOWN:
+            options.setdefault("metavar", _SHOWN[options["type"]])
+        return super().add_argument(*names, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise, where argparse would print its usage and exit."""
+        needed = re.fullmatch("the following arguments are required: (.*)", message)
+        if needed is not None:
+            raise CommandError(f"{self.prog} must have {needed[1]}; see: {self.prog} --help")
+        message = message.replace("expected one argument", "must have a value, but has none")
+        raise CommandError(re.sub(r"^argument (--[\w-]+):", r"\1", message))
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Return the parsed arguments; all must be known."""
+        values, rest = self.parse_known_args(arguments)
+        for text in rest:
+            if text.startswith("--"):
+                names = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+                near = difflib.get_close_matches(text.split("=")[0], names, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
+                raise CommandError(f"{self.prog} has no option {text.split('=')[0]!r}; {hint}")
+            raise CommandError(f"{self.prog} must have no more arguments, but got {text!r}; see: {self.prog} --help")
+        return values
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, but got {text!r}") from None
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, but got {text!r}") from None
+
+
+_SHOWN: dict[Any, str] = {_whole: "N", _real: "X"}
+
+
+def _names(text: str) -> bool | list[str]:
+    return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
+
+
+def _limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: {"none": None, SAME: SAME}[text] if text in ("none", SAME) else kind(text)
+
+
+def _option_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
+    group = parser.add_argument_group(
+        "hyper-parameters", None if single else "ranges low:high[:log|:int], or values with commas"
+    )
+    for name, known in PARAMETERS.items():
+        example = known.example.split(",")[0] if single else known.example
+        default = f" ({_default_of(name)})" if single and name in DEFAULTS else ""
+        shown = default or ("" if single and ":" in example else f", such as {example}")
+        about = argparse.SUPPRESS if name == hidden else f"{known.about}{shown}"
+        group.add_argument(_option_of(name), metavar="VALUE" if single else "SPACE", help=about)
+
+
+def _default_of(name: str) -> str:
+    return f"{DEFAULTS[name]}{'; of adam and adamw 0.001' if name == 'learning_rate' else ''}"
+
+
+def given_parameters(values: argparse.Namespace) -> dict[str, str]:
+    """Return the hyper-parameters of a command line, as texts."""
+    return {name: text for name in PARAMETERS if (text := getattr(values, name)) is not None}
+
+
+def add_train_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning train`."""
+    parser.epilog = f"example:\n  {TRAIN_EXAMPLE}"
+    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    parser.add_argument("--epochs", type=_whole, default=20, help="passes over the training part (20)")
+    parser.add_argument("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
+    parser.add_argument(
+        "--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss"
+    )
+    parser.add_argument("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
+    parser.add_argument("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
+    parser.add_argument(
+        "--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)"
+    )
+    parser.add_argument(
+        "--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)"
+    )
+    parser.add_argument("--test", action="store_true", help="score the test part too")
+    parser.add_argument("--save", metavar="FILE.npz", type=Path, help="save the trained model")
+    parser.add_argument("--quiet", action="store_true", help="no line for each epoch")
+    _add_parameters(parser, single=True)
+
+
+def add_sweep_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning sweep`."""
+    parser.epilog = f"examples:\n  {SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5"
+    parser.add_argument("data", nargs="?", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first"
+    )
+    parser.add_argument("--method", help=f"{', '.join(METHODS)} (grid)")
+    parser.add_argument("--points", type=_whole, help="grid points along each range (7; refine's first round: 5)")
+    parser.add_argument("--rounds", type=_whole, help="refine: the most rounds (10)")
+    parser.add_argument(
+        "--widen", metavar="NAMES", type=_names, help="refine: ranges that may be left, or true for all"
+    )
+    parser.add_argument("--eta", type=_whole, help="halving, hyperband: one setting in so many goes on (3)")
+    parser.add_argument("--min-epochs", type=_whole, help="halving, hyperband: the least epochs of a setting (1)")
+    parser.add_argument("--batch", type=_whole, help="tpe: settings that are asked for at a time (8)")
+    parser.add_argument("--n-trials", type=_whole, help="at most so many trainings; halving, hyperband: so many start")
+    parser.add_argument("--epochs", type=_whole, help="of each trial, or the most (20)")
+    parser.add_argument("--total-epochs", type=_whole, help="stop before all trials together get more")
+    parser.add_argument("--repeats", type=_whole, help="seeds for each setting (1)")
+    parser.add_argument("--folds", type=_whole, help="cross-validation with so many folds")
+    parser.add_argument("--metric", help=f"what decides: {', '.join(METRICS)}")
+    parser.add_argument("--target", type=_real, help="stop once the metric reaches this value")
+    parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    parser.add_argument("--seed", type=_whole, help="all random numbers follow from it (0)")
+    parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
+    parser.add_argument("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
+    _add_output(parser)
+    _add_parameters(parser, single=False)
+
+
+def add_resume_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning resume`."""
+    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning resume runs/digits.db"
+    parser.add_argument("study", help="the study file")
+    parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    for name, kind in (("n-trials", _whole), ("total-epochs", _whole), ("target", _real)):
+        about = "in the place of the one that it was made with, or none"
+        parser.add_argument(f"--{name}", type=_limit(kind), default=SAME, help=about)
+    parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
+    _add_output(parser)
+
+
+def add_show_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning show`."""
+    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning show runs/digits.db --top 20"
+    parser.add_argument("study", nargs="?", help="the study file")
+    parser.add_argument("--rules", action="store_true", help="print the rules of the verdicts")
+    parser.add_argument("--format", help="table, json, csv or parquet (as the output file ends, or table)")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file; parquet must have one")
+    parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
+
+
+def add_range_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning lr-range`."""
+    parser.epilog = f"example:\n  {RANGE_EXAMPLE}"
+    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    parser.add_argument("--low", type=_real, default=1e-6, metavar="RATE", help="the first learning rate (1e-6)")
+    parser.add_argument("--high", type=_real, default=10.0, metavar="RATE", help="the last learning rate (10)")
+    parser.add_argument("--steps", type=_whole, default=200, help="mini-batches from the first to the last (200)")
+    parser.add_argument("--seeds", type=_whole, default=5, help="how many times, each from a start of its own (5)")
+    parser.add_argument("--limit", action="store_true", help="find the largest stable learning rate too")
+    parser.add_argument("--format", default="table", help="table, json or csv (table)")
+    _add_parameters(parser, single=True, hidden="learning_rate")  # it is what is tested: one that is given is refused
+
+
+def add_report_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning report`."""
+    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning report runs/digits.db --output digits.html"
+    parser.add_argument("study", help="the study file")
+    parser.add_argument("--output", metavar="FILE.html", type=Path, help="where to write it (beside the study file)")
+
+
+def add_test_options(parser: Parser) -> None:
+    """Add the options of `nn-tuning test`."""
+    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning test runs/digits.db"
+    parser.add_argument("study", help="the study file")
+
+
+def _add_output(parser: Parser) -> None:
+    parser.add_argument("--top", type=_whole, default=10, metavar="N", help="settings to show at the end (10)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -1,0 +1,81 @@
+"""`nn-tuning train`: one network with one setting, epoch by epoch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+from nn.checks import integer, one_of
+from tuning.objective import Objective
+from tuning.space import Setting, Space
+
+LINES = 20
+"""Epochs that are printed at most; of a longer run, they are evenly spaced."""
+
+
+def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[str], None]) -> int:
+    """Train as the command line says, say its course and its scores, and save the model where that is asked for."""
+    from nn.data import load_dataset
+
+    epochs = integer("epochs", values.epochs, 1, 1_000_000)
+    if values.class_weight is not None:
+        one_of("class_weight", values.class_weight, ("balanced",))
+    data = load_dataset(values.data, target=values.target_column)
+    objective = Objective.prepare(data)
+    if setting:
+        objective.check(Space({name: [value] for name, value in setting.items()}))
+    model, optimizer, batch_size, schedule = objective.build(setting)
+    if values.save is not None:
+        _check_save(values.save)
+    split = objective.splits[0]
+    every = max(1, -(-epochs // LINES))
+    from nn.training import train
+
+    run = train(
+        model,
+        split,
+        optimizer,
+        batch_size=batch_size,
+        epochs=epochs,
+        seed=integer("seed", values.seed, 0),
+        schedule=schedule,
+        replacement=values.replacement,
+        class_weight=values.class_weight,
+        early_stopping=values.early_stopping,
+        divergence_factor=values.divergence_factor,
+        callback=None if values.quiet else _line(epochs, say),
+        every=every,
+    )
+    how = f"{run.status}{f' ({run.reason})' if run.reason else ''} after {run.epochs} epochs"
+    say(
+        f"{how}: {_scores(run.metrics)}"
+        if run.epochs
+        else f"{how}, in step {run.diverged_step}: lower the learning_rate"
+    )
+    if values.test and split.test is not None:
+        say(_scores({f"test_{name}": value for name, value in run.evaluate(split.test).items()}))
+    if values.save is not None:
+        run.save(values.save)
+        say(f"saved: {values.save}")
+    return 0
+
+
+def _line(epochs: int, say: Callable[[str], None]) -> Callable[[Any], None]:
+    def show(snapshot: Any) -> None:
+        say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {_scores(snapshot.history.metrics())}")
+
+    return show
+
+
+def _scores(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+
+
+def _check_save(path: Any) -> None:
+    """Raise unless a model can be saved there, before it is trained."""
+    if path.suffix != ".npz":
+        raise ValueError(f"save must be a file that ends in .npz, but got {str(path)!r}")
+    if not path.parent.is_dir() or path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"save must be a file in a folder that can be written, but {str(path.parent)!r} can't")

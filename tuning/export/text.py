@@ -1,0 +1,142 @@
+"""What the command prints about a study: a few lines of plain text."""
+
+from __future__ import annotations
+
+import json
+
+from tuning.analysis import BestRate
+from tuning.results import Analysis
+from tuning.run import BUDGET, FINISHED, TARGET
+from tuning.space import value_text
+from tuning.store import setting_of
+from tuning.study import Study
+
+SHOWN_TIES = 10
+SHOWN_RATES = 24
+
+
+def study_lines(study: Study) -> list[str]:
+    """Return what the study is, in two or three lines."""
+    d = study.definition
+    each = [f"{d['epochs']} epochs"]
+    each += [f"{study.repeats} repeats"] * (study.repeats > 1) + [f"{study.folds} folds"] * (study.folds is not None)
+    space = "  ".join(f"{name} {text}" for name, text in d["space"].items())
+    return [f"{d['data']['name']}, {d['method']}, {', '.join(each)}, seed {d['seed']}: {study.progress_line()}", space]
+
+
+def verdict(study: Study) -> str:
+    """Return the outcome in one sentence: the best setting with its validation scores, and what did not complete."""
+    try:
+        best = study.best
+    except ValueError:
+        return f"No setting can be called the best: {study.describe_states()}."
+    setting = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
+    names = sorted(
+        (name for name in best.metrics if name.startswith("validation_")), key=lambda name: name != study.metric
+    )
+    scores = ", ".join(f"{name.replace('_', ' ')} {best.metrics[name]:.4f}" for name in names)
+    mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
+    return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."
+
+
+def analysis_lines(study: Study) -> list[str]:
+    """Return what can be concluded from a study, or why it can't, a line for each thing."""
+    a = study.analysis()
+    if a.best is None:
+        return [_verdict_counts(a)] if a.verdicts else []
+    name = a.metric.replace("_", " ")
+    if a.interval is None:
+        lines = [f"Interval of its {name}: unknown; {a.interval_reason}."]
+    else:
+        ends = f"{a.interval.low:.4f} to {a.interval.high:.4f}"
+        lines = [f"{a.interval.confidence:.0%} interval of its {name}: {ends} ({a.interval.method})."]
+    lines.append(_ties(a))
+    if a.optimism.value is None:
+        lines.append(f"Optimism of the best score: unknown; {a.optimism.reason}.")
+    else:
+        lines.append(f"Optimism of the best score: {a.optimism.value:.4f} ({a.optimism.reason}).")
+    if a.importance.shares is not None and a.importance.rest is not None:
+        shares = sorted(a.importance.shares.items(), key=lambda item: -item[1])
+        parts = [f"{parameter} {share:.0%}" for parameter, share in shares]
+        lines.append(f"Variance explained: {', '.join(parts)}; interactions and noise {a.importance.rest:.0%}.")
+    if a.epochs < a.full_epochs:
+        lines.append(_work_saved(a.epochs, a.full_epochs))
+    return [*lines, _verdict_counts(a), *_rates(a.learning_rates)]
+
+
+def closing_lines(study: Study) -> list[str]:
+    """Return the test scores, if there are any."""
+    known = study.tested
+    if known is None:
+        return []
+    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in known["scores"].items())
+    setting = ", ".join(f"{name} {_short(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
+    return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
+
+
+def show_lines(study: Study, top: int) -> list[str]:
+    """Return what `nn-tuning show` prints."""
+    table, lines = str(study.table(top)), analysis_lines(study)
+    return [*study_lines(study), "", table, "", verdict(study), *lines, *closing_lines(study)]
+
+
+def _ties(a: Analysis) -> str:
+    if a.tied is None:
+        return f"Tied with it: unknown; {a.tied_reason}."
+    if a.ranked == 1:
+        return "Tied with it: no other setting is ranked."
+    others = len(a.tied) - 1
+    ranks = [str(summary.rank) for summary in a.tied[1 : 1 + SHOWN_TIES]]
+    which = f": rank {', '.join(ranks)}{', …' if others > SHOWN_TIES else ''}" if others else ""
+    return f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95% for all together)."
+
+
+def _work_saved(done: int, full: int) -> str:
+    return f"Work saved by pruning: {1 - done / max(full, 1):.0%}, {done:,} epochs of {full:,}."
+
+
+def _verdict_counts(a: Analysis) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in a.verdicts.items())
+    return f"Verdicts on trials: {counts} (the rules: nn-tuning show --rules)."
+
+
+def _rates(rates: list[BestRate]) -> list[str]:
+    """Return the best learning rates as a small table."""
+    if not rates:
+        return []
+    titles = [*rates[0].group, "best learning_rate", "tied rates", "score", ""]
+    rows = [titles]
+    for rate in rates[:SHOWN_RATES]:
+        tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
+        edge = "at the edge of what was tried" if rate.at_edge else ""
+        values = [value_text(value) for value in rate.group.values()]
+        rows.append([*values, f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in rows]
+    if len(rates) > SHOWN_RATES:
+        lines.append(f"… and {len(rates) - SHOWN_RATES:,} more groups, with --format json")
+    return ["", *lines]
+
+
+def outcome_lines(study: Study, top: int) -> list[str]:
+    """Return what is printed after a sweep: how it ended, the table, the verdict and where the study is."""
+    lines = []
+    if study.new_trials == 0 and study.stopped == FINISHED:
+        where = f" in {study.path}" if study.path else ""
+        lines += [f"All {len(study.trials):,} trials were{where} already: nothing was trained.", ""]
+    elif study.stopped != FINISHED:
+        whys = {TARGET: "the target is reached", BUDGET: "the epochs are spent"}
+        why = whys.get(study.stopped or "", "the time is up")
+        lines += [f"Stopped because {why}: {study.progress_line()}.", ""]
+    lines += [str(study.table(top)), "", verdict(study)]
+    if study.work is not None:
+        lines.append(_work_saved(study.work["epochs"], study.work["full_epochs"]))
+    if study.path is None:
+        lines.append("The study is not saved; give --storage FILE.db to keep it.")
+    else:
+        lines.append(f"Study: {study.path}   look at it with: nn-tuning show {study.path}")
+    return lines
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else value_text(value)  # type: ignore[arg-type]

@@ -1,0 +1,20 @@
+"""The learning-rate laboratory: published results about gradient descent, measured here.
+
+Each experiment is a file with `measure`, which knows no expected value and returns arrays, and `claims`, which holds
+what was measured against what was published. A script of the same name in `scripts/laboratory/` prints the table and
+saves the figure. `findings` has what all scripts share, and `page` shows all experiments as one HTML file; `digits`,
+`parallel`, `sharpening` and `slopes` are parts that several experiments use.
+"""
+
+from tuning.laboratory.findings import (
+    HEADINGS,
+    Argument,
+    Claim,
+    Findings,
+    command_line,
+    main,
+    perform,
+    write_whole,
+)
+
+__all__ = ["HEADINGS", "Argument", "Claim", "Findings", "command_line", "main", "perform", "write_whole"]

@@ -1,0 +1,180 @@
+"""What every study's script has in common: claims, the table, the figure, the command line."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuning.export import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADINGS = ("claim", "paper", "here", "tolerance", "within?")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One published statement beside what came out here, which must lie in [low, high] to agree with it.
+
+    >>> Claim("largest stable rate x λ, heavy ball with β = 0.9", "3.8", 3.80004, 3.7999, 3.8001).holds
+    True
+    """
+
+    what: str
+    paper: str
+    here: float
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def holds(self) -> bool:
+        """Whether the measured value lies within the tolerance; NaN does not."""
+        return self.low <= self.here <= self.high
+
+    @property
+    def tolerance(self) -> str:
+        """The interval in words."""
+        if math.isinf(self.low):
+            return f"≤ {self.high:.6g}"
+        if math.isinf(self.high):
+            return f"≥ {self.low:.6g}"
+        return f"{self.low:.6g} to {self.high:.6g}"
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the row of the table."""
+        return (self.what, self.paper, f"{self.here:.5g}", self.tolerance, "yes" if self.holds else "NO")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a script shows: the claims, figures by file name without its ending, and remarks in words.
+
+    `files` are finished pictures, such as an animation, by file name with its ending.
+    """
+
+    title: str
+    claims: Sequence[Claim]
+    figures: dict[str, Figure] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return the title, the table and the notes."""
+        lines = [HEADINGS, *(claim.cells() for claim in self.claims)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+        rows = ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+        failed = sum(not claim.holds for claim in self.claims)
+        verdict = "all within tolerance" if not failed else f"{failed} of {len(self.claims)} outside tolerance"
+        table = [row.rstrip() for row in rows] + ["", verdict] if self.claims else []
+        return "\n".join([self.title, "", *table, *self.notes])
+
+    def pictures(self) -> dict[str, bytes]:
+        """Return every picture by file name, figures as PNG files; the figures are closed by that."""
+        from tuning.plots import style
+
+        return {f"{name}.png": style.png(figure) for name, figure in self.figures.items()} | self.files
+
+
+Study = Callable[[int, bool], Findings]
+"""`run(seed, quick)` of a script."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Something that a study can do without: given as the script's only argument, it becomes `run`'s by this name.
+
+    `read` makes of the text what the study wants, and raises ValueError or OSError with one line where it can't.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    help: str
+
+    def __call__(self, text: str) -> Any:
+        """Return what the text stands for, or let the command line say why not."""
+        try:
+            return self.read(text)
+        except (OSError, TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def main(
+    description: str,
+    run: Callable[..., Findings],
+    argv: Sequence[str] | None = None,
+    argument: Argument | None = None,
+    **defaults: Any,
+) -> int:
+    """Run a study as a script: print the table, save the figures; the exit status is 0 whether it reproduces or not.
+
+    `run(seed, quick)` does the work, and is given the `argument` too where there is one. `defaults` may set `seed`.
+    """
+    parser = command_line(description, Path("runs/figures"), "folder of figures", **defaults)
+    if argument:
+        parser.add_argument(argument.name, nargs="?", metavar=argument.name.upper(), type=argument, help=argument.help)
+    options = parser.parse_args(argv)
+    if argument:
+        run = functools.partial(run, **{argument.name: getattr(options, argument.name)})
+    start = time.perf_counter()
+    try:
+        findings = perform(run, options.seed, options.quick)
+        print(findings.text())
+        for name, content in findings.pictures().items():
+            print(f"figure: {write_whole(options.output / name, content)}")
+    except KeyboardInterrupt:
+        print("interrupted; nothing was saved", file=sys.stderr)
+        return 130
+    except (ImportError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    print(f"took {time.perf_counter() - start:.1f} s")
+    return 0
+
+
+def command_line(description: str, output: Path, what: str, seed: int = 0) -> argparse.ArgumentParser:
+    """Return the parser of the options that all scripts have; `what` is written into the folder `output`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=_seed, default=seed, help=f"whole number ≥ 0 that all is drawn from ({seed})")
+    parser.add_argument("--quick", action="store_true", help="a smaller version, in a few seconds")
+    parser.add_argument("--output", type=_folder, default=output, help=f"{what} ({output})")
+    return parser
+
+
+def perform(run: Study, seed: int, quick: bool) -> Findings:
+    """Return what a study finds, its figures drawn in this package's look; ImportError at once without matplotlib."""
+    from tuning.plots import style
+
+    with style.look():
+        return run(seed, quick)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all, whatever comes between, and return its path; folders are made."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    return path
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2**32 - 1, but got {text!r}")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise argparse.ArgumentTypeError(f"must be a folder, but {nearest} is a file")
+    if not os.access(nearest, os.W_OK):
+        raise argparse.ArgumentTypeError(f"must be a folder that can be written, but {nearest} can't")
+    return folder

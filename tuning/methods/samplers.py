@@ -1,0 +1,221 @@
+"""Methods of search: each turns a space into rounds of settings, the same ones every time.
+
+A sampler is a generator of rounds. It yields the proposals of one round, and a method that learns from what it has seen
+is sent their scores, in the order of the proposals, before it yields the next. Nothing else reaches it: neither the
+order in which trials come back nor the number of workers can change what it proposes, and a study that is run again
+brings it to the same place by telling it what the file says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from nn.checks import integer
+from tuning.space import Setting, Space
+
+BLOCK = 256
+"""Points that are drawn at a time; a power of two, as Sobol's sequences want it."""
+
+
+class Proposal(NamedTuple):
+    """A setting to be trained up to so many epochs; `place` counts the different settings of the study."""
+
+    place: int
+    setting: Setting
+    epochs: int
+
+
+class Score(NamedTuple):
+    """What came of a proposal: larger is better, in the metric and then in the validation loss, whose sign is turned.
+
+    Means over repeats and folds; NaN where any of them diverged, failed or is not finite.
+    """
+
+    gain: float
+    tie: float
+
+    @property
+    def usable(self) -> bool:
+        """Whether the proposal can be ranked at all."""
+        return math.isfinite(self.gain)
+
+    @property
+    def order(self) -> tuple[float, float]:
+        """What to sort by, the worst first; NaN is below every number."""
+        return (
+            self.gain if self.usable else -math.inf,
+            self.tie if self.usable and math.isfinite(self.tie) else -math.inf,
+        )
+
+
+Rounds = Generator[Iterable[Proposal], Sequence[Score], None]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """What all methods share.
+
+    Parameters
+    ----------
+    n_settings : int, optional
+        At most so many settings.
+    seed : int
+        Of whatever the method draws.
+
+    `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs, and
+    `OPTIONS` names the fields that a user may set.
+    """
+
+    n_settings: int | None = None
+    seed: int = 0
+
+    learns: ClassVar[bool] = False
+    budgets: ClassVar[bool] = False
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
+
+    def rounds(self, space: Space, epochs: int) -> Rounds:
+        """Yield rounds of proposals of at most so many epochs; without `budgets`, no setting comes twice."""
+        raise NotImplementedError
+
+    def count(self, space: Space, epochs: int) -> int | None:
+        """Return how many settings `rounds` proposes; None where that is not known before."""
+        raise NotImplementedError
+
+    def endless(self, space: Space) -> bool:
+        """Whether the rounds go on until somebody stops them."""
+        return False
+
+    def options(self) -> dict[str, Any]:
+        """The options that change which settings come, as a study file keeps them; a limit only cuts the stream."""
+        return {name: getattr(self, name) for name in self.OPTIONS}
+
+    def check(self, epochs: int) -> None:
+        """Raise ValueError where the method can't work with so many epochs a trial."""
+
+    def check_space(self, space: Space) -> None:
+        """Raise ValueError where the method can't search this space."""
+
+    def planned_epochs(self, space: Space, epochs: int) -> int | None:
+        """Return the epochs of one trial of each setting together; None where that is not known before."""
+        settings = self.count(space, epochs)
+        return None if settings is None else settings * epochs
+
+
+def proposals(settings: Iterable[Setting], epochs: int) -> Iterator[Proposal]:
+    """Yield each setting as a proposal, with places that count from 0."""
+    for place, setting in enumerate(settings):
+        yield Proposal(place, setting, epochs)
+
+
+def least(*counts: int | None) -> int | None:
+    """Return the smallest of the counts that are known, None where none is."""
+    return min((count for count in counts if count is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Grid(Sampler):
+    """Every combination, the last parameter changing fastest.
+
+    `points` is the number of grid points along each continuous range.
+
+    >>> space = Space({"learning_rate": "0.01:1:log", "batch_size": [16, 32]})
+    >>> [proposal.setting for proposal in next(Grid(points=2).rounds(space, epochs=20))][:2]
+    [{'learning_rate': 0.01, 'batch_size': 16}, {'learning_rate': 0.01, 'batch_size': 32}]
+    """
+
+    points: int = 7
+
+    OPTIONS = ("points",)
+
+    def __post_init__(self) -> None:
+        integer("points", self.points, 1, 1_000_000)
+
+    def rounds(self, space: Space, epochs: int) -> Rounds:
+        """Yield the grid as one round."""
+        yield proposals(islice(space.grid(self.points), self.n_settings), epochs)
+
+    def count(self, space: Space, epochs: int) -> int | None:
+        """Return the number of combinations, or `n_settings` where that is less."""
+        return least(space.grid_size(self.points), self.n_settings)
+
+
+@dataclass(frozen=True)
+class Drawn(Sampler):
+    """What methods share that go through a sequence of points in the unit cube.
+
+    A setting that comes again is left out; a finite space is gone through to its end.
+    """
+
+    def points_of(self, dimensions: int) -> Iterator[list[list[float]]]:
+        """Yield blocks of points of the unit cube, without end."""
+        raise NotImplementedError
+
+    def settings(self, space: Space) -> Iterator[Setting]:
+        """Yield the different settings at the points: all there are, or without end where a range is continuous."""
+        size = space.size
+        flat = len(space.names) == len(space.parameters)
+        seen: set[tuple[Any, ...]] = set()
+        for block in self.points_of(space.dimensions):
+            for u in block:
+                setting = space.at(u)
+                if size is None and flat:
+                    yield setting  # with a continuous range, a repetition has probability 0
+                    continue
+                key = tuple(setting.items())
+                if key not in seen:
+                    seen.add(key)
+                    yield setting
+            if size is not None and len(seen) >= size:
+                return
+
+    def rounds(self, space: Space, epochs: int) -> Rounds:
+        """Yield the draws as one round."""
+        yield proposals(islice(self.settings(space), self.n_settings), epochs)
+
+    def count(self, space: Space, epochs: int) -> int | None:
+        """Return `n_settings`, or the number of all settings where that is less."""
+        return least(space.size, self.n_settings)
+
+    def endless(self, space: Space) -> bool:
+        """Whether a range is continuous and no number of settings is given."""
+        return self.count(space, 1) is None
+
+
+@dataclass(frozen=True)
+class Random(Drawn):
+    """Independent draws from the space.
+
+    >>> len(list(next(Random().rounds(Space({"batch_size": [16, 32, 64]}), epochs=20))))
+    3
+    """
+
+    def points_of(self, dimensions: int) -> Iterator[list[list[float]]]:
+        """Yield uniform points."""
+        rng = np.random.default_rng(self.seed)
+        while True:
+            yield rng.random((BLOCK, dimensions)).tolist()
+
+
+@dataclass(frozen=True)
+class Sobol(Drawn):
+    """A scrambled Sobol sequence (Sobol' 1967; Owen 1998): it covers the space more evenly than random draws do."""
+
+    def points_of(self, dimensions: int) -> Iterator[list[list[float]]]:
+        """Yield the points of the sequence, and another scrambling of it should it ever end."""
+        if dimensions == 0:
+            yield [[]]
+            return
+        from scipy.stats import qmc
+
+        rng = np.random.default_rng(self.seed)
+        while True:
+            engine = qmc.Sobol(dimensions, scramble=True, seed=rng, bits=30)
+            for _ in range(2**30 // BLOCK):
+                # Blocks are of one size whatever number is wanted, so that any first part of them is the same.
+                yield engine.random(BLOCK).tolist()

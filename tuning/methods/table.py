@@ -1,0 +1,71 @@
+"""The methods of search by name: what `method=` and `--method` may be, and the options that each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nn.checks import unknown_name
+from tuning.methods.halving import Halving, Hyperband
+from tuning.methods.optuna import OptunaSampler, is_sampler
+from tuning.methods.refine import Refine
+from tuning.methods.samplers import Grid, Random, Sampler, Sobol
+
+METHODS: dict[str, type[Sampler]] = {
+    "grid": Grid,
+    "random": Random,
+    "sobol": Sobol,
+    "refine": Refine,
+    "halving": Halving,
+    "hyperband": Hyperband,
+    "tpe": OptunaSampler,
+}
+
+OPTUNA = "optuna"
+"""What a study file has as the method where a sampler of Optuna's was given, which can't be stored."""
+
+OPTIONS = ("points", "eta", "min_epochs", "rounds", "widen", "batch")
+"""All options of all methods."""
+
+_FIELDS = {"rounds": "n_rounds"}
+_WITHOUT_COMPLAINT = ("points",)
+
+
+def make_sampler(method: Any, n_settings: int | None = None, seed: int = 0, **options: Any) -> Sampler:
+    """Return the sampler that `method` names or is.
+
+    Options that are None have the method's default. Raises ValueError for an unknown method, with the nearest name, and
+    for an option that belongs to another.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    kind: type[Sampler]
+    extra: dict[str, Any] = {}
+    if is_sampler(method):
+        name, kind, extra = OPTUNA, OptunaSampler, {"sampler": method}
+    elif isinstance(method, str) and method in METHODS:
+        name, kind = method, METHODS[method]
+    else:
+        raise unknown_name("method", method, METHODS)
+    for option in given:
+        if option not in kind.OPTIONS and option not in _WITHOUT_COMPLAINT:
+            takers = [each for each, other in METHODS.items() if option in other.OPTIONS]
+            raise ValueError(f"{option} must go with method {' or '.join(takers)}, but the method is {name}")
+    chosen = {_FIELDS.get(option, option): value for option, value in given.items() if option in kind.OPTIONS}
+    return kind(n_settings, seed, **chosen, **extra)
+
+
+def sampler_of(
+    method: str, stored: Mapping[str, Any], n_settings: int | None, seed: int, sampler: Any = None
+) -> Sampler:
+    """Return the sampler of a study file; `sampler` is that of Optuna's, where the study was made with one."""
+    options = {name: value for name, value in stored.items() if name in OPTIONS}
+    if "n_settings" in stored:
+        n_settings = stored["n_settings"]
+    if method == OPTUNA:
+        return OptunaSampler(n_settings, seed, sampler=sampler, **options)
+    return make_sampler(method, n_settings, seed, **options)
+
+
+def method_name(method: Any) -> str:
+    """Return what a study file has as the method."""
+    return OPTUNA if is_sampler(method) else str(method)

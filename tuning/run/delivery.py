@@ -1,0 +1,148 @@
+"""How the function that runs trials, and the data that it holds, reach the workers: once each, not with each trial."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+
+class WorkersError(RuntimeError):
+    """No trial can be run any more where they should run; one line says why."""
+
+
+class DeliveryError(WorkersError):
+    """A worker can't get the function or its data."""
+
+
+_number = itertools.count()
+
+
+class Parcel:
+    """What is submitted in the place of a function: here the function itself, as threads can take it.
+
+    `call` takes an item and returns the function's result; `workers` is how many there are, where the executor does
+    not tell; `lost` are the exceptions that mean a lost worker; `where` names the place.
+    """
+
+    lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
+    workers: int | None = None
+    where = "the executor"
+    call: Callable[[Any], Any]
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.call = function
+
+    def submit(self, executor: Executor, item: Any) -> Future[Any]:
+        """Have the function called with an item."""
+        return executor.submit(self.call, item)
+
+    def close(self) -> None:
+        """Take away what was left for the workers."""
+
+
+class FileParcel(Parcel):
+    """For processes of this machine: the function is pickled into one temporary file, which each of them reads once."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        content = pickled(function)
+        with tempfile.NamedTemporaryFile(prefix="nn-tuning-", delete=False) as file:
+            file.write(content)
+        self._path: str | None = file.name
+        self._descriptor = os.open(file.name, os.O_RDONLY)
+        path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
+        if os.path.exists(path):  # Linux: a file without a name, which not even SIGKILL leaves behind
+            self._unlink()
+        else:
+            path = file.name
+        self.call = _InProcess(path, next(_number), os.getpid())
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._unlink()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _unlink(self) -> None:
+        if self._path is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            self._path = None
+
+
+@dataclass(frozen=True)
+class _InProcess:
+    """Stands for a function in another process; `number` and `owner` tell files of one path apart."""
+
+    path: str
+    number: int
+    owner: int
+
+    def __call__(self, item: Any) -> Any:
+        return _function_of(self)(item)
+
+
+@lru_cache(maxsize=2)
+def _function_of(parcel: _InProcess) -> Callable[[Any], Any]:
+    """Return the function in a worker process, which reads it once."""
+    if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out the trials
+    try:
+        with open(parcel.path, "rb") as file:
+            return unpickled(file.read())
+    except OSError as error:
+        raise DeliveryError(f"a worker must be able to read {parcel.path!r}, but: {error.strerror}") from None
+
+
+def parcel_for(function: Callable[[Any], Any], executor: Executor) -> Parcel:
+    """Return the parcel that suits an executor. One of a kind that is not known gets the function as it is.
+
+    Raises TypeError where the function can't leave the process, and DeliveryError where workers can't take it.
+    """
+    home = type(executor).__module__.partition(".")[0]
+    if home == "distributed":
+        from tuning.run.dask import DaskParcel
+
+        return DaskParcel(function, executor)
+    if isinstance(executor, ProcessPoolExecutor) or home == "loky":
+        return FileParcel(function)
+    return Parcel(function)
+
+
+def pickled(function: Callable[[Any], Any]) -> bytes:
+    """Return a function as bytes. Raises TypeError, in one line, where pickle can't take it."""
+    try:
+        return pickle.dumps(function, protocol=5)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(f"what runs trials in other processes must be picklable, but: {one_line(error)}") from None
+
+
+def unpickled(content: bytes) -> Callable[[Any], Any]:
+    """Return the function of such bytes. Raises DeliveryError, in one line, for whatever goes wrong."""
+    try:
+        return pickle.loads(content)
+    except Exception as error:
+        place = f"a worker (Python {sys.version_info.major}.{sys.version_info.minor})"
+        raise DeliveryError(f"{place} must be able to load the study's data, but: {one_line(error)}") from None
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as `name: what it says`, in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def gone(where: str) -> str:
+    """Return the line that says so of a place where trials ran."""
+    return f"{where} must stay, but is gone; finished trials are saved, run again"

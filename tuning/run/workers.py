@@ -1,0 +1,234 @@
+"""Where trials run: threads of this process, or any `concurrent.futures.Executor`.
+
+The kernels hold no GIL for whole epochs, so threads use every core, share the data and cost almost nothing to feed.
+Workers in other processes get the data once, not with each trial (`tuning.run.delivery`), and a trial whose worker dies
+is run again: first alone, so that one that brings its worker down itself is told from those that were only beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from nn.checks import integer
+from tuning.run.delivery import DeliveryError, Parcel, WorkersError, gone, one_line, parcel_for
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+QUEUE_PER_WORKER = 8
+"""Trials waiting or running for each worker: enough to keep it busy while results are written."""
+
+DEATHS = 2
+"""A trial has failed when so many workers died while it ran on its own."""
+
+
+class WorkerDied(Exception):
+    """A trial brought its worker down, and did so again when it ran alone."""
+
+
+class _Ticket(NamedTuple):
+    """An item that is out, and how many workers died while it ran alone; -1: it is not alone."""
+
+    item: Any
+    deaths: int
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
+
+
+class Workers:
+    """Runs `function(item)` for items on an executor, with a bounded number of them in flight.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor, optional
+        One of yours, which stays open; None makes a pool of threads.
+    n_jobs : int, optional
+        Threads, or the workers of `executor` where they can't be told; all cores unless given.
+
+    `in_flight` trials are out at the moment; `dropped` ones were taken back before they started.
+    """
+
+    def __init__(self, executor: Executor | None = None, n_jobs: int | None = None) -> None:
+        check_workers(executor, n_jobs)
+        size = getattr(executor, "_max_workers", None) if executor is not None else None
+        self.n_jobs: int = n_jobs or size or available_cores()
+        self.in_flight = 0
+        self.dropped = 0
+        self._given_jobs = n_jobs
+        self._own = executor is None
+        self._executor = ThreadPoolExecutor(self.n_jobs, "trial") if executor is None else executor
+        self._broken: BaseException | None = None
+        self._withdrawn = False
+        self._done: SimpleQueue[tuple[_Ticket, Future[Any]]] = SimpleQueue()
+        self._waiting: set[Future[Any]] = set()
+        self._again: deque[_Ticket] = deque()
+        self._function: Any = None
+        self._parcel: Parcel | None = None
+
+    def run(
+        self,
+        function: Callable[[S], R],
+        items: Iterator[S],
+        stopping: Callable[[], bool],
+        patience: float,
+    ) -> Iterator[tuple[S, Future[R]] | None]:
+        """Yield (item, finished future) in the order of arrival; None when `patience` seconds passed without one.
+
+        Items are taken only as places become free, and no more once `stopping()` is true; what is in flight then is
+        still waited for. Raises WorkersError where the executor has broken down for good.
+        """
+        parcel = self._deliver(function)
+        limit = QUEUE_PER_WORKER * self.n_jobs
+        exhausted = False
+        while True:
+            stop = stopping()
+            if self._again or self._broken:
+                self._run_again(parcel, stop)
+            else:
+                while not exhausted and self.in_flight < limit and not stop and not self._broken:
+                    item = next(items, None)
+                    if item is None:
+                        exhausted = True
+                        break
+                    self._submit(parcel, _Ticket(item, -1))
+                    stop = stopping()
+            if not self.in_flight:
+                if self._again or (self._broken and not stop and not exhausted):
+                    continue
+                return
+            if stop:
+                self._cancel_waiting()
+            try:
+                ticket, future = self._done.get(timeout=patience)
+            except Empty:
+                yield None
+                continue
+            self.in_flight -= 1
+            self._waiting.discard(future)
+            if future.cancelled():
+                if not self._withdrawn:
+                    raise WorkersError(gone(parcel.where))
+                self.dropped += 1
+                continue
+            error = future.exception()
+            if isinstance(error, DeliveryError):
+                raise error
+            if error is None or not isinstance(error, parcel.lost):
+                yield ticket.item, future
+            elif failed := self._after_a_death(ticket, error):
+                yield ticket.item, failed
+
+    def arrived(self) -> Iterator[tuple[Any, Future[Any]]]:
+        """Yield what has finished and not been fetched yet, without waiting for more."""
+        lost: tuple[type[BaseException], ...] = (DeliveryError, *(self._parcel.lost if self._parcel else ()))
+        while not self._done.empty():
+            ticket, future = self._done.get()
+            self.in_flight -= 1
+            self._waiting.discard(future)
+            if not future.cancelled() and not isinstance(future.exception(), lost):
+                yield ticket.item, future
+
+    def close(self, wait: bool = True) -> None:
+        """Cancel what has not started and end the threads, if they are our own; `wait` for what runs."""
+        self._cancel_waiting()
+        if self._parcel is not None:
+            self._parcel.close()
+        if self._own:
+            self._executor.shutdown(wait=wait, cancel_futures=True)
+
+    def _deliver(self, function: Callable[[S], R]) -> Parcel:
+        """Return what to submit in the place of `function`, made once however often `run` is called with it."""
+        if self._parcel is None or self._function is not function:
+            if self._parcel is not None:
+                self._parcel.close()
+            self._parcel = parcel_for(function, self._executor)
+            self._function = function
+            self.n_jobs = self._given_jobs or self._parcel.workers or self.n_jobs
+        return self._parcel
+
+    def _submit(self, parcel: Parcel, ticket: _Ticket) -> None:
+        try:
+            future = parcel.submit(self._executor, ticket.item)
+        except BrokenExecutor as error:
+            self._again.append(ticket)
+            self._broken = error
+            return
+        except RuntimeError as error:  # it was shut down
+            raise WorkersError(f"the executor must take trials, but: {error}") from None
+        self.in_flight += 1
+        self._waiting.add(future)
+        future.add_done_callback(lambda done: self._done.put((ticket, done)))
+
+    # -- when workers die --------------------------------------------------------------------------------------
+
+    def _after_a_death(self, ticket: _Ticket, error: BaseException) -> Future[Any] | None:
+        """Put the item where it is run again; return a future that has failed when it is to blame."""
+        if isinstance(error, BrokenExecutor):
+            self._broken = error
+        deaths = ticket.deaths + 1
+        if deaths < DEATHS:
+            self._again.append(_Ticket(ticket.item, deaths))
+            return None
+        failed: Future[Any] = Future()
+        failed.set_exception(WorkerDied(f"its worker died {deaths} times while it ran alone ({one_line(error)})"))
+        return failed
+
+    def _run_again(self, parcel: Parcel, stop: bool) -> None:
+        """Once nothing else is out, run the next item that lost its worker, on its own."""
+        if self.in_flight:
+            return
+        if stop:
+            self.dropped += len(self._again)
+            self._again.clear()
+            return
+        if self._broken:
+            self._renew(self._broken)
+            self._broken = None
+        if self._again:
+            ticket = self._again.popleft()
+            self._submit(parcel, ticket._replace(deaths=max(ticket.deaths, 0)))
+
+    def _renew(self, error: BaseException) -> None:
+        """Go on in a fresh process pool in the likeness of the broken one. Raises WorkersError where there is none."""
+        old = self._executor
+        if not isinstance(old, ProcessPoolExecutor):
+            raise WorkersError(f"workers must stay alive, but: {one_line(error)}; finished trials are saved, run again")
+        options = {name: getattr(old, f"_{name}") for name in ("mp_context", "initializer", "initargs")}
+        fresh = ProcessPoolExecutor(old._max_workers, **options)  # type: ignore[attr-defined]
+        try:
+            fresh.submit(os.getpid).result()
+        except BrokenExecutor as again:
+            fresh.shutdown(wait=False)
+            raise WorkersError(
+                f"the workers of a process pool must be able to start, but: {one_line(again)}; "
+                'does the script lack its if __name__ == "__main__"?'
+            ) from None
+        if self._own:
+            old.shutdown(wait=False)
+        self._executor, self._own = fresh, True
+
+    def _cancel_waiting(self) -> None:
+        """Take back what has not started; a cancelled future reports itself through its callback."""
+        self._withdrawn = True
+        for future in list(self._waiting):
+            if future.cancel():
+                self._waiting.discard(future)
+
+
+def check_workers(executor: Any, n_jobs: Any) -> None:
+    """Raise unless `executor` and `n_jobs` can be used."""
+    if n_jobs is not None:
+        integer("n_jobs", n_jobs, 1, 4096)
+    if executor is not None and not isinstance(executor, Executor):
+        raise TypeError(f"executor must be None or a concurrent.futures.Executor, but got {type(executor).__name__}")

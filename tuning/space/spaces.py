@@ -1,0 +1,369 @@
+"""What is searched: ranges and choices for every hyper-parameter, and the text in which they are written.
+
+A text is what stands on the command line and in a TOML file, and what `str` gives:
+
+    1e-3:1:log      LogUniform(0.001, 1.0)          16,32,64    Choice((16, 32, 64))
+    0:0.9           Uniform(0.0, 0.9)               64x32       Choice(((64, 32),)): two hidden layers
+    8:64:int        IntUniform(8, 64)               relu,tanh   Choice(("relu", "tanh"))
+
+Values are numbers, names, true, false, none, and whole numbers joined by x; `()` stands for no layers. A value of a
+choice may have a part of its own, parameters that exist only where it is chosen:
+
+    sgd(momentum=0:0.9; nesterov=false,true),adam      Choice({"sgd": {"momentum": Uniform(0, 0.9), …}, "adam": {}})
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, product
+from typing import Any
+
+import numpy as np
+
+from nn.checks import integer
+from tuning.space.ranges import IntUniform, LogUniform, Parameter, Uniform
+from tuning.space.values import INTEGER, NAME, Setting, Value, parse_value, plain_value, value_text
+
+__all__ = ["Choice", "IntUniform", "LogUniform", "Parameter", "Space", "Uniform", "as_parameter", "parse"]
+
+_DEEPEST = 8
+_WITH_PART = re.compile(r"(\(\)|[^()]*)\((.*)\)", re.DOTALL)
+
+
+@dataclass(frozen=True, repr=False)
+class Choice(Parameter):
+    """One of some values: numbers, names, bools, None, or tuples of whole numbers (several hidden layers).
+
+    A tuple of one whole number is that number. A dict from values to spaces gives each value the parameters that exist
+    only where it is chosen; `parts` has those spaces, None for a value without any.
+
+    >>> Choice([16, (64, 32)])
+    Choice((16, (64, 32)))
+    >>> str(Choice({"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}))
+    'sgd(momentum=0.0,0.9),adam'
+    """
+
+    values: Any
+    parts: tuple[Space | None, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        given: Any = self.values
+        parts: tuple[Space | None, ...] = ()
+        if isinstance(given, Mapping):
+            parts = tuple(_part(value, part) for value, part in given.items())
+            given = [parse_value(value) if isinstance(value, str) else value for value in given]
+        if isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray):
+            raise TypeError(f"a choice must be a list of values, but got {given!r}")
+        values = tuple(plain_value(value) for value in given)
+        if not values:
+            raise ValueError("a choice must have at least one value, but got none")
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                raise ValueError(f"the values of a choice must be different, but {value_text(value)} comes twice")
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "parts", parts if any(parts) else ())
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """Return every value, in the order given."""
+        return tuple(self.values)
+
+    def at(self, u: float) -> Value:
+        """Return the value whose share of [0, 1) holds u."""
+        result: Value = self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+        return result
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are, their parts not counted."""
+        return len(self.values)
+
+    def part(self, value: Value) -> Space | None:
+        """Return the space of what exists only where this value is chosen."""
+        return self.parts[self.values.index(value)] if self.parts else None
+
+    def branches(self) -> Iterator[tuple[Value, Space | None]]:
+        """Yield each value with its part."""
+        return zip(self.values, self.parts or (None,) * len(self.values), strict=True)
+
+    def __str__(self) -> str:
+        return ",".join(f"{value_text(value)}{_part_text(part)}" for value, part in self.branches())
+
+    def __repr__(self) -> str:
+        if not self.parts:
+            return f"Choice({self.values!r})"
+        each = (f"{value!r}: {part.parameters if part else {}!r}" for value, part in self.branches())
+        return f"Choice({{{', '.join(each)}}})"
+
+
+class Space:
+    """All hyper-parameters of a sweep by name, with the parts that exist only under some choices.
+
+    A list, tuple or array counts as a `Choice`, and so does a dict from values to their parts; a text is parsed, any
+    other plain value is a constant.
+
+    >>> space = Space({"momentum": "0:0.9", "batch_size": [16, 32], "optimizer": "sgd"})
+    >>> space.at([0.5, 0.5])
+    {'momentum': 0.45, 'batch_size': 32, 'optimizer': 'sgd'}
+    >>> space = Space({"optimizer": {"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}})
+    >>> list(space.grid(7))
+    [{'optimizer': 'sgd', 'momentum': 0.0}, {'optimizer': 'sgd', 'momentum': 0.9}, {'optimizer': 'adam'}]
+    """
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"a space must be a dict of names and what they may be, but got {parameters!r}")
+        if not parameters:
+            raise ValueError(
+                'a space must name at least one parameter, but is empty; try {"learning_rate": "1e-3:1:log"}'
+            )
+        for name in parameters:
+            if not isinstance(name, str) or not NAME.fullmatch(name):
+                raise ValueError(f"the name of a parameter must be letters, digits and _, but got {name!r}")
+        self.parameters: dict[str, Parameter] = {name: as_parameter(name, given) for name, given in parameters.items()}
+        owners: dict[str, str] = {}
+        for name, parameter in self.parameters.items():
+            for inner in _names(name, parameter):
+                if inner in owners:
+                    raise ValueError(
+                        f"{inner} must stand beside the choices or in parts of one of them, "
+                        f"but is given by {owners[inner]} and by {name}"
+                    )
+                owners[inner] = name
+        self.names: tuple[str, ...] = tuple(owners)
+
+    @cached_property
+    def dimensions(self) -> int:
+        """How many coordinates a point of the unit cube has: the parts of one choice share theirs."""
+        return sum(_varies(parameter) + _inner_dimensions(parameter) for parameter in self.parameters.values())
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many different settings there are; None where a range is continuous."""
+        return _product(
+            _sum(1 if part is None else part.size for _, part in parameter.branches())
+            if isinstance(parameter, Choice)
+            else parameter.size
+            for parameter in self.parameters.values()
+        )
+
+    def grid_size(self, points: int) -> int:
+        """Return the number of settings of `grid(points)`."""
+        return math.prod(_axis_length(parameter, points) for parameter in self.parameters.values())
+
+    def grid(self, points: int) -> Iterator[Setting]:
+        """Yield every combination of what is active together, the last parameter changing fastest."""
+        axes = [_axis(name, parameter, points) for name, parameter in self.parameters.items()]
+        place = [0] * len(axes)
+        while True:
+            yield dict(chain.from_iterable(axis[i] for axis, i in zip(axes, place, strict=True)))
+            for k in reversed(range(len(axes))):
+                place[k] += 1
+                if place[k] < len(axes[k]):
+                    break
+                place[k] = 0
+            else:
+                return
+
+    def at(self, u: Sequence[float]) -> Setting:
+        """Return the setting at a point of the unit cube with `dimensions` coordinates."""
+        setting: Setting = {}
+        self._fill(setting, u, 0)
+        return setting
+
+    def _fill(self, setting: Setting, u: Sequence[float], start: int) -> None:
+        for name, parameter in self.parameters.items():
+            varies = _varies(parameter)
+            setting[name] = value = parameter.at(u[start] if varies else 0.0)
+            start += varies
+            if isinstance(parameter, Choice) and parameter.parts:
+                part = parameter.part(value)
+                if part is not None:
+                    part._fill(setting, u, start)
+                start += _inner_dimensions(parameter)
+
+    def active(self, setting: Mapping[str, Value]) -> dict[str, Parameter]:
+        """Return the parameters that exist under the choices of a setting, in its order."""
+        found: dict[str, Parameter] = {}
+        for name, parameter in self.parameters.items():
+            found[name] = parameter
+            part = parameter.part(setting[name]) if isinstance(parameter, Choice) else None
+            if part is not None:
+                found.update(part.active(setting))
+        return found
+
+    def variants(self) -> Iterator[dict[str, Parameter]]:
+        """Yield a flat space for each way in which the choices that have parts can fall: one where none has."""
+        options = [
+            [{name: parameter}]
+            if not (isinstance(parameter, Choice) and parameter.parts)
+            else [
+                {name: Choice([value]), **inner}
+                for value, part in parameter.branches()
+                for inner in (part.variants() if part else ({},))
+            ]
+            for name, parameter in self.parameters.items()
+        ]
+        for combination in product(*options):
+            yield dict(chain.from_iterable(one.items() for one in combination))
+
+    def texts(self) -> dict[str, str]:
+        """Return every parameter's text: `Space(space.texts())` is this space again."""
+        return {name: str(parameter) for name, parameter in self.parameters.items()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and list(self.parameters.items()) == list(other.parameters.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.parameters.items()))
+
+    def __repr__(self) -> str:
+        return f"Space({self.texts()})"
+
+
+def as_parameter(name: str, given: Any) -> Parameter:
+    """Return the parameter that a user wrote for `name`; an error says which name it is about."""
+    try:
+        if isinstance(given, Parameter):
+            return given
+        if isinstance(given, str):
+            return parse(given)
+        if isinstance(given, Mapping):
+            return Choice(given)
+        if isinstance(given, np.ndarray) and given.ndim:
+            given = given.tolist()
+        return Choice(given if isinstance(given, list | tuple | range) else (given,))
+    except _InnerError:
+        raise
+    except (TypeError, ValueError) as error:
+        kind = _InnerError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name}: {error}") from None
+
+
+class _InnerError(ValueError):
+    """An error that names its parameter already."""
+
+
+def parse(text: str) -> Parameter:
+    """Return the parameter that `text` stands for; `str` of it means the same.
+
+    >>> parse("1e-3:1:log"), parse("16,64x32,none")
+    (LogUniform(low=0.001, high=1.0), Choice((16, (64, 32), None)))
+    """
+    if "(" in text.replace("()", "") or ")" in text.replace("()", ""):
+        return _parse_parts(text)
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) == 1:
+        return Choice([parse_value(part.strip()) for part in text.split(",")])
+    if len(parts) == 2:
+        return Uniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
+    if len(parts) == 3 and parts[2] == "log":
+        return LogUniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
+    if len(parts) == 3 and parts[2] == "int":
+        if not all(INTEGER.fullmatch(end) and len(end) < 200 for end in parts[:2]):
+            raise ValueError(f"low:high:int must have two whole numbers, but got {text!r}")
+        return IntUniform(int(parts[0]), int(parts[1]))
+    raise ValueError(f"a range must be low:high, low:high:log or low:high:int, but got {text!r}")
+
+
+def _parse_parts(text: str) -> Choice:
+    """Return the choice that is written with parts: `sgd(momentum=0:0.9; nesterov=true),adam`."""
+    branches: dict[Any, Any] = {}
+    for piece in _split(text, ","):
+        match = _WITH_PART.fullmatch(piece) if piece != "()" else None
+        value = parse_value(match[1].strip() if match else piece)
+        if value in branches:
+            raise ValueError(f"the values of a choice must be different, but {value_text(value)} comes twice")
+        branches[value] = part = {}
+        for item in _split(match[2], ";") if match else ():
+            name, equals, what = item.partition("=")
+            if not equals:
+                raise ValueError(f"a part must be written as name=values; name=values, but got {item!r} in {text!r}")
+            if name.strip() in part:
+                raise ValueError(f"a part must name each parameter once, but got {name.strip()!r} twice in {text!r}")
+            part[name.strip()] = what.strip()
+    return Choice(branches)
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Return the pieces between separators that stand in no parentheses."""
+    pieces, depth, start = [], 0, 0
+    for i, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not 0 <= depth <= _DEEPEST:
+            break
+        if letter == separator and depth == 0:
+            pieces.append(text[start:i].strip())
+            start = i + 1
+    if depth:
+        raise ValueError(f"parentheses must match and be {_DEEPEST} deep at most, but got {text!r}")
+    return [*pieces, text[start:].strip()]
+
+
+def _part(value: Any, part: Any) -> Space | None:
+    if isinstance(part, Space):
+        return part
+    if part is not None and not isinstance(part, Mapping):
+        raise TypeError(f"the part of {value} must be a dict of names and what they may be, but got {part!r}")
+    try:
+        return Space(part) if part else None
+    except ValueError as error:
+        raise _InnerError(str(error)) from None
+
+
+def _part_text(part: Space | None) -> str:
+    return f"({'; '.join(f'{name}={text}' for name, text in part.texts().items())})" if part else ""
+
+
+def _parse_end(text: str, whole: str) -> float:
+    try:
+        return float(text.replace("_", "?"))
+    except ValueError:
+        raise ValueError(f"low:high must have two numbers, but got {whole!r}") from None
+
+
+def _names(name: str, parameter: Parameter) -> Iterable[str]:
+    """Return a parameter's name and those in its parts, each once: parts of one choice may have the same names."""
+    parts = parameter.parts if isinstance(parameter, Choice) else ()
+    inner = dict.fromkeys(chain.from_iterable(part.names for part in parts if part))
+    return chain((name,), inner)
+
+
+def _varies(parameter: Parameter) -> bool:
+    return parameter.size != 1
+
+
+def _inner_dimensions(parameter: Parameter) -> int:
+    parts = parameter.parts if isinstance(parameter, Choice) else ()
+    return max((part.dimensions for part in parts if part), default=0)
+
+
+def _axis(name: str, parameter: Parameter, points: int) -> list[tuple[tuple[str, Value], ...]]:
+    """Return what a parameter and its parts can be in a grid, as items of a setting."""
+    if not (isinstance(parameter, Choice) and parameter.parts):
+        return [((name, value),) for value in parameter.grid(points)]
+    return [
+        ((name, value), *inner.items())
+        for value, part in parameter.branches()
+        for inner in (part.grid(points) if part else ({},))
+    ]
+
+
+def _axis_length(parameter: Parameter, points: int) -> int:
+    points = integer("points", points, 1)
+    if isinstance(parameter, Choice):
+        return sum(part.grid_size(points) if part else 1 for _, part in parameter.branches())
+    return points if parameter.size is None else len(parameter.grid(points))
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count for count in known if count is not None)
+
+
+def _product(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else math.prod(count for count in known if count is not None)

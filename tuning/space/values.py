@@ -1,0 +1,81 @@
+"""The values that a hyper-parameter can have, and how they are written: each has a text that gives it back exactly."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from nn.checks import integer, real
+
+Value = bool | int | float | str | tuple[int, ...] | None
+Setting = dict[str, Value]
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+INTEGER = re.compile(r"[+-]?[0-9]+")
+MAX_INTEGER = 2**63 - 1
+
+_LONGEST = 200
+
+_LAYERS = re.compile(r"[0-9]+(x[0-9]+)+")
+_WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
+
+
+def value_text(value: Value) -> str:
+    """Return how a value is written: the shortest text that is parsed back to exactly this value.
+
+    >>> [value_text(value) for value in (16, 0.1, (64, 32), True, None, "relu")]
+    ['16', '0.1', '64x32', 'true', 'none', 'relu']
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) or "()"
+    return value if isinstance(value, str) else repr(value)
+
+
+def parse_value(text: str) -> Value:
+    """Return the value that a text stands for; ValueError where it is none."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text == "()":
+        return ()
+    if _LAYERS.fullmatch(text) and len(text) < _LONGEST:
+        return tuple(int(units) for units in text.split("x"))
+    if INTEGER.fullmatch(text) and len(text) < _LONGEST:
+        return integer("a value", int(text), -MAX_INTEGER, MAX_INTEGER)
+    try:
+        number = float(text.replace("_", "?"))
+    except ValueError:
+        pass
+    else:
+        return real("a value", number)
+    if NAME.fullmatch(text):
+        return text
+    raise ValueError(f"a value must be a number, a name or whole numbers joined by x, but got {text!r}")
+
+
+def plain_value(value: Any) -> Value:
+    """Return a plain Python value that has a text, or raise."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return integer("a value", value, -MAX_INTEGER, MAX_INTEGER)
+    if isinstance(value, float):
+        return real("a value", value)
+    if isinstance(value, list | tuple):
+        units = tuple(integer("a layer's number of units", size, 0, MAX_INTEGER) for size in value)
+        return units[0] if len(units) == 1 else units
+    if isinstance(value, str):
+        if NAME.fullmatch(value) and parse_value(value) == value:
+            return value
+        raise ValueError(f"a text among values must be a name such as relu, but got {value!r}")
+    raise TypeError(f"a value must be a number, a name, a bool, None or a tuple of whole numbers, but got {value!r}")
+
+
+def number_text(number: float) -> str:
+    """Return the shortest text of the end of a range: whole numbers without a point."""
+    return str(int(number)) if number.is_integer() and abs(number) < 1e6 and str(number) != "-0.0" else repr(number)

@@ -1,0 +1,91 @@
+"""The rows of a study file: how a trial is written to it, and read back to the last bit."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tuning.store.schema import encode
+from tuning.store.trial import DIVERGED, FAILED, PAUSED, Trial, TrialResult, TrialSpec, setting_of
+
+COLUMNS = (
+    "number, identity, params, repeat, fold, seed, state, epochs, metrics, curve_names, curves, duration, "
+    "diverged_step, error"
+)
+_PROGRESS = ("state", "epochs", "metrics", "curve_names", "curves", "diverged_step")
+INSERT = f"""
+INSERT INTO trials ({COLUMNS}) VALUES ({",".join("?" * 14)})
+ON CONFLICT DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in _PROGRESS)},
+    duration = trials.duration + excluded.duration
+WHERE trials.state = '{PAUSED}' AND excluded.identity = trials.identity
+    AND (excluded.epochs > trials.epochs OR excluded.state = '{DIVERGED}')
+"""
+"""Only a paused trial changes; one that failed later keeps the epochs that it had (`FAIL`)."""
+FAIL = f"UPDATE trials SET state = '{FAILED}', error = ? WHERE number = ? AND state = '{PAUSED}'"
+
+
+@cache
+def names_text(names: tuple[str, ...]) -> str:
+    """Return the names of curves as the file has them."""
+    return encode(names)
+
+
+@cache
+def names_of(text: str) -> tuple[str, ...]:
+    """Return the names of curves in such a text."""
+    return tuple(json.loads(text))
+
+
+def row_of(spec: TrialSpec, result: TrialResult) -> tuple[Any, ...]:
+    """Return the values of `COLUMNS` for a trial."""
+    metrics = {name: float(value) if math.isfinite(value) else None for name, value in result.metrics.items()}
+    curves = result.curves
+    blob = np.array(list(curves.values()), dtype="<f8").tobytes() if curves else None
+    return (
+        spec.number,
+        spec.identity,
+        spec.text,
+        spec.repeat,
+        spec.fold,
+        spec.seed,
+        result.state,
+        result.epochs,
+        encode(metrics),
+        names_text(tuple(curves)),
+        blob,
+        result.duration,
+        result.diverged_step,
+        result.error,
+    )
+
+
+def metrics_of(text: str) -> dict[str, float]:
+    """Return metrics from their JSON; null is NaN."""
+    return {name: math.nan if value is None else value for name, value in json.loads(text).items()}
+
+
+def trial_of(row: tuple[Any, ...]) -> Trial:
+    """Return the trial of a row with `COLUMNS`."""
+    (number, _, params, repeat, fold, seed, state, epochs, metrics, names_text, blob, duration, step, error) = row
+    names = names_of(names_text)
+    lines = np.frombuffer(blob or b"", dtype="<f8").astype(np.float64).reshape(len(names), -1 if names else 0)
+    curves = dict(zip(names, lines, strict=True))
+    return Trial(
+        number,
+        setting_of(params),
+        repeat,
+        fold,
+        seed,
+        state,
+        metrics_of(metrics),
+        curves,
+        epochs,
+        duration,
+        step,
+        error,
+    )
