@@ -5,13 +5,3 @@ from nn.data.dataset import Dataset, Split, load_dataset
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
 from nn.data.scaling import Scaling
-
-__all__ = [
-    "CHECKSUMS",
-    "GENERATORS",
-    "Dataset",
-    "LazyRows",
-    "Scaling",
-    "Split",
-    "load_dataset",
-]

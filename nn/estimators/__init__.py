@@ -4,8 +4,3 @@ Needs `pip install "nn-tuning[sklearn]"`.
 """
 
 from nn.estimators.mlp import MLPClassifier, MLPRegressor
-
-__all__ = [
-    "MLPClassifier",
-    "MLPRegressor",
-]

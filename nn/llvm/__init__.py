@@ -3,22 +3,3 @@
 from nn.llvm.elementary import exp, normal, softmax, tanh
 from nn.llvm.products import column_sums, product, product_left, product_right, sum_of, sum_of_squares, transpose
 from nn.llvm.registers import WITHOUT_WRAPPERS, apart, borrowed, line, view
-
-__all__ = [
-    "WITHOUT_WRAPPERS",
-    "apart",
-    "borrowed",
-    "column_sums",
-    "exp",
-    "line",
-    "normal",
-    "product",
-    "product_left",
-    "product_right",
-    "softmax",
-    "sum_of",
-    "sum_of_squares",
-    "tanh",
-    "transpose",
-    "view",
-]

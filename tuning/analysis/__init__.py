@@ -6,29 +6,3 @@ from tuning.analysis.intervals import Interval, mean_intervals, method_name, sha
 from tuning.analysis.ranking import Leader, Summary, larger_is_better, summarise
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import RULES, UNCLEAR, VERDICTS, Verdict, common, names_by_curves, verdicts
-
-__all__ = [
-    "RULES",
-    "UNCLEAR",
-    "VERDICTS",
-    "BestRate",
-    "Importance",
-    "Interval",
-    "Leader",
-    "Optimism",
-    "Scores",
-    "Summary",
-    "Verdict",
-    "best_rates",
-    "common",
-    "importance",
-    "larger_is_better",
-    "mean_intervals",
-    "method_name",
-    "names_by_curves",
-    "optimism",
-    "share_interval",
-    "summarise",
-    "tied_with_best",
-    "verdicts",
-]

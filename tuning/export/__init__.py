@@ -2,10 +2,3 @@
 
 from tuning.export.files import replacing, whole
 from tuning.export.tables import Table, plain
-
-__all__ = [
-    "Table",
-    "plain",
-    "replacing",
-    "whole",
-]

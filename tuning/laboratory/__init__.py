@@ -16,5 +16,3 @@ from tuning.laboratory.findings import (
     perform,
     write_whole,
 )
-
-__all__ = ["HEADINGS", "Argument", "Claim", "Findings", "command_line", "main", "perform", "write_whole"]

@@ -3,15 +3,3 @@
 from tuning.learning_rate.auto import is_auto, with_ranges
 from tuning.learning_rate.range_test import RULES, RangeTest, learning_rate_interval, range_test, suggest_range
 from tuning.learning_rate.stability import StabilityLimit, stability_limit
-
-__all__ = [
-    "RULES",
-    "RangeTest",
-    "StabilityLimit",
-    "is_auto",
-    "learning_rate_interval",
-    "range_test",
-    "stability_limit",
-    "suggest_range",
-    "with_ranges",
-]

@@ -6,19 +6,3 @@ A method sees scores and no study. Optuna's samplers are one method of several.
 from tuning.methods.optuna import OptunaSampler, optuna, quiet
 from tuning.methods.samplers import Proposal, Sampler, Score, least
 from tuning.methods.table import METHODS, OPTIONS, OPTUNA, make_sampler, method_name, sampler_of
-
-__all__ = [
-    "METHODS",
-    "OPTIONS",
-    "OPTUNA",
-    "OptunaSampler",
-    "Proposal",
-    "Sampler",
-    "Score",
-    "least",
-    "make_sampler",
-    "method_name",
-    "optuna",
-    "quiet",
-    "sampler_of",
-]

@@ -5,24 +5,3 @@ from tuning.run.limits import SAME, check_end, check_n_trials, check_timeout, ch
 from tuning.run.rounds import Plan, Search
 from tuning.run.runner import BUDGET, FINISHED, INTERRUPTED, TARGET, Limits, Progress, Runner
 from tuning.run.workers import Workers, check_workers
-
-__all__ = [
-    "BUDGET",
-    "FINISHED",
-    "INTERRUPTED",
-    "SAME",
-    "TARGET",
-    "Limits",
-    "Plan",
-    "Progress",
-    "Runner",
-    "Search",
-    "Workers",
-    "WorkersError",
-    "check_end",
-    "check_n_trials",
-    "check_timeout",
-    "check_total_epochs",
-    "check_workers",
-    "work_of",
-]

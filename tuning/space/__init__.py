@@ -5,21 +5,3 @@ from tuning.space.parameters import DEFAULTS, PARAMETERS, bounds
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Uniform, rounded
 from tuning.space.spaces import Choice, Space, as_parameter
 from tuning.space.values import Setting, Value, value_text
-
-__all__ = [
-    "DEFAULTS",
-    "PARAMETERS",
-    "Choice",
-    "IntUniform",
-    "LogUniform",
-    "Parameter",
-    "Setting",
-    "Space",
-    "Uniform",
-    "Value",
-    "as_parameter",
-    "bounds",
-    "conditioned",
-    "rounded",
-    "value_text",
-]

@@ -18,27 +18,3 @@ from tuning.store.trial import (
     setting_text,
 )
 from tuning.store.trials import Trials
-
-__all__ = [
-    "APPLICATION_ID",
-    "COMPLETED",
-    "DIVERGED",
-    "FAILED",
-    "PAUSED",
-    "PRUNED",
-    "STATES",
-    "StudyFile",
-    "StudyFileError",
-    "StudyWriteError",
-    "Trial",
-    "TrialResult",
-    "TrialSpec",
-    "Trials",
-    "check_same",
-    "check_writable",
-    "environment",
-    "now",
-    "seed_of",
-    "setting_of",
-    "setting_text",
-]
