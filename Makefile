@@ -1,15 +1,16 @@
 # make sweep   the main job: learning rate x batch size x hidden units on the digits
 # make test    every check
+# make docs    an API reference, runs/reference/index.html
 # make clean   remove .venv, caches and runs/
 #
-# Both make .venv and install into it first. PYTHON=… chooses the interpreter.
+# All make .venv and install into it first. PYTHON=… chooses the interpreter.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: sweep test test-wheel test-pythons clean
+.PHONY: sweep test test-wheel test-pythons docs clean
 
 sweep: $(VENV)/installed
 	$(BIN)/nn-tuning sweep --config scripts/digits.toml
@@ -29,6 +30,13 @@ test-wheel: $(VENV)/installed-test
 test-pythons: $(VENV)/installed-test
 	$(BIN)/python scripts/checks/check_pythons.py
 
+# What code outside of the project calls, each module with a page of its own.
+DOCUMENTED := nn nn.reference nn.schedules nn.metrics nn.curvature nn.gradient_check nn.data nn.estimators \
+	tuning tuning.space tuning.methods tuning.analysis tuning.learning_rate tuning.callbacks tuning.plots tuning.report
+
+docs: $(VENV)/installed-docs
+	$(BIN)/pdoc --docformat numpy --output-directory runs/reference $(DOCUMENTED)
+
 $(VENV)/installed: pyproject.toml | $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
@@ -36,6 +44,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/pip
 $(VENV)/installed-test: pyproject.toml | $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 $(VENV)/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, but none was found; name one with PYTHON=…" >&2; exit 2; }
