@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -326,7 +326,7 @@ options = st.fixed_dictionaries(
         **dict.fromkeys(("shuffle", "replacement", "early_stopping", "resume", "callback"), values),
     },
 )
-GENTLE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+GENTLE = settings(max_examples=150)
 
 
 @GENTLE
@@ -380,7 +380,7 @@ def test_any_numbers_train_or_are_refused_in_one_line(features: Any, seed: int, 
         assert run.status == "diverged" or np.isfinite(run.history.train_loss).all()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_no_run(content: bytes) -> None:
     from nn import checkpoint

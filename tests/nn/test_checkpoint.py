@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nn import MLP, SGD, Adam, Dataset, Run, load, load_dataset, train
@@ -185,7 +185,7 @@ def test_every_prefix_of_a_file_is_refused(whole: bytes, tmp_path: Path) -> None
         assert_refused(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.data())
 def test_a_file_with_other_bytes_is_refused_or_is_a_run(whole: bytes, tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(whole)

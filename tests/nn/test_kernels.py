@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import math
 import os
 import subprocess
 import sys
 import textwrap
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from numba.core.runtime import _nrt_python as _nrt
 from numba.core.runtime import rtsys
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, compiled, kernels, reference, train
+from nn import MLP, SGD, Adam, AdamW, Dataset, compiled, descent, kernels, reference, train
 from nn.model import ACTIVATIONS, OUTPUTS
 from nn.optimizers import Optimizer
+from tests.patience import PATIENCE
 
 Array = NDArray[Any]
 
@@ -271,7 +272,7 @@ def in_a_fresh_process(code: str, **environment: str) -> str:
         cwd=os.path.dirname(os.path.dirname(kernels.__file__)),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -314,46 +315,31 @@ def test_a_sweep_compiles_one_signature_for_each_dtype() -> None:
         assert (steps, gradients) == (dtypes, dtypes), out
 
 
-def test_the_interpreter_runs_on_while_a_kernel_does() -> None:
-    model = MLP((64, 256, 10), "tanh", "softmax", "cross_entropy")
-    X, y, _ = random_examples(model, 20_000)
-    theta, data = model.init(0), compiled.examples(model, X, y)
-    compiled.loss_gradient(model, theta, data.take(slice(0, 10)))
-    ticks: list[float] = []
-    done = threading.Event()
+def test_python_runs_on_while_a_kernel_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python sees the first steps of one call that would do many more, and ends it by spoiling theta."""
+    model, steps = MLP((64, 256, 10), "tanh"), 30_000
+    X, y, _ = random_examples(model.for_task("classification"), 1_000)
+    calls: list[tuple[Any, ...]] = []
+    train_steps = kernels.train_steps
 
-    def tick() -> None:
-        while not done.is_set():
-            ticks.append(time.perf_counter())
-            time.sleep(0.001)
+    def noted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return train_steps(*arguments)
 
-    thread = threading.Thread(target=tick)
-    room, rows = compiled.Workspace(model, len(X)), np.arange(len(X))
-    thread.start()
-    try:
-        start = time.perf_counter()
-        kernels.loss_gradient(
-            model.network,
-            theta,
-            *data,
-            rows,
-            0,
-            -1,
-            room.A,
-            room.S,
-            room.Z,
-            room.D,
-            room.T,
-            room.partial,
-            room.gradient,
-        )
-        stop = time.perf_counter()
-    finally:
-        done.set()
-        thread.join()
-    margin = 0.1 * (stop - start)  # Python runs on both sides of the call
-    inside = [t for t in ticks if start + margin < t < stop - margin]
-    assert len(inside) >= 5, f"{len(inside)} ticks in {stop - start:.3f} s"
+    monkeypatch.setattr(kernels, "train_steps", noted)
+    monkeypatch.setattr(descent, "CALL_OPERATIONS", 1e30)  # all steps in one call
+    with ThreadPoolExecutor(1) as thread:
+        training = thread.submit(train, model, Dataset(X, y), SGD(0.01), batch_size="full", epochs=steps)
+        while not calls and not training.done():
+            pass
+        theta = calls[0][2]
+        while np.array_equal(theta, model.init(0)) and not training.done():
+            pass
+        theta[:] = math.nan
+        run = training.result()
+    assert len(calls) == 1
+    assert run.status == "diverged"
+    assert 0 < run.steps < steps
 
 
 def test_every_kernel_releases_the_interpreter() -> None:

@@ -60,6 +60,17 @@ def same_trials(one: Study, other: Study) -> bool:
     return len(a) == len(b) > 0 and all(x.exactly_equals(y) for x, y in zip(a, b, strict=True))
 
 
+class Clock:
+    """A clock that stands still but for the seconds that it is given, and those that each look at it takes."""
+
+    def __init__(self, each_look: float = 0.0) -> None:
+        self.now, self.each_look = 0.0, each_look
+
+    def __call__(self) -> float:
+        self.now += self.each_look
+        return self.now
+
+
 def is_nan(value: float) -> bool:
     """Whether a number is NaN."""
     return math.isnan(value)

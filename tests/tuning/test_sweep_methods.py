@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.tuning.fakes import a_study, files, noisy, same_trials
+from tests.tuning.fakes import Clock, a_study, files, noisy, same_trials
 from tuning import Study, sweep
 from tuning.methods import METHODS, make_sampler
 from tuning.run import Limits, check_end
@@ -97,17 +96,21 @@ def test_interrupted_anywhere_and_resumed_is_uninterrupted(method: str, stop_at:
     assert same_trials(whole, a_study(noisy, tmp_path / "a.db", limits, **changes).run(n_jobs=2))
 
 
-def test_after_a_timeout_a_target_and_a_total_of_epochs_the_rest_follows(method: str, tmp_path: Path) -> None:
+def test_after_a_timeout_a_target_and_a_total_of_epochs_the_rest_follows(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     changes, limits = fake(method)
     whole = a_study(noisy, None, limits, **changes).run(n_jobs=1)
+    clock = Clock()
+    monkeypatch.setattr("tuning.runner.time.monotonic", clock)
 
     def slow(spec: TrialSpec) -> TrialResult:
-        time.sleep(0.003)
+        clock.now += 3.0
         return noisy(spec)
 
     path = tmp_path / "a.db"
     stops = [
-        Limits(limits.n_trials, 0.02),
+        Limits(limits.n_trials, 20.0),
         Limits(limits.n_trials, target=0.0),
         Limits(limits.n_trials, total_epochs=60),
     ]
@@ -128,7 +131,6 @@ def test_ctrl_c_between_the_threads_of_a_round_loses_nothing(method: str, tmp_pa
     def pressing(spec: TrialSpec) -> TrialResult:
         if next(calls) == 9:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.02)
         return noisy(spec)
 
     with pytest.raises(StudyInterrupted):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nn.data import load_dataset, read_csv, read_idx, readers
@@ -291,7 +291,7 @@ np.savez_compressed(buffer, X=np.zeros((4, 2)), y=np.array([0, 1, 0, 1]))
 SEEDS.append(buffer.getvalue())
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(
     st.one_of(
         st.binary(max_size=60),

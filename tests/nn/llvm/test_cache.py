@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -12,6 +13,7 @@ from numba.core.caching import IndexDataCacheFile
 
 from nn import compiled
 from nn.llvm.cache import save_one_at_a_time
+from tests.patience import PATIENCE
 
 
 def a_cache(folder: Path) -> Any:
@@ -23,15 +25,29 @@ def a_cache(folder: Path) -> Any:
     return file
 
 
-def test_an_entry_that_is_saved_while_another_is_neither_loses_nor_replaces_it(tmp_path: Path) -> None:
+def test_an_entry_that_is_saved_while_another_is_neither_loses_nor_replaces_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mine, other = a_cache(tmp_path), a_cache(tmp_path)
-    rival = threading.Thread(target=other.save, args=("float64", "code for float64"))
-    write_index = mine._save_index
+    waits_or_ended = threading.Event()
+    write_index, flock = mine._save_index, fcntl.flock
+
+    def compete() -> None:
+        other.save("float64", "code for float64")
+        waits_or_ended.set()
+
+    def locking(file: Any, operation: int) -> None:
+        if threading.current_thread() is rival:
+            waits_or_ended.set()
+        flock(file, operation)
 
     def meanwhile(entries: Any) -> None:
         rival.start()
-        rival.join(0.2)  # it can't end before this entry is whole
+        assert waits_or_ended.wait(PATIENCE)
         write_index(entries)
+
+    rival = threading.Thread(target=compete)
+    monkeypatch.setattr(fcntl, "flock", locking)
 
     mine._save_index = meanwhile
     mine.save("float32", "code for float32")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, files, noisy, same_trials
 from tuning import sweep
 from tuning.run import Workers
@@ -22,7 +23,6 @@ from tuning.store import StudyFile, TrialResult, TrialSpec
 from tuning.study import Study, StudyInterrupted
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 60
 
 # The command, which tells when each trial starts; trial 5 waits until there is something to read.
 CHILD = """
@@ -57,7 +57,7 @@ class Command:
         os.close(slave)
         self._heard = ""
         self.out: list[str] = []
-        self._watchdog = threading.Timer(SECONDS, self.process.kill)
+        self._watchdog = threading.Timer(PATIENCE, self.process.kill)
         self._watchdog.start()
 
     def interrupt(self) -> None:
@@ -87,7 +87,7 @@ class Command:
         """Wait for the end; return the exit status and the last line on the terminal."""
         assert self.process.stdout is not None
         self.out += [each.strip() for each in self.process.stdout]
-        status = self.process.wait(SECONDS)
+        status = self.process.wait(PATIENCE)
         self._watchdog.cancel()
         return status, self.rest_of_terminal().splitlines()[-1]
 
@@ -104,7 +104,7 @@ class Command:
         """End what still runs."""
         self._watchdog.cancel()
         self.process.kill()
-        self.process.wait(SECONDS)
+        self.process.wait(PATIENCE)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None and not pipe.closed:
                 pipe.close()
@@ -177,9 +177,9 @@ def test_the_second_ctrl_c_saves_what_has_arrived_while_others_were_being_saved(
 
     def objective(spec: TrialSpec) -> TrialResult:
         if spec.number >= 1:
-            assert saving.wait(SECONDS)
+            assert saving.wait(PATIENCE)
         if spec.number >= 4:
-            assert release.wait(SECONDS)
+            assert release.wait(PATIENCE)
         return noisy(spec)
 
     def counted(spec: TrialSpec) -> TrialResult:
@@ -192,7 +192,7 @@ def test_the_second_ctrl_c_saves_what_has_arrived_while_others_were_being_saved(
         if not saving.is_set():
             saving.set()
             for _ in range(4):
-                assert ended.acquire(timeout=SECONDS)
+                assert ended.acquire(timeout=PATIENCE)
             while not fetched(4):
                 pass
             os.kill(os.getpid(), signal.SIGINT)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study
 from tests.tuning.report.test_numbers import outlying
 from tests.tuning.report.test_report import HOSTILE, PARTS, RATES, blown, diverging
@@ -39,6 +40,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    chrome.set_script_timeout(PATIENCE)
     yield chrome
     chrome.quit()
 
@@ -229,7 +231,7 @@ def test_a_click_in_a_figure_opens_the_curves_of_its_setting(page: Any, figure: 
     actions.perform()
     from selenium.webdriver.support.ui import WebDriverWait
 
-    panel = WebDriverWait(page, 10).until(lambda _: find(page, "figure .panel"))
+    panel = WebDriverWait(page, PATIENCE).until(lambda _: find(page, "figure .panel"))
     row = script(page, "JSON.parse(document.getElementById('data').textContent).table.rows[arguments[0]]", place)
     assert panel.find_element("css selector", "h3").text.startswith(f"Rank {row[0]}: ")
     panel.find_element("css selector", ".close").click()
@@ -245,7 +247,7 @@ def test_a_double_click_shows_the_scores_that_the_axis_leaves_out(browser: Any, 
     low = "arguments[0]._fullLayout.yaxis.range[0]"
     assert script(browser, low, node) > 0.1
     webdriver.ActionChains(browser).double_click(node.find_element("css selector", ".drag")).perform()
-    WebDriverWait(browser, 10).until(lambda _: script(browser, low, node) < 0.1)
+    WebDriverWait(browser, PATIENCE).until(lambda _: script(browser, low, node) < 0.1)
     check_quiet(browser, path)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 distributed = pytest.importorskip("distributed", reason="needs the extra dask")
 
+from tests.patience import PATIENCE  # noqa: E402
 from tests.tuning.fakes import a_study, files, same_trials  # noqa: E402
 from tests.tuning.faults import Deadly, Heavy, Unloadable, failing  # noqa: E402
 from tuning import sweep  # noqa: E402
@@ -25,7 +26,6 @@ from tuning.run.dask import DaskParcel, connected  # noqa: E402
 from tuning.study import Study  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 60
 IRIS: dict[str, Any] = {"learning_rate": "1e-2:1:log", "batch_size": [8, 32], "hidden_units": [4, (4, 4)]}
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what distributed and tornado warn of is theirs
@@ -53,9 +53,9 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # a nanny's worker too
         for reader in self._readers:
-            reader.join(SECONDS)
+            reader.join(PATIENCE)
         for process in self._processes:
-            process.wait(SECONDS)
+            process.wait(PATIENCE)
             assert process.stderr is not None
             process.stderr.close()
 
@@ -64,7 +64,7 @@ class Cluster:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "ignore",
-            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s",
+            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": f"{PATIENCE}s",
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "dask", kind, *arguments, "--no-dashboard"],
@@ -77,7 +77,7 @@ class Cluster:
     def _hear(self, process: subprocess.Popen[bytes], word: str) -> str:
         """Return the line with this word that the process writes once it is ready."""
         assert process.stderr is not None
-        watchdog = threading.Timer(SECONDS, process.kill)
+        watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
         said: list[str] = []
         for line in process.stderr:
@@ -114,6 +114,7 @@ def at_first_save(monkeypatch: pytest.MonkeyPatch, what: Callable[[], None]) -> 
                 what()
 
     monkeypatch.setattr("tuning.study.Progress", Watching)
+    monkeypatch.setattr(runner, "COMMIT_SECONDS", 0.0)
     return counted
 
 
@@ -230,11 +231,11 @@ def test_no_scheduler_no_worker_and_no_dask_are_each_one_line_and_leave_no_file(
         assert len(lines) == 1
         return lines[0]
 
-    monkeypatch.setattr("tuning.run.dask.CONNECT_SECONDS", 0.3)
     assert "dask must be the address of a running scheduler" in said("tcp://127.0.0.1:1")
     for nonsense in ("nonsense://x", "somewhere", "tcp://somewhere"):
         assert "dask must be the address of a running scheduler" in said(nonsense)
     with contextlib.closing(Cluster(tmp_path)) as empty:
+        monkeypatch.setattr("tuning.run.dask.CONNECT_SECONDS", 2.0)
         assert f"must have a worker, but '{empty.address}' has none; start one with: dask worker" in said(empty.address)
     for name in ("distributed", "tuning.run.dask"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, noisy, same_trials
 from tests.tuning.faults import Deadly, Heavy, Unloadable, broken_start, ends, failing
 from tuning.run import Workers, WorkersError
@@ -144,7 +145,7 @@ def test_few_trials_are_in_flight_to_a_pool(pool: ProcessPoolExecutor) -> None:
 
 def test_a_pool_survives_its_study_and_serves_the_next(pool: ProcessPoolExecutor) -> None:
     assert same_trials(a_study().run(executor=pool), a_study().run(executor=pool))
-    assert pool.submit(abs, -3).result(10) == 3
+    assert pool.submit(abs, -3).result(PATIENCE) == 3
 
 
 def test_a_broken_pool_is_not_renewed_once_a_study_is_stopping(pool: ProcessPoolExecutor) -> None:
@@ -171,7 +172,7 @@ def test_what_has_finished_and_was_not_fetched_is_handed_over_on_request() -> No
     running = workers.run(counted, iter(range(10)), lambda: False, 5.0)
     assert next(running) is not None
     for _ in range(10):
-        assert ended.acquire(timeout=10)
+        assert ended.acquire(timeout=PATIENCE)
     workers.close(wait=True)  # each future has told so by now
     rest = {item: future.result() for item, future in workers.arrived()}
     assert len(rest) == 9

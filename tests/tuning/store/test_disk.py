@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, files, noisy, same_trials
 from tuning import sweep
 from tuning.objective import Objective
@@ -57,7 +58,7 @@ def command(before: str, *arguments: str) -> tuple[int, str, int]:
     """Run the command after `before`; return its exit status, its only line on standard error, and the last count."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD.format(before=before), *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     lines = done.stderr.splitlines()
     assert len(lines) == (done.returncode != 0), done.stderr
@@ -211,7 +212,7 @@ def test_readers_never_wait_and_a_second_writer_is_refused(tmp_path: Path, monke
     def objective(self: Objective, spec: TrialSpec) -> TrialResult:
         if spec.number == 300:
             half.set()
-            assert go_on.wait(30)
+            assert go_on.wait(PATIENCE)
         return noisy(spec)
 
     monkeypatch.setattr(Objective, "__call__", objective)
@@ -219,7 +220,7 @@ def test_readers_never_wait_and_a_second_writer_is_refused(tmp_path: Path, monke
     options = {"points": 600, "storage": path, "n_jobs": 1}
     writer = threading.Thread(target=sweep, args=arguments, kwargs=options)
     writer.start()
-    assert half.wait(30)
+    assert half.wait(PATIENCE)
     look = "import sys; from tuning.study import Study\nseen = [len(Study.open(sys.argv[1]).trials)]\n" + (
         "while seen[-1] < 600:\n    seen.append(len(Study.open(sys.argv[1]).trials))\n    print(seen[-1], flush=True)\n"
     )
@@ -234,9 +235,9 @@ def test_readers_never_wait_and_a_second_writer_is_refused(tmp_path: Path, monke
         seen += [int(each) for each in reader.stdout]
     finally:
         go_on.set()
-        writer.join(30)
+        writer.join(PATIENCE)
         reader.kill()
-        reader.wait(30)
+        reader.wait(PATIENCE)
         reader.stdout.close()  # type: ignore[union-attr]
     assert seen == sorted(seen)
     assert seen[0] <= 300 < seen[-1] == 600

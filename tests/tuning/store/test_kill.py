@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, files, noisy, same_trials
 from tuning.store import StudyFileError
 from tuning.study import Study
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def test_sweeps_killed_at_random_moments_lose_nothing_and_end_as_if_uninterrupted() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.checks.kill_campaign", "--rounds", "3"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(r"3 rounds .* every counted trial was in its file", done.stdout)
