@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class Compiled(event.Listener):
 
     def on_start(self, event):
         function = event.data["dispatcher"].py_func
-        self.functions.append([function.__module__, function.__qualname__, str(event.data["args"])])
+        self.functions.append([function.__module__, function.__qualname__])
 
     def on_end(self, event):
         pass
@@ -100,9 +101,9 @@ def test_the_first_start_compiles_each_function_once_and_says_so_and_the_next_co
     assert said.splitlines() == [
         "nn: compiling the float32 kernel train_steps, once on this machine; it takes a few seconds"
     ]
-    ours = [tuple(function) for function in first["compiled"] if function[0].startswith("nn.")]
-    assert sorted(set(ours)) == sorted(ours)
-    assert 20 < len(ours) < 36  # a quarter of a second each; a constant that is passed as a literal costs one more
+    ours = Counter(name for module, name in first["compiled"] if module.startswith("nn."))
+    assert 20 < len(ours) < 40  # a quarter of a second each
+    assert {name for name, times in ours.items() if times > 1} <= {"matrix"}  # a literal argument costs one more each
     assert first["loaded"] == []
     second, said = printed(FIRST_EPOCH, NUMBA_CACHE_DIR=str(tmp_path))
     assert said == ""

@@ -161,19 +161,11 @@ def test_a_file_larger_than_the_memory_allowed_is_trained_on(tmp_path: Path) -> 
         file.truncate(file.tell() + rows * columns * 4)  # a hole of zeros that takes no room on the disk
     command = [sys.executable, "-c", LARGE, str(path), str(200_000_000)]
     environment = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parents[2])}
-    options: dict[str, Any] = {
-        "capture_output": True,
-        "text": True,
-        "timeout": PATIENCE,
-        "env": environment,
-        "check": False,
-    }
-    done = subprocess.run(command, **options)
+    options: dict[str, Any] = {"capture_output": True, "text": True, "timeout": PATIENCE, "env": environment}
+    done = subprocess.run(command, **options, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["completed", "40", str(rows * columns * 4)]
     # The limit bites: loading the file fails under it.
-    failed = subprocess.run(
-        [*command, "load"], capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
-    )
+    failed = subprocess.run([*command, "load"], **options, check=False)
     assert failed.returncode == 1
     assert "Unable to allocate" in failed.stderr

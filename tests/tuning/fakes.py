@@ -61,12 +61,13 @@ def same_trials(one: Study, other: Study) -> bool:
 
 
 class Clock:
-    """A clock that stands still but for the seconds that it is given, and those that each look at it takes."""
+    """Stands in for the module `time`: seconds pass where a test adds them, and `each_look` with each look."""
 
     def __init__(self, each_look: float = 0.0) -> None:
         self.now, self.each_look = 0.0, each_look
 
-    def __call__(self) -> float:
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
         self.now += self.each_look
         return self.now
 

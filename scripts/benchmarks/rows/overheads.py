@@ -29,6 +29,14 @@ assert run.status == "completed"
 print(time.process_time())
 """
 
+IMPORT = "import nn"
+
+SHOW = """
+import sys
+from tuning.cli import main
+sys.exit(main(["show", sys.argv[1]]))
+"""
+
 # Linux counts the memory of the process that a child was started from as the child's own maximum in ru_maxrss;
 # VmHWM begins anew with the program.
 SWEEP_MEMORY = """
@@ -109,7 +117,10 @@ def measure_coordination(effort: Effort) -> Outcome:
 
 
 def measure_start(effort: Effort) -> Outcome:
-    """Time processes from their start to the end of the first epoch: with an empty cache, then with a full one."""
+    """Time processes from their start to the end of the first epoch: with an empty cache, then with a full one.
+
+    The notes tell what processes take that import `nn`, or show a study of no-op trials.
+    """
     seconds: dict[str, list[float]] = {"cold": [], "warm": []}
     own: dict[str, list[float]] = {"cold": [], "warm": []}
     for _ in range(effort.slow_rounds):
@@ -121,6 +132,15 @@ def measure_start(effort: Effort) -> Outcome:
     outcome = Outcome({name: statistics.median(values) for name, values in seconds.items()}, seconds=seconds)
     for name, values in own.items():
         outcome.notes.append(f"{name}: {statistics.median(values):.2f} s of processor time")
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "a.db"))
+        study = Study.create(NoOp(), definition(), Limits(n_trials=effort.trials), Path(path))
+        study.run(progress=False)
+        study.close()
+        others = {"import nn": lambda: _child(IMPORT, ""), "nn-tuning show": lambda: _child(SHOW, "", path)}
+        for name, values in in_turn(others, max(3, effort.slow_rounds)).items():
+            of = f" of {effort.trials:,} trials" if name == "nn-tuning show" else ""
+            outcome.notes.append(f"{name}{of}: {statistics.median(values):.2f} s")
     return outcome
 
 

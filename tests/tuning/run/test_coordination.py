@@ -37,7 +37,7 @@ def test_trials_are_saved_in_groups_with_few_in_flight_and_in_little_memory(
 
     monkeypatch.setattr(StudyFile, "add", counting_add)
     monkeypatch.setattr(Workers, "_submit", counting_submit)
-    monkeypatch.setattr("tuning.run.runner.time.monotonic", Clock(each_look=COMMIT_SECONDS / 100))
+    monkeypatch.setattr("tuning.run.runner.time", Clock(each_look=COMMIT_SECONDS / 100))
     run(2, tmp_path / "first.db").close()  # imports and caches are not counted
     groups.clear()
     tracemalloc.start()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -231,11 +232,13 @@ def test_no_scheduler_no_worker_and_no_dask_are_each_one_line_and_leave_no_file(
         assert len(lines) == 1
         return lines[0]
 
+    monkeypatch.setattr("tuning.run.dask.CONNECT_SECONDS", 0.3)
     assert "dask must be the address of a running scheduler" in said("tcp://127.0.0.1:1")
     for nonsense in ("nonsense://x", "somewhere", "tcp://somewhere"):
         assert "dask must be the address of a running scheduler" in said(nonsense)
     with contextlib.closing(Cluster(tmp_path)) as empty:
-        monkeypatch.setattr("tuning.run.dask.CONNECT_SECONDS", 2.0)
+        connect = partial(distributed.Client, empty.address)
+        monkeypatch.setattr("tuning.run.dask._Client", lambda _, **options: connect(**{**options, "timeout": PATIENCE}))
         assert f"must have a worker, but '{empty.address}' has none; start one with: dask worker" in said(empty.address)
     for name in ("distributed", "tuning.run.dask"):
         monkeypatch.delitem(sys.modules, name, raising=False)
