@@ -317,8 +317,10 @@ def test_a_sweep_compiles_one_signature_for_each_dtype() -> None:
 
 def test_python_runs_on_while_a_kernel_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python sees the first steps of one call that would do many more, and ends it by spoiling theta."""
-    model, steps = MLP((64, 256, 10), "tanh"), 30_000
+    model, steps = MLP((64, 256, 10), "tanh"), 10_000
     X, y, _ = random_examples(model.for_task("classification"), 1_000)
+    data = Dataset(X, y)
+    train(model, data, SGD(0.01), batch_size="full", epochs=1)  # it is compiled
     calls: list[tuple[Any, ...]] = []
     train_steps = kernels.train_steps
 
@@ -329,7 +331,7 @@ def test_python_runs_on_while_a_kernel_does(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kernels, "train_steps", noted)
     monkeypatch.setattr(descent, "CALL_OPERATIONS", 1e30)  # all steps in one call
     with ThreadPoolExecutor(1) as thread:
-        training = thread.submit(train, model, Dataset(X, y), SGD(0.01), batch_size="full", epochs=steps)
+        training = thread.submit(train, model, data, SGD(0.01), batch_size="full", epochs=steps)
         while not calls and not training.done():
             pass
         theta = calls[0][2]

@@ -63,8 +63,8 @@ def test_an_interrupted_and_resumed_study_equals_an_uninterrupted_one(tmp_path: 
 
 def test_a_study_stopped_by_timeout_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen, clock = tmp_path / "a.db", [], Clock()
-    monkeypatch.setattr("tuning.runner.time", clock)
-    monkeypatch.setattr("tuning.executors.QUEUE_PER_WORKER", 1)
+    monkeypatch.setattr("tuning.run.runner.time", clock)
+    monkeypatch.setattr("tuning.run.workers.QUEUE_PER_WORKER", 1)
 
     def noted(spec: TrialSpec) -> TrialResult:
         clock.now += 5.0

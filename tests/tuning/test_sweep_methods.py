@@ -102,7 +102,7 @@ def test_after_a_timeout_a_target_and_a_total_of_epochs_the_rest_follows(
     changes, limits = fake(method)
     whole = a_study(noisy, None, limits, **changes).run(n_jobs=1)
     clock = Clock()
-    monkeypatch.setattr("tuning.runner.time", clock)
+    monkeypatch.setattr("tuning.run.runner.time", clock)
 
     def slow(spec: TrialSpec) -> TrialResult:
         clock.now += 3.0

@@ -221,7 +221,7 @@ def test_junk_arguments_are_meant_or_give_one_line_and_no_file(
 # The command, which is sent what Ctrl-C sends once its trial 5 begins.
 INTERRUPTED = """
 import os, signal, sys
-from tuning.cli import main
+from tuning.cli.main import main
 from tuning.objective import Objective
 
 train = Objective.__call__

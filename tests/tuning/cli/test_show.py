@@ -154,7 +154,7 @@ def test_report_without_plotly_is_one_line_that_names_the_extra(
 
 COUNTED = """
 import json, sqlite3, sys
-from tuning.cli import main
+from tuning.cli.main import main
 
 class Counted(sqlite3.Connection):
     statements = 0
