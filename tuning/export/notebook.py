@@ -1,4 +1,4 @@
-"""What a notebook shows of a study: its best settings as a table, and one small curve."""
+"""The HTML that a notebook shows of a study: its best settings as a table, and one small curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nn.notebook import html_box, html_table, svg_curves
-from tuning.analysis import Summary, larger_is_better
+from tuning.charts import ScoredStudy, learning_curves, score_curve, words
 
 if TYPE_CHECKING:
     from tuning.study import Study
@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 def study_html(study: Study) -> str:
-    """Return the first settings of the table, and the best score at each learning rate or the best trial's curves."""
+    """Return the first settings of the table, and the best score at each learning rate or the best setting's curves."""
     d = study.definition
     title = f"{d['data']['name']}, {d['method']}: {study.progress_line()}; {study.describe_states()}"
     table = study.table(SHOWN)
@@ -25,32 +25,21 @@ def study_html(study: Study) -> str:
     titles, *rows = table.cells()
     more = len(study.summaries()) - len(rows)
     below = f"<p>… and {more:,} more settings</p>" if more > 0 else ""
-    return html_box("Study", title, html_table(rows, titles) + below + _curve(study))
+    return html_box("Study", title, html_table(rows, titles) + below + _picture(study))
 
 
-def _curve(study: Study) -> str:
-    """Return the best mean at each learning rate where several were tried, the curves of the best trial elsewhere."""
-    ranked = [summary for summary in study.summaries() if summary.rank is not None]
-    metric = study.metric
-    name = metric.replace("_", " ")
-    best: dict[float, float] = {}
-    for summary in ranked:  # the best first
-        rate = summary.params.get("learning_rate")
-        if isinstance(rate, int | float) and not isinstance(rate, bool):
-            best.setdefault(float(rate), summary.metrics[metric])
-    if len(best) > 1:
-        rates = np.array(sorted(best))
-        line = rates, np.array([best[rate] for rate in rates])
-        label = f"{name}, the best of the other settings"
-        return svg_curves(
-            {label: line}, "learning rate", name, log_x=True, log_y=not larger_is_better(metric), dots=True
-        )
-    return _best_trial(study, ranked) if ranked else ""
-
-
-def _best_trial(study: Study, ranked: list[Summary]) -> str:
-    trial = next(trial for trial in study.trials if trial.params == ranked[0].params)
-    epochs = np.arange(1, trial.epochs + 1, dtype=np.float64)
+def _picture(study: Study) -> str:
+    """Return the best mean at each learning rate where several were tried, the losses of the best setting elsewhere."""
+    scores = ScoredStudy.of(study)
+    if "learning_rate" in scores.numeric:
+        (line,) = score_curve(scores).lines
+        if len(line.best) > 1:
+            name = words(study.metric)
+            points = {f"{name}, the best of the other settings": (np.array([*line.best]), np.array(line.scores))}
+            return svg_curves(points, "learning rate", name, log_x=True, log_y=not scores.larger, dots=True)
+    if not scores.ranked:
+        return ""
     known = {"training loss": "train_loss", "validation loss": "validation_loss"}
-    lines = {text: (epochs, trial.curves[name]) for text, name in known.items() if name in trial.curves}
-    return svg_curves(lines, "epoch", "loss", log_y=True)
+    charts = {text: learning_curves(study, scores, by=None, top=1, metric=name) for text, name in known.items()}
+    losses = {text: (line.epochs, line.mean) for text, chart in charts.items() for line in chart.lines}
+    return svg_curves(losses, "epoch", "loss", log_y=True)

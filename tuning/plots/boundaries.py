@@ -13,7 +13,8 @@ from nn.checks import integer, real
 from nn.data import Dataset
 from nn.run import Run
 from tuning.plots import style
-from tuning.plots.networks import Path, Recorder, check_run, finite_thetas
+from tuning.plots.checks import check_run
+from tuning.plots.networks import Path, Recorder, finite_thetas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

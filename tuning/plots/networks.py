@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn.checks import brief, integer
+from nn.checks import integer
 from nn.data import Dataset
 from nn.run import Run
 from tuning.plots import style
+from tuning.plots.checks import check_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -202,11 +203,3 @@ def _limits(points: Array) -> list[tuple[float, float]]:
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.15 * np.maximum(high - low, 1e-9 + 0.1 * (high - low).max())
     return [(float(a), float(b)) for a, b in zip(low - margin, high + margin, strict=True)]
-
-
-def check_run(run: object, data: object, function: str) -> None:
-    """Raise TypeError for what is no run or no data set."""
-    if not isinstance(run, Run):
-        raise TypeError(f"{function} must get a Run, as train returns it, but got {brief(run)}")
-    if not isinstance(data, Dataset):
-        raise TypeError(f"{function} must get a Dataset beside the run, such as split.train, but got {brief(data)}")

@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tuning.charts import COLOURS, SEQUENTIAL
 from tuning.export import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), Color Universal Design, without the yellow, which a projector loses on white. Lines that differ in
-# colour differ in their dashes too.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "^", "s", "v", "D", "P", "X")
-SEQUENTIAL = "viridis"  # for quantities; light is more
 DIVERGING = "PuOr"  # for what has a middle
 
 STYLE: dict[str, Any] = {
@@ -86,6 +83,11 @@ def axes_of(ax: Axes | None, **options: Any) -> Axes:
         return ax
     _, axes = subplots(**options)
     return axes[0, 0]
+
+
+def pen(i: int) -> tuple[str, Any, str]:
+    """Return the colour, the dash and the marker of line i: no two of seven are alike in any of them."""
+    return COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)]
 
 
 def log_ticks(ax: Axes, axis: str, low: float, high: float) -> None:

@@ -10,16 +10,16 @@ import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from tuning.plots.axes import BELOW, LOG_RATIO, Axis, shown, words
-from tuning.plots.style import COLOURS, SEQUENTIAL
-from tuning.report.material import Material, Point
+from tuning.charts import COLOURS, SEQUENTIAL, ParallelLines, ScoredSetting, parallel_lines, shown, words
+from tuning.charts import heat_map as heat_map_of
+from tuning.report.material import Material
 from tuning.store import DIVERGED
 
 MOST_LINES = 400
 MOST_AXES = 8
-MOST_BINS = 8
 GREY = "#767676"
 
 
@@ -38,173 +38,148 @@ class Figure:
 
 def heat_map(m: Material) -> Figure | str:
     """Return the best score for each pair of values of two hyper-parameters, or why there is none."""
-    first = [name for name in ("learning_rate", "batch_size") if name in m.varying]
-    names = [*first, *(name for name in m.varying if name not in first)][:2]
-    if len(names) < 2:
+    if len(m.varied) < 2:
         return "It takes two hyper-parameters that were varied."
-    (x_texts, x_of), (y_texts, y_of) = (m.axis(name).bins(MOST_BINS) for name in names)
-    found: dict[tuple[int, int], list[Point]] = {}
-    for point in m.points:
-        if all(name in point.params for name in names):
-            cell = y_of[point.params[names[1]]], x_of[point.params[names[0]]]
-            found.setdefault(cell, []).append(point)
-    best = {cell: members[0] for cell, members in found.items() if members[0].rank is not None}
-    if not best:
+    if not m.scores.ranked:
         return "No setting is ranked."
-    shape = [[(i, j) for j in range(len(x_texts))] for i in range(len(y_texts))]
-    few = len(x_texts) * len(y_texts) <= 150
-    trace = {
+    chart, larger = heat_map_of(m.scores, names=m.varied), m.scores.larger
+    scores = [setting.score for setting in chart.best.values() if setting.score is not None]
+    shape = [[(i, j) for j in range(len(chart.columns))] for i in range(len(chart.rows))]
+    few = len(chart.columns) * len(chart.rows) <= 150
+    colours = _colour_ends(scores, larger=larger)
+
+    def text(cell: tuple[int, int]) -> str:
+        return hover(m, chart.best[cell], len(chart.cells[cell])) if cell in chart.best else ""
+
+    trace: dict[str, Any] = {
         "type": "heatmap",
-        "x": list(range(len(x_texts))),
-        "y": list(range(len(y_texts))),
-        "z": [[best[cell].score if cell in best else None for cell in row] for row in shape],
-        "text": [[hover(m, best[cell], len(found[cell])) if cell in best else "" for cell in row] for row in shape],
-        "customdata": [[place(best[cell]) if cell in best else -1 for cell in row] for row in shape],
+        "x": list(range(len(chart.columns))),
+        "y": list(range(len(chart.rows))),
+        "z": [[chart.best[cell].score if cell in chart.best else None for cell in row] for row in shape],
+        "text": [[text(cell) for cell in row] for row in shape],
+        "customdata": [[place(m, chart.best[cell]) if cell in chart.best else -1 for cell in row] for row in shape],
         "texttemplate": "%{z:.3f}" if few else "",
         "hovertemplate": "%{text}<extra></extra>",
         "hoverongaps": False,
         "colorscale": SEQUENTIAL.capitalize(),
-        "reversescale": not m.larger,
+        "reversescale": not larger,
         "xgap": 2,
         "ygap": 2,
-        "showscale": len({point.score for point in best.values()}) > 1,
+        "showscale": len(set(scores)) > 1,
         "colorbar": {"title": {"text": safe(words(m.metric)), "side": "right"}, "thickness": 14},
-        **_colour_ends([point.score for point in best.values() if point.score is not None], larger=m.larger),
+        **colours,
     }
-    empty = {cell: members[0] for cell, members in found.items() if cell not in best}
+    empty = chart.unranked
+    first = [chart.cells[cell][0] for cell in empty]
     marks = {
         "type": "scatter", "mode": "text", "showlegend": False,
         "x": [j for _, j in empty], "y": [i for i, _ in empty],
-        "text": ["✕" if point.state == DIVERGED else "–" for point in empty.values()],
-        "textfont": {"size": 18, "color": [COLOURS[1] if p.state == DIVERGED else GREY for p in empty.values()]},
-        "customdata": [place(point) for point in empty.values()],
-        "hovertext": [hover(m, point) for point in empty.values()], "hoverinfo": "text",
+        "text": ["✕" if diverged else "–" for diverged in empty.values()],
+        "textfont": {"size": 18, "color": [COLOURS[1] if diverged else GREY for diverged in empty.values()]},
+        "customdata": [place(m, setting) for setting in first],
+        "hovertext": [hover(m, setting) for setting in first], "hoverinfo": "text",
     }  # fmt: skip
-    clipped = "zmin" in trace
     layout = layout_of(
-        xaxis=_level_axis(names[0], x_texts), yaxis=_level_axis(names[1], y_texts), plot_bgcolor="#f1f1f1"
+        xaxis=_level_axis(chart.x, chart.columns), yaxis=_level_axis(chart.y, chart.rows), plot_bgcolor="#f1f1f1"
     )
-    top = m.points[0]
+    top = m.scores.settings[0]
+    x, y = words(chart.x), words(chart.y)
     alt = (
-        f"Heat map of the best {words(m.metric)} for {len(x_texts)} values of {words(names[0])} and {len(y_texts)} of "
-        f"{words(names[1])}; the best, {top.score:.4f}, is at {shown(top.params.get(names[0]))} and "
-        f"{shown(top.params.get(names[1]))}. {len(empty)} pairs have no setting that completed."
+        f"Heat map of the best {words(m.metric)} for {len(chart.columns)} values of {x} and {len(chart.rows)} of {y}; "
+        f"the best, {top.score:.4f}, is at {shown(top.params.get(chart.x))} and {shown(top.params.get(chart.y))}. "
+        f"{len(empty)} pairs have no setting that completed."
     )
     caption = "Each cell has the best of the settings that share both values"
-    caption += ": light is better. " if m.larger else ", and a lower score is better: light is better. "
-    caption += "Scores far behind share the darkest colour. " if clipped else ""
+    caption += ": light is better. " if larger else ", and a lower score is better: light is better. "
+    caption += "Scores far behind share the darkest colour. " if colours else ""
     caption += "✕ diverged, – ended before its last epoch; grey was not tried. Click a cell for its curves."
-    title = f"{words(names[0]).capitalize()} × {words(names[1])}"
-    height, width = max(320, 150 + 38 * len(y_texts)), 70 * len(x_texts) if few else 0
-    return Figure(title, alt, caption, [trace, marks] if empty else [trace], layout, height, width)
+    height, width = max(320, 150 + 38 * len(chart.rows)), 70 * len(chart.columns) if few else 0
+    traces = [trace, marks] if empty else [trace]
+    return Figure(f"{x.capitalize()} × {y}", alt, caption, traces, layout, height, width)
 
 
 def parallel_coordinates(m: Material) -> Figure | str:
     """Return a line for each setting through all that was varied to its score, or why there is none."""
-    if not m.varying or not m.points:
+    if not m.varied:
         return "No hyper-parameter was varied."
-    axes = [m.axis(name) for name in reversed(m.varying[:MOST_AXES])]
-    scores = sorted(point.score for point in m.points if point.rank is not None and point.score is not None)
-    is_log = not m.larger and bool(scores) and scores[-1] > LOG_RATIO * scores[0] > 0
-    score_axis = Axis(m.metric, "log" if is_log else "linear", tuple(scores) or (0.0,))
-    kinds: dict[str, tuple[list[Point], dict[str, Any]]] = {
-        "diverged": ([], {"color": COLOURS[1], "width": 1, "dash": "dot"}),
-        "not finished": ([], {"color": GREY, "width": 1, "dash": "dash"}),
-        "lower half": ([], {"color": "#c4c4c4", "width": 1}),
-        "upper half": ([], {"color": COLOURS[4], "width": 1.2}),
-        "best tenth": ([], {"color": COLOURS[0], "width": 2.2}),
+    settings, ranked = thinned(m.scores.settings, MOST_LINES), len(m.scores.ranked)
+    chart = parallel_lines(m.scores, reversed(m.varied[:MOST_AXES]), settings)
+    looks: dict[str, dict[str, Any]] = {
+        "diverged": {"color": COLOURS[1], "width": 1, "dash": "dot"},
+        "not finished": {"color": GREY, "width": 1, "dash": "dash"},
+        "lower half": {"color": "#c4c4c4", "width": 1},
+        "upper half": {"color": COLOURS[4], "width": 1.2},
+        "best tenth": {"color": COLOURS[0], "width": 2.2},
     }
-    for point in thinned(m.points, MOST_LINES):
-        kinds[_class_of(point, len(scores))][0].append(point)
-    traces: list[dict[str, Any]] = []
-    for kind, (points, line) in kinds.items():
-        if points:
-            lines = _polylines(m, points, axes, score_axis)
-            traces.append({"type": "scatter", "mode": "lines", "name": kind, "line": line, **lines})
-    every = [*axes, score_axis]
+    members: dict[str, list[int]] = {kind: [] for kind in looks}
+    for i, setting in enumerate(settings):
+        members[_class_of(setting, ranked)].append(i)
+    traces = [
+        {"type": "scatter", "mode": "lines", "name": kind, "line": looks[kind], **_polylines(m, chart, lines)}
+        for kind, lines in members.items()
+        if lines
+    ]
+    axes = len(chart.axes)
     layout = layout_of(
         xaxis={
-            "tickvals": list(range(len(every))),
-            "ticktext": [safe(words(axis.name)) for axis in every],
-            "range": [-0.3, len(every) - 0.5],
+            "tickvals": list(range(axes)),
+            "ticktext": [safe(words(axis.name)) for axis in chart.axes],
+            "range": [-0.3, axes - 0.5],
             "side": "top",
             "showgrid": False,
             "showline": False,
             "fixedrange": True,
         },
         yaxis={"visible": False, "range": [-0.16, 1.05], "fixedrange": True},
-        shapes=[_upright(i) for i in range(len(every))],
-        annotations=[
-            note
-            for i, axis in enumerate(every if scores else axes)
-            for note in _marks(axis, i, axis is score_axis and not m.larger)
-        ],
+        shapes=[_upright(i) for i in range(axes)],
+        annotations=[note for i in range(axes if ranked else axes - 1) for note in _marks(chart, i)],
         showlegend=True,
         legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0, "traceorder": "reversed"},
         margin={"l": 16, "r": 16, "t": 36, "b": 40},
     )
-    left_out = len(m.points) - sum(len(points) for points, _ in kinds.values())
+    left_out = len(m.scores.settings) - len(settings)
     caption = "A line is a setting; further to the right stands what explains more, at the end the score, best on top."
     caption += " What did not complete, and what a setting does not have, is below the axis."
-    unseen = len(m.varying) - len(axes)
+    unseen = len(m.varied) - axes + 1
     caption += f" {unseen:,} hyper-parameters that explain less are left out." if unseen else ""
     caption += f" {left_out:,} settings of the middle field are left out." if left_out else ""
     caption += " Click a line for its learning curves, or a name in the legend to hide its lines."
-    alt = (
-        f"Parallel coordinates of {len(m.points) - left_out:,} settings over {', '.join(words(a.name) for a in every)}."
-    )
-    return Figure("Every setting as a line", alt, caption, traces, layout, 480, 110 * len(every))
+    alt = f"Parallel coordinates of {len(settings):,} settings over {', '.join(words(a.name) for a in chart.axes)}."
+    return Figure("Every setting as a line", alt, caption, traces, layout, 480, 110 * axes)
 
 
-def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """Return at most so many points: the better half of them are the best there are, the others are spread evenly."""
-    if len(points) <= most:
-        return list(points)
+def thinned(settings: Sequence[ScoredSetting], most: int) -> list[ScoredSetting]:
+    """Return at most so many settings: the better half of them are the best there are, the others spread evenly."""
+    if len(settings) <= most:
+        return list(settings)
     best = most // 2
-    step = (len(points) - best) / (most - best)
-    return [*points[:best], *(points[best + int(i * step)] for i in range(most - best))]
+    step = (len(settings) - best) / (most - best)
+    return [*settings[:best], *(settings[best + int(i * step)] for i in range(most - best))]
 
 
 # -- the parts of parallel coordinates -----------------------------------------------------------------------------
 
 
-def _class_of(point: Point, ranked: int) -> str:
-    if point.rank is None:
-        return "diverged" if point.state == DIVERGED else "not finished"
-    share = point.rank / ranked
-    return "best tenth" if share <= 0.1 or point.rank == 1 else "upper half" if share <= 0.5 else "lower half"
+def _class_of(setting: ScoredSetting, ranked: int) -> str:
+    if setting.rank is None:
+        return "diverged" if setting.state == DIVERGED else "not finished"
+    share = setting.rank / ranked
+    return "best tenth" if share <= 0.1 or setting.rank == 1 else "upper half" if share <= 0.5 else "lower half"
 
 
-def _polylines(m: Material, points: Sequence[Point], axes: Sequence[Axis], score_axis: Axis) -> dict[str, Any]:
-    """Return the lines of some settings as one trace, with gaps between them."""
-    x: list[float | None] = []
-    y: list[float | None] = []
-    places: list[int] = []
-    texts: list[str] = []
-    for point in points:
-        heights = [axis.share(point.params[axis.name]) if axis.name in point.params else BELOW for axis in axes]
-        heights.append(score_axis.share(point.score, downward=not m.larger) if point.rank is not None else BELOW)
-        x += [*range(len(heights)), None]
-        y += [*(round(height, 4) for height in heights), None]
-        places += [place(point)] * (len(heights) + 1)
-        texts += [hover(m, point)] * (len(heights) + 1)
-    return {"x": x, "y": y, "customdata": places, "text": texts, "hovertemplate": "%{text}<extra></extra>"}
+def _polylines(m: Material, chart: ParallelLines, lines: Sequence[int]) -> dict[str, Any]:
+    """Return some of the lines as one trace, with gaps between them."""
+    along = [*range(len(chart.axes)), None]
+    heights = [[*(round(height, 4) for height in chart.heights[i]), None] for i in lines]
+    each = [chart.settings[i] for i in lines for _ in along]
+    return {"x": along * len(lines), "y": list(chain.from_iterable(heights)), **under_mouse(m, each)}
 
 
-def _marks(axis: Axis, i: int, downward: bool = False) -> list[dict[str, Any]]:
+def _marks(chart: ParallelLines, i: int) -> list[dict[str, Any]]:
     """Return the texts beside one of the upright axes."""
-    values, texts = axis.ticks()
     look = {"xref": "x", "yref": "y", "showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 12}}
-    return [
-        {
-            **look,
-            "x": i,
-            "y": axis.share_of(value, downward=downward),
-            "text": safe(text),
-            "bgcolor": "rgba(255,255,255,0.8)",
-        }
-        for value, text in zip(values, texts, strict=True)
-    ]
+    white = {"bgcolor": "rgba(255,255,255,0.8)"}
+    return [{**look, **white, "x": i, "y": height, "text": safe(text)} for height, text in chart.marks(i)]
 
 
 def _upright(i: int) -> dict[str, Any]:
@@ -216,15 +191,24 @@ def _upright(i: int) -> dict[str, Any]:
 # -- what they share -----------------------------------------------------------------------------------------------
 
 
-def place(point: Point) -> int:
-    """Return what a click on a point leads to."""
-    return point.place if point.listed else -1
+def place(m: Material, setting: ScoredSetting) -> int:
+    """Return the place of the setting to which a click leads, -1 where its curves are not in the report."""
+    return setting.place if setting.place < m.listed else -1
 
 
-def hover(m: Material, point: Point, among: int = 1) -> str:
-    """Return what a point says to the mouse."""
-    text = point.text(m.metric) + (f"\nthe best of {among:,} settings here" if among > 1 else "")
+def hover(m: Material, setting: ScoredSetting, among: int = 1) -> str:
+    """Return the text of a setting for the mouse."""
+    text = setting.text(m.metric) + (f"\nthe best of {among:,} settings here" if among > 1 else "")
     return safe(text).replace("\n", "<br>")
+
+
+def under_mouse(m: Material, settings: Sequence[ScoredSetting]) -> dict[str, Any]:
+    """Return the parts of a trace that show the texts of settings, and lead to their curves."""
+    return {
+        "customdata": [place(m, setting) for setting in settings],
+        "text": [hover(m, setting) for setting in settings],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
 
 
 def safe(text: str) -> str:

@@ -1,21 +1,19 @@
-"""What a report is made of: the settings with their scores, and the trials with their curves, as plain values."""
+"""The values of a report: the settings with their scores, and the trials with their verdicts and curves."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Summary, Verdict, larger_is_better, verdicts
+from tuning.analysis import Summary, Verdict, verdicts
+from tuning.charts import ScoredStudy, by_importance, words
 from tuning.export import plain
-from tuning.plots.axes import Axis, scale_of, shown, words
 from tuning.results import Analysis, reference_loss
-from tuning.space import Setting, value_text
+from tuning.space import value_text
 from tuning.store import COMPLETED, Trial, setting_text
 
 if TYPE_CHECKING:
@@ -32,73 +30,19 @@ KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verd
 _BLOCK = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One setting in a figure: `place` in the order of ranks, `score` over its trials (None where it is not finite).
-
-    `parts` are the scores of its trials, one for each repeat and fold; `listed` says whether its curves are in the
-    report.
-    """
-
-    place: int
-    params: Setting
-    state: str
-    rank: int | None
-    score: float | None
-    parts: list[float]
-    tied: bool
-    listed: bool
-
-    def text(self, metric: str) -> str:
-        """Return what is shown of it where the mouse is."""
-        head = f"rank {self.rank}" if self.rank is not None else self.state
-        score = "" if self.score is None else f", {words(metric)} {self.score:.4f}"
-        return "\n".join([head + score, *(f"{name} {shown(value)}" for name, value in self.params.items())])
-
-
 class Material:
     """Everything that the parts of a report share, worked out once."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
         self.metric = study.metric
-        self.larger = larger_is_better(study.metric)
         self.analysis: Analysis = study.analysis()
+        self.scores = ScoredStudy.of(study)
         self.summaries: list[Summary] = study.summaries()
         self.rows: list[dict[str, Any]] = study.table().plain()
         self.listed = min(len(self.rows), max(1, MOST_TRIALS // study.trials_per_setting))
         self.names = list(dict.fromkeys(name for summary in self.summaries for name in summary.params))
-
-    @cached_property
-    def points(self) -> list[Point]:
-        """Every setting, the best first."""
-        return [
-            self._point(i, summary, row) for i, (summary, row) in enumerate(zip(self.summaries, self.rows, strict=True))
-        ]
-
-    def _point(self, place: int, summary: Summary, row: dict[str, Any]) -> Point:
-        count = self.study.trials_per_setting
-        parts = [row[f"split{k}_{self.metric}"] for k in range(count)] if count > 1 else []
-        score = plain(summary.metrics.get(self.metric))
-        return Point(
-            place, summary.params, summary.state, summary.rank, score, [part for part in parts if part is not None],
-            row["tied"] is True, place < self.listed,
-        )  # fmt: skip
-
-    @cached_property
-    def varying(self) -> list[str]:
-        """The hyper-parameters that were not the same in all settings, the most important first."""
-        found = {
-            name: {value_text(s.params[name]) if name in s.params else "" for s in self.summaries}
-            for name in self.names
-        }
-        shares = self.analysis.importance.shares or {}
-        return sorted((name for name in self.names if len(found[name]) > 1), key=lambda name: -shares.get(name, 0.0))
-
-    def axis(self, name: str, *, continuous: bool = False) -> Axis:
-        """Return the axis of a hyper-parameter with all values that it had."""
-        values = (summary.params[name] for summary in self.summaries if name in summary.params)
-        return Axis.of(name, values, continuous=continuous, logarithmic=scale_of(self.study.definition["space"], name))
+        self.varied = by_importance(self.analysis.importance, self.scores.varied)
 
     # -- what the page's script gets ---------------------------------------------------------------------------
 

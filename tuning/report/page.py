@@ -8,9 +8,8 @@ from html import escape
 from typing import Any
 
 from tuning.analysis import RULES
+from tuning.charts import COLOURS, importance_shares, shown, words
 from tuning.export.text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
-from tuning.plots.axes import shown, words
-from tuning.plots.style import COLOURS
 from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
@@ -63,7 +62,7 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     )
     values = {
         "metric": m.metric,
-        "larger": m.larger,
+        "larger": m.scores.larger,
         "colours": COLOURS,
         "table": table,
         "trials": trials,
@@ -176,23 +175,19 @@ def _rates(m: Material) -> str:
 
 
 def _importance(m: Material) -> str:
-    found = m.analysis.importance
-    if found.shares is None or found.rest is None:
-        return ""
-    shares = [*sorted(found.shares.items(), key=lambda item: -item[1]), ("interactions and noise", found.rest)]
     rows = [
         [
-            escape(words(name)),
+            escape(name),
             f'<span class="share"><svg aria-hidden="true" viewBox="0 0 100 6" preserveAspectRatio="none">'
             f'<rect width="{share * 100:.2f}" height="6" fill="{COLOURS[0]}"/></svg>{share:.0%}</span>',
         ]
-        for name, share in shares
+        for name, share in importance_shares(m.analysis.importance).items()
     ]
+    if not rows:
+        return ""
     title = "What explains the differences"
-    table = table_html(
-        ["hyper-parameter", "share of the variance"], rows, title, text=("hyper-parameter", "share of the variance")
-    )
-    return f"<h3>{title}</h3>{table}"
+    titles = ["hyper-parameter", "share of the variance"]
+    return f"<h3>{title}</h3>{table_html(titles, rows, title, text=titles)}"
 
 
 def _curves(m: Material) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from tuning.plots.axes import shown
-from tuning.plots.style import COLOURS
+from tuning.charts import COLOURS, shown
 from tuning.report.figures import Figure
 
 

@@ -32,3 +32,7 @@ class Trials(Sequence[Trial]):
 
     def __iter__(self) -> Iterator[Trial]:
         return self._file.trials()
+
+    def outcomes(self) -> Iterator[tuple[str, int, int | None, str, dict[str, float]]]:
+        """Yield (text of the setting, repeat, fold, state, metrics) of every trial by number; no curves are read."""
+        return self._file.outcomes()

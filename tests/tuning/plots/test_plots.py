@@ -19,8 +19,8 @@ from PIL import Image
 from nn import MLP, SGD, Dataset, Run, load_dataset, train
 from tests.tuning.fakes import a_study
 from tuning import Study, plots, sweep
+from tuning.charts import Axis, scale_of
 from tuning.plots import style
-from tuning.plots.axes import Axis, scale_of
 from tuning.run import Limits
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 

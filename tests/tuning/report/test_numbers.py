@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from tests.tuning.fakes import a_study, scored
 from tests.tuning.report.test_report import RATES, diverging, page_of
-from tuning.plots.axes import Axis
+from tuning.charts import Axis
 from tuning.report import material
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates

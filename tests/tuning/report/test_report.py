@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -19,10 +20,9 @@ import pytest
 from tests.tuning.fakes import a_study, noisy
 from tuning import Study, report, sweep
 from tuning.export.text import analysis_lines, verdict
-from tuning.plots.axes import Axis
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
-from tuning.report.material import Material, Point
+from tuning.report.material import Material
 from tuning.run import Limits
 from tuning.store import DIVERGED, FAILED, TrialResult, TrialSpec
 
@@ -169,13 +169,12 @@ def test_a_name_that_is_not_unicode_does_no_harm(tmp_path: Path) -> None:
 
 def test_texts_in_figures_are_escaped_for_plotly() -> None:
     m = Material(a_study(diverging).run())
-    m.names, m.varying = ["<b>x</b>", "batch_size"], ["<b>x</b>", "batch_size"]
-    points = [
-        Point(p.place, {"<b>x</b>": i, "batch_size": 16 + i % 2}, p.state, p.rank, p.score, [], False, True)
-        for i, p in enumerate(m.points)
+    m.varied = ["<b>x</b>", "batch_size"]
+    settings = [
+        replace(setting, params={"<b>x</b>": i, "batch_size": 16 + i % 2})
+        for i, setting in enumerate(m.scores.settings)
     ]
-    m.points = points
-    m.axis = lambda name, continuous=False: Axis.of(name, [p.params[name] for p in points], continuous=continuous)  # type: ignore[method-assign]
+    m.scores = replace(m.scores, names=("<b>x</b>", "batch_size"), settings=tuple(settings))
     for figure in (learning_rate_curve(m), heat_map(m), parallel_coordinates(m)):
         assert isinstance(figure, Figure)
         text = json.dumps([figure.traces, figure.layout])

@@ -1,4 +1,4 @@
-"""Where the values of a hyper-parameter stand on an axis, in figures and in the report."""
+"""The places of a hyper-parameter's values on an axis, and how values and names are written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ MOST_LEVELS = 12
 """Numbers with more different values than this stand on a continuous axis."""
 LOG_RATIO = 30.0
 """Positive numbers that are this many times apart stand on a logarithmic one, unless their range says what is meant."""
-
-
 BELOW = -0.1
 """The height at which a line passes below an upright axis whose hyper-parameter a setting does not have."""
 
@@ -106,9 +104,19 @@ def scale_of(space: dict[str, str], name: str) -> bool | None:
     return None
 
 
+def is_wide(low: float, high: float) -> bool:
+    """Whether positive numbers between these ends are so far apart that their axis is logarithmic."""
+    return 0 < LOG_RATIO * low <= high
+
+
 def shown(value: Value, digits: int = 4) -> str:
     """Return a value as figures show it: numbers with so many digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
+
+
+def short(value: Value) -> str:
+    """Return a value as legends show it, to be read from the last row."""
+    return shown(value, 3)
 
 
 def words(name: str) -> str:
