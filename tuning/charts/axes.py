@@ -22,12 +22,14 @@ BELOW = -0.1
 class Axis:
     """The axis of one parameter: `kind` is "levels", "linear" or "log"; `levels` are all values that it had, in order.
 
-    Places are the numbers of levels, or numbers as they are, or their decimal logarithms.
+    Places are the numbers of levels, or numbers as they are, or their decimal logarithms. An upright axis that is
+    `downward` has its lowest value at the top.
     """
 
     name: str
     kind: str
     levels: tuple[Value, ...]
+    downward: bool = False
 
     @classmethod
     def of(
@@ -57,15 +59,11 @@ class Axis:
             return float(self.levels.index(value))
         return math.log10(value) if self.kind == "log" else float(value)  # type: ignore[arg-type]
 
-    def share(self, value: Value, *, downward: bool = False) -> float:
-        """Return the height of a value on an upright axis, from 0 to 1, or from 1 to 0."""
-        return self.share_of(self.place(value), downward=downward)
-
-    def share_of(self, place: float, *, downward: bool = False) -> float:
-        """Return the height of a place on an upright axis."""
+    def share(self, place: float) -> float:
+        """Return the height of a place on an upright axis: from 0 at the bottom to 1 at the top."""
         low, high = self.ends
         share = 0.5 if high == low else (place - low) / (high - low)
-        return 1 - share if downward else share
+        return 1 - share if self.downward else share
 
     def ticks(self) -> tuple[list[float], list[str]]:
         """Return places and texts of the marks."""

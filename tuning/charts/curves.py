@@ -38,21 +38,12 @@ class LearningCurve:
         return np.arange(1.0, len(self.mean) + 1)
 
 
-@dataclass(frozen=True)
-class LearningCurves:
-    """Curves of `metric`, with the title of their labels."""
-
-    metric: str
-    title: str
-    lines: tuple[LearningCurve, ...]
-
-
 def learning_curves(
     study: StudyLike, scores: ScoredStudy, by: str | None = "learning_rate", top: int = 7, metric: str | None = None
-) -> LearningCurves:
-    """Return the curves of some settings of a study, in a metric, by default that of the scores.
+) -> tuple[str, list[LearningCurve]]:
+    """Return the curves of some settings in a metric, by default that of the scores, and a title of their labels.
 
-    They are the best settings for each of at most `top` values of the hyper-parameter `by`, evenly chosen; with
+    The settings are the best settings for each of at most `top` values of the hyper-parameter `by`, evenly chosen; with
     `by=None`, or without learning rates, the `top` best settings. A curve ends with the shortest of its trials.
 
     Raises ValueError where `by` is none of the study's hyper-parameters.
@@ -63,8 +54,7 @@ def learning_curves(
         if (text := setting_text(trial.params)) in trials:
             trials[text].append(trial)
     metric = metric or scores.metric
-    lines = [_curve(label, trials[setting_text(setting.params)], metric) for label, setting in chosen]
-    return LearningCurves(metric, title, tuple(lines))
+    return title, [_curve(label, trials[setting_text(setting.params)], metric) for label, setting in chosen]
 
 
 def _chosen(scores: ScoredStudy, by: str | None, top: int) -> tuple[str, list[tuple[str, ScoredSetting]]]:
@@ -91,7 +81,7 @@ def _curve(label: str, trials: Sequence[Trial], metric: str) -> LearningCurve:
     return LearningCurve(label, curves.mean(axis=0), curves.min(axis=0), curves.max(axis=0), diverged)
 
 
-def run_curves(run: Run, metric: str) -> LearningCurves:
+def run_curves(run: Run, metric: str) -> list[LearningCurve]:
     """Return the curves of a run in training and, where it has one, in validation. `metric` is "loss" or a score.
 
     Raises ValueError where the run has no such metric or no epoch.
@@ -100,11 +90,9 @@ def run_curves(run: Run, metric: str) -> LearningCurves:
     one_of("metric of a run", metric, known)
     if run.epochs == 0:
         raise ValueError(f"a run must have completed an epoch to be drawn, but it {run.status} in step {run.steps}")
-    ended = f"diverged in step {run.diverged_step}" if run.status == "diverged" else run.status
     parts = {"training": f"train_{metric}", "validation": f"validation_{metric}"}
     curves = {label: getattr(run.history, name) for label, name in parts.items()}
-    lines = [LearningCurve(label, c, c, c, False) for label, c in curves.items() if c is not None]
-    return LearningCurves(metric, f"{metric.capitalize()} of a run that {ended}", tuple(lines))
+    return [LearningCurve(label, curve, curve, curve, False) for label, curve in curves.items() if curve is not None]
 
 
 def validation_points(study: StudyLike, metric: str) -> dict[str, tuple[Array, Array]]:

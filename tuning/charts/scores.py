@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -189,13 +189,11 @@ class ParallelLines:
     axes: tuple[Axis, ...]
     settings: tuple[ScoredSetting, ...]
     heights: tuple[tuple[float, ...], ...]
-    larger: bool
 
-    def marks(self, i: int) -> list[tuple[float, str]]:
-        """Return heights and texts of the marks at one of the axes."""
-        axis = self.axes[i]
-        downward = i == len(self.axes) - 1 and not self.larger
-        return [(axis.share_of(place, downward=downward), text) for place, text in zip(*axis.ticks(), strict=True)]
+    @property
+    def marks(self) -> list[list[tuple[float, str]]]:
+        """The heights and the texts of the marks at each axis."""
+        return [[(axis.share(at), text) for at, text in zip(*axis.ticks(), strict=True)] for axis in self.axes]
 
 
 def parallel_lines(
@@ -205,13 +203,12 @@ def parallel_lines(
     axes = [scores.axis(name) for name in names]
     means = [setting.score for setting in scores.ranked if setting.score is not None] or [0.0]
     far = not scores.larger and is_wide(min(means), max(means))
-    last = Axis.of(scores.metric, means, continuous=True, logarithmic=far)
+    last = replace(Axis.of(scores.metric, means, continuous=True, logarithmic=far), downward=not scores.larger)
 
     def heights(setting: ScoredSetting) -> tuple[float, ...]:
-        params, score = setting.params, setting.score
-        along = [axis.share(params[axis.name]) if axis.name in params else BELOW for axis in axes]
-        ranked = setting.rank is not None and score is not None
-        return *along, last.share(score, downward=not scores.larger) if ranked else BELOW
+        values = {**setting.params, **({} if setting.rank is None else {last.name: setting.score})}
+        return tuple(axis.share(axis.place(values[axis.name])) if axis.name in values else BELOW for axis in axes)
 
+    axes.append(last)
     drawn = tuple(scores.settings if settings is None else settings)
-    return ParallelLines((*axes, last), drawn, tuple(map(heights, drawn)), scores.larger)
+    return ParallelLines(tuple(axes), drawn, tuple(map(heights, drawn)))

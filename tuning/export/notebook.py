@@ -40,6 +40,8 @@ def _picture(study: Study) -> str:
     if not scores.ranked:
         return ""
     known = {"training loss": "train_loss", "validation loss": "validation_loss"}
-    charts = {text: learning_curves(study, scores, by=None, top=1, metric=name) for text, name in known.items()}
-    losses = {text: (line.epochs, line.mean) for text, chart in charts.items() for line in chart.lines}
+    losses = {}
+    for label, metric in known.items():
+        _, (curve,) = learning_curves(study, scores, by=None, top=1, metric=metric)
+        losses[label] = curve.epochs, curve.mean
     return svg_curves(losses, "epoch", "loss", log_y=True)

@@ -156,9 +156,9 @@ def parallel_coordinates(
             }
             label = f"best: {name} {setting.score:.4g}" if best else None
             ax.plot(range(last + 1), heights, zorder=3 if best else 2, label=label, **line)
-        for i in range(last + 1):
+        for i, marks in enumerate(chart.marks):
             ax.axvline(i, color="black", linewidth=1, zorder=4)
-            for height, text in chart.marks(i):
+            for height, text in marks:
                 box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
                 ax.text(i + 0.03, height, text, va="center", fontsize=10, zorder=5, bbox=box)
         ax.set_xticks(range(last + 1), [*map(words, scores.names), name], rotation=15)

@@ -8,17 +8,9 @@ import numpy as np
 
 from nn.checks import integer
 from nn.run import Run
+from tuning import charts
 from tuning.analysis import VERDICTS
-from tuning.charts import (
-    LearningCurves,
-    ScoreCurve,
-    run_curves,
-    score_curve,
-    validation_path,
-    validation_points,
-    words,
-)
-from tuning.charts import learning_curves as curves_of
+from tuning.charts import ScoreCurve, words
 from tuning.plots import style
 from tuning.plots.checks import as_study, scores_of
 from tuning.study import Study
@@ -62,7 +54,7 @@ def learning_rate_curve(
         Where it has no learning_rate, or no trial completed.
     """
     scores = scores_of(as_study(study, "learning_rate_curve"), metric)
-    chart = score_curve(scores, by=by)
+    chart = charts.score_curve(scores, by=by)
     name = words(scores.metric)
     with style.look():
         ax = style.axes_of(ax, width=6.5 if by is None else 9.0)
@@ -147,13 +139,13 @@ def learning_curves(
         Where nothing can be drawn.
     """
     if isinstance(given, Run):
-        return _draw_run(run_curves(given, metric or "loss"), ax)
+        return _draw_run(given, metric or "loss", ax)
     scores = scores_of(as_study(given, "learning_curves"), metric)
-    chart = curves_of(given, scores, by, integer("top", top, 1))
+    title, lines = charts.learning_curves(given, scores, by, integer("top", top, 1))
     with style.look():
         ax = style.axes_of(ax, width=8.0)
-        shades = style.library().get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.85, len(chart.lines)))
-        for i, (line, shade) in enumerate(zip(chart.lines, shades, strict=True)):
+        shades = style.library().get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.85, len(lines)))
+        for i, (line, shade) in enumerate(zip(lines, shades, strict=True)):
             ax.plot(line.epochs, line.mean, color=shade, linestyle=style.pen(i)[1], label=line.label)
             if scores.repeated:
                 ax.fill_between(line.epochs, line.low, line.high, color=shade, alpha=0.2, linewidth=0)
@@ -162,18 +154,20 @@ def learning_curves(
         _epoch_axes(ax, logarithmic=not scores.larger)
         name = words(scores.metric)
         ax.set(ylabel=name, title=f"{scores.data}: {name}")
-        ax.legend(title=chart.title, loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
-def _draw_run(chart: LearningCurves, ax: Axes | None) -> Axes:
+def _draw_run(run: Run, metric: str, ax: Axes | None) -> Axes:
+    lines = charts.run_curves(run, metric)
+    ended = f"diverged in step {run.diverged_step}" if run.status == "diverged" else run.status
     with style.look():
         ax = style.axes_of(ax)
-        for i, line in enumerate(chart.lines):
+        for i, line in enumerate(lines):
             colour, dash, _ = style.pen(i)
             ax.plot(line.epochs, line.mean, color=colour, linestyle=dash, label=line.label)
-        _epoch_axes(ax, logarithmic=chart.metric == "loss")
-        ax.set(ylabel=chart.metric, title=chart.title)
+        _epoch_axes(ax, logarithmic=metric == "loss")
+        ax.set(ylabel=metric, title=f"{metric.capitalize()} of a run that {ended}")
         ax.legend()
     return ax
 
@@ -216,9 +210,9 @@ def validation_vs_train(given: Study | Run, metric: str = "loss", *, ax: Axes | 
         Where nothing can be drawn.
     """
     if isinstance(given, Run):
-        points = {"": validation_path(given, metric)}
+        points = {"": charts.validation_path(given, metric)}
     else:
-        points = validation_points(as_study(given, "validation_vs_train"), metric)
+        points = charts.validation_points(as_study(given, "validation_vs_train"), metric)
         scores_of(given, f"validation_{metric}")
     x, y = (np.concatenate(parts) for parts in zip(*points.values(), strict=True))
     with style.look():

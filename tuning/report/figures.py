@@ -44,31 +44,20 @@ def heat_map(m: Material) -> Figure | str:
         return "No setting is ranked."
     chart, larger = heat_map_of(m.scores, names=m.varied), m.scores.larger
     scores = [setting.score for setting in chart.best.values() if setting.score is not None]
-    shape = [[(i, j) for j in range(len(chart.columns))] for i in range(len(chart.rows))]
+    grid = [[chart.best.get((i, j)) for j in range(len(chart.columns))] for i in range(len(chart.rows))]
+    among = {setting.place: len(chart.cells[cell]) for cell, setting in chart.best.items()}
     few = len(chart.columns) * len(chart.rows) <= 150
     colours = _colour_ends(scores, larger=larger)
 
-    def text(cell: tuple[int, int]) -> str:
-        return hover(m, chart.best[cell], len(chart.cells[cell])) if cell in chart.best else ""
-
     trace: dict[str, Any] = {
-        "type": "heatmap",
-        "x": list(range(len(chart.columns))),
-        "y": list(range(len(chart.rows))),
-        "z": [[chart.best[cell].score if cell in chart.best else None for cell in row] for row in shape],
-        "text": [[text(cell) for cell in row] for row in shape],
-        "customdata": [[place(m, chart.best[cell]) if cell in chart.best else -1 for cell in row] for row in shape],
-        "texttemplate": "%{z:.3f}" if few else "",
-        "hovertemplate": "%{text}<extra></extra>",
-        "hoverongaps": False,
-        "colorscale": SEQUENTIAL.capitalize(),
-        "reversescale": not larger,
-        "xgap": 2,
-        "ygap": 2,
-        "showscale": len(set(scores)) > 1,
-        "colorbar": {"title": {"text": safe(words(m.metric)), "side": "right"}, "thickness": 14},
-        **colours,
-    }
+        "type": "heatmap", "x": list(range(len(chart.columns))), "y": list(range(len(chart.rows))),
+        "z": [[each and each.score for each in row] for row in grid], "texttemplate": "%{z:.3f}" if few else "",
+        "text": [[hover(m, each, among[each.place]) if each else "" for each in row] for row in grid],
+        "customdata": [[place(m, each) if each else -1 for each in row] for row in grid],
+        "hovertemplate": "%{text}<extra></extra>", "hoverongaps": False, "xgap": 2, "ygap": 2,
+        "colorscale": SEQUENTIAL.capitalize(), "reversescale": not larger, "showscale": len(set(scores)) > 1,
+        "colorbar": {"title": {"text": safe(words(m.metric)), "side": "right"}, "thickness": 14}, **colours,
+    }  # fmt: skip
     empty = chart.unranked
     first = [chart.cells[cell][0] for cell in empty]
     marks = {
@@ -122,21 +111,19 @@ def parallel_coordinates(m: Material) -> Figure | str:
     axes = len(chart.axes)
     layout = layout_of(
         xaxis={
-            "tickvals": list(range(axes)),
-            "ticktext": [safe(words(axis.name)) for axis in chart.axes],
-            "range": [-0.3, axes - 0.5],
-            "side": "top",
-            "showgrid": False,
-            "showline": False,
-            "fixedrange": True,
+            "tickvals": list(range(axes)), "ticktext": [safe(words(axis.name)) for axis in chart.axes], "side": "top",
+            "range": [-0.3, axes - 0.5], "showgrid": False, "showline": False, "fixedrange": True,
         },
         yaxis={"visible": False, "range": [-0.16, 1.05], "fixedrange": True},
         shapes=[_upright(i) for i in range(axes)],
-        annotations=[note for i in range(axes if ranked else axes - 1) for note in _marks(chart, i)],
+        annotations=[
+            _mark(i, height, text)
+            for i, marks in enumerate(chart.marks if ranked else chart.marks[:-1]) for height, text in marks
+        ],
         showlegend=True,
         legend={"orientation": "h", "y": 0, "yanchor": "top", "x": 0, "traceorder": "reversed"},
         margin={"l": 16, "r": 16, "t": 36, "b": 40},
-    )
+    )  # fmt: skip
     left_out = len(m.scores.settings) - len(settings)
     caption = "A line is a setting; further to the right stands what explains more, at the end the score, best on top."
     caption += " What did not complete, and what a setting does not have, is below the axis."
@@ -175,11 +162,12 @@ def _polylines(m: Material, chart: ParallelLines, lines: Sequence[int]) -> dict[
     return {"x": along * len(lines), "y": list(chain.from_iterable(heights)), **under_mouse(m, each)}
 
 
-def _marks(chart: ParallelLines, i: int) -> list[dict[str, Any]]:
-    """Return the texts beside one of the upright axes."""
-    look = {"xref": "x", "yref": "y", "showarrow": False, "xanchor": "left", "xshift": 5, "font": {"size": 12}}
-    white = {"bgcolor": "rgba(255,255,255,0.8)"}
-    return [{**look, **white, "x": i, "y": height, "text": safe(text)} for height, text in chart.marks(i)]
+def _mark(i: int, height: float, text: str) -> dict[str, Any]:
+    """Return a text beside one of the upright axes."""
+    return {
+        "xref": "x", "yref": "y", "x": i, "y": height, "text": safe(text), "showarrow": False, "xanchor": "left",
+        "xshift": 5, "font": {"size": 12}, "bgcolor": "rgba(255,255,255,0.8)",
+    }  # fmt: skip
 
 
 def _upright(i: int) -> dict[str, Any]:
@@ -243,13 +231,10 @@ def _colour_ends(scores: Sequence[float], *, larger: bool) -> dict[str, float]:
 def layout_of(**parts: Any) -> dict[str, Any]:
     """Return a layout in the look of all figures, with these axes and other parts."""
     plain: dict[str, Any] = {
-        "font": {"family": "system-ui, sans-serif", "size": 14, "color": "#1a1a1a"},
-        "margin": {"l": 64, "r": 16, "t": 36, "b": 52},
-        "hovermode": "closest",
+        "font": {"family": "system-ui, sans-serif", "size": 14, "color": "#1a1a1a"}, "hovermode": "closest",
+        "margin": {"l": 64, "r": 16, "t": 36, "b": 52}, "paper_bgcolor": "#ffffff", "plot_bgcolor": "#ffffff",
         "hoverlabel": {"align": "left", "bgcolor": "#ffffff", "font": {"size": 13}},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-    }
+    }  # fmt: skip
     look = {"gridcolor": "#e4e4e4", "linecolor": "#999999", "zeroline": False, "automargin": True}
     return {**plain, **{name: {**look, **part} if "axis" in name else part for name, part in parts.items()}}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Summary, Verdict, verdicts
+from tuning.analysis import Verdict, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
 from tuning.export import plain
 from tuning.results import Analysis, reference_loss
@@ -38,10 +38,9 @@ class Material:
         self.metric = study.metric
         self.analysis: Analysis = study.analysis()
         self.scores = ScoredStudy.of(study)
-        self.summaries: list[Summary] = study.summaries()
         self.rows: list[dict[str, Any]] = study.table().plain()
         self.listed = min(len(self.rows), max(1, MOST_TRIALS // study.trials_per_setting))
-        self.names = list(dict.fromkeys(name for summary in self.summaries for name in summary.params))
+        self.names = self.scores.names
         self.varied = by_importance(self.analysis.importance, self.scores.varied)
 
     # -- what the page's script gets ---------------------------------------------------------------------------
@@ -80,13 +79,13 @@ class Material:
         `curves` are little-endian float32 in base64, one trial after another: for each of `metrics`, `points` numbers.
         Of E epochs, the curve has those with the numbers 1 + ⌊i (E − 1)/(points − 1)⌋.
         """
-        places = {setting_text(s.params): i for i, s in enumerate(self.summaries[: self.listed])}
+        places = {setting_text(setting.params): setting.place for setting in self.scores.settings[: self.listed]}
         names: list[str] = self.study.definition["metrics"]
         count = min(len(self.study.trials), self.listed * self.study.trials_per_setting)
         most = min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_NUMBERS // max(1, count * len(names))))
         table: list[list[Any]] = []
         curves: list[NDArray[np.float32]] = []
-        reference = reference_loss(self.summaries)
+        reference = reference_loss(self.study.summaries())
         iterator = iter(self.study.trials)
         while block := list(islice(iterator, _BLOCK)):
             known = [(trial, place) for trial in block if (place := places.get(setting_text(trial.params))) is not None]

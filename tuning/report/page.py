@@ -109,7 +109,7 @@ def _cards(m: Material) -> str:
     seconds = sum(row["mean_fit_time"] * row["trials"] for row in m.rows if row["mean_fit_time"] is not None)
     cards = [
         (f"Best {words(m.metric)}", score, span),
-        ("Settings", f"{len(m.summaries):,}", f"{a.ranked:,} of them ranked"),
+        ("Settings", f"{len(m.rows):,}", f"{a.ranked:,} of them ranked"),
         ("Trials", f"{len(study.trials):,}", counts),
         ("Tied with the best", tied, a.tied_reason.partition(";")[0] or "paired differences, 95% for all together"),
         ("Optimism of the best score", optimism, a.optimism.reason.partition(";")[0]),
@@ -215,7 +215,7 @@ def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
     for name in m.analysis.verdicts:
         if name in found:
             place, evidence = found[name]
-            params = m.summaries[place].params.items()
+            params = m.scores.settings[place].params.items()
             setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
             rows.append([escape(name), escape(setting), escape(evidence)])
     titles = ["verdict", "for example", "evidence"]

@@ -167,14 +167,14 @@ def test_learning_curves_are_those_that_the_report_has_and_that_a_notebook_shows
     scores = ScoredStudy.of(study)
     pixels = path_points(study._repr_html_())
     for metric, drawn in zip(("train_loss", "validation_loss"), pixels, strict=True):
-        (curve,) = learning_curves(study, scores, by=None, top=1, metric=metric).lines
+        _, (curve,) = learning_curves(study, scores, by=None, top=1, metric=metric)
         table = np.array([trial.curves[metric] for trial in trials])
         assert curve.mean == pytest.approx(table.mean(axis=0))
         assert (curve.low.tolist(), curve.high.tolist()) == (table.min(axis=0).tolist(), table.max(axis=0).tolist())
         assert 1 - shares(drawn[:, 1]) == pytest.approx(shares(np.log10(curve.mean)), abs=0.01)
     best = ScoredStudy.of(study, "validation_loss")
     first = plots.learning_curves(study, "validation_loss", by=None, top=1).lines[0]
-    (curve,) = learning_curves(study, best, by=None, top=1).lines
+    _, (curve,) = learning_curves(study, best, by=None, top=1)
     assert np.array_equal(first.get_ydata(), curve.mean)
 
 
