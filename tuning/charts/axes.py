@@ -103,7 +103,7 @@ def scale_of(space: dict[str, str], name: str) -> bool | None:
 
 
 def is_wide(low: float, high: float) -> bool:
-    """Whether positive numbers between these ends are so far apart that their axis is logarithmic."""
+    """Return whether positive numbers between these ends are so far apart that their axis is logarithmic."""
     return 0 < LOG_RATIO * low <= high
 
 
@@ -123,12 +123,12 @@ def words(name: str) -> str:
 
 
 def is_number(value: Value) -> TypeGuard[float]:
-    """Whether a value is a number; true and false are none."""
+    """Return whether a value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def order(value: Value) -> tuple[int, Sequence[float], str]:
-    """Return what values are sorted by: numbers and layers first, then words."""
+    """Return the key by which values are sorted: numbers and layers first, then words."""
     if isinstance(value, tuple):
         return 0, tuple(map(float, value)), ""
     if is_number(value):

@@ -62,7 +62,7 @@ class ScoredStudy:
     """The settings of a study, the best first, with their scores by `metric`.
 
     `names` are all hyper-parameters in the order of the study, `data` is the name of its data set and `space` its space
-    as text; `repeated` says what the scores of a setting are over, "5 repeats" or "3 repeats x 5 folds".
+    as text; `repeated` names the trials of a setting, "5 repeats" or "3 repeats x 5 folds", and is "" with one.
     """
 
     data: str

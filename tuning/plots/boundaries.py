@@ -1,4 +1,4 @@
-"""Where a classifier with two features draws its borders, in a picture and in a moving one."""
+"""The borders between the classes that a classifier with two features predicts, in a picture and in a moving one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 _COLOURS = 64
-"""Of an animation's palette."""
+"""The colours of an animation's palette."""
 
 
 def decision_boundary(
@@ -30,11 +30,35 @@ def decision_boundary(
 ) -> Axes:
     """Draw which class a run predicts where, with the examples of a data set that has two features.
 
-    Colours are mixed by the predicted probabilities; the line is where the predicted class changes. `data` may be raw
-    or a part of the split; raw data are scaled as the run's own were, and the axes are in the units of `data`.
-    `limits`, ((low, high), (low, high)), are those of the two features; by default the examples with a margin.
+    Colours are mixed by the predicted probabilities; the line is where the predicted class changes.
 
-    Raises TypeError or ValueError for what does not fit.
+    Parameters
+    ----------
+    run : Run
+        The trained classifier.
+    data : Dataset
+        The examples, raw or a part of the split; raw data are scaled as the run's own were. The axes are in its units.
+    resolution : int
+        Points along each axis at which the class is predicted.
+    limits : ((low, high), (low, high)), optional
+        The ends of the two features; by default the examples with a margin.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    Axes
+        The axes that were drawn on.
+
+    Raises
+    ------
+    TypeError
+        Where `run` is no run, or `data` no data set.
+    ValueError
+        Where the data are no classification with two features.
+
+    Examples
+    --------
 
     >>> from nn import MLP, load_dataset, train
     >>> moons = load_dataset("moons")
@@ -86,10 +110,34 @@ def decision_boundary_animation(
 ) -> bytes:
     """Return an animated GIF of the decision boundary as it forms; write it with `Path("a.gif").write_bytes(...)`.
 
-    `path` is a `Recorder` that `train` had as its callback, or parameters (n, P): a picture of each. The last stays for
-    a while, then it begins anew. `size` is the picture's height in inches at 80 dots.
+    The last picture stays for a while, then it begins anew.
 
-    Raises TypeError or ValueError for what does not fit.
+    Parameters
+    ----------
+    run : Run
+        The trained classifier.
+    data : Dataset
+        The examples, as for `decision_boundary`.
+    path : Recorder or array (n, P)
+        A recorder that `train` had as its callback, or parameters: there is a picture of each.
+    seconds : float
+        The time until the last picture.
+    resolution : int
+        Points along each axis at which the class is predicted.
+    size : float
+        The picture's height in inches at 80 dots.
+
+    Returns
+    -------
+    bytes
+        The content of the GIF.
+
+    Raises
+    ------
+    TypeError
+        Where `run` is no run, or `data` no data set.
+    ValueError
+        Where the path does not fit the model, or the data are no classification with two features.
     """
     check_run(run, data, "decision_boundary_animation")
     seconds = real("seconds", seconds, above=0.0)

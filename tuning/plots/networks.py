@@ -1,4 +1,4 @@
-"""The figure of a descent: the way of theta over the contours of the loss."""
+"""The figure of a descent: the path of theta over the contours of the loss."""
 
 from __future__ import annotations
 
@@ -26,9 +26,12 @@ LEVELS = 20
 
 
 class Recorder:
-    """Keeps theta as training goes: give it to `train` as `callback`, with `every_steps=1`, say.
+    """Keep theta as training goes: give a recorder to `train` as `callback`, with `every_steps=1`, say.
 
-    `start` is theta before the first step, which no callback sees: what `train` gets as `theta`.
+    Parameters
+    ----------
+    start : array (P,), optional
+        Theta before the first step, which no callback sees: the one that `train` gets as `theta`.
 
     >>> from nn import MLP, SGD, load_dataset, train
     >>> path = Recorder()
@@ -85,14 +88,14 @@ def descent_path(
     resolution: int = 60,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the way of theta over the contours of the loss J(theta) on `data`; black dots are the starts.
+    """Draw the path of theta over the contours of the loss J(theta) on `data`; black dots are the starts.
 
     Parameters
     ----------
     run : Run
-        Whose model it is; of several paths, any run of this model.
+        A run of the model; of several paths, any of them.
     data : Dataset
-        What the loss is of: what the run was trained on, `split.train` where it was a split.
+        The data set that the loss is of: the one that the run was trained on, `split.train` where it was a split.
     paths : Recorder, array (n, P), or a dict of them by name
         Parameters one after another. Those that are not finite are left out, those outside the picture are cut.
     directions : array (2, P), optional
@@ -101,11 +104,23 @@ def descent_path(
         share of the paths' variance at each axis. What is off the plane is projected on it: the loss at a point of the
         path is then not that of the surface below it.
     limits : ((low, high), (low, high)), optional
-        Of the two axes; by default the paths with a margin.
+        The ends of the two axes; by default the paths with a margin.
     resolution : int
         Points along each axis at which the loss is computed.
+    ax : Axes, optional
+        Where to draw; by default on a new figure.
 
-    Raises TypeError or ValueError for what does not fit.
+    Returns
+    -------
+    Axes
+        The axes that were drawn on.
+
+    Raises
+    ------
+    TypeError
+        Where `run` is no run, or `data` no data set.
+    ValueError
+        Where a path does not fit the model, or the loss does not change within the picture.
     """
     check_run(run, data, "descent_path")
     resolution = integer("resolution", resolution, 8, 1000)

@@ -115,7 +115,20 @@ def log_edges(centres: ArrayLike) -> NDArray[np.float64]:
 
 
 def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure, or that of some axes, to a file and close it; its ending names the format, folders are made."""
+    """Write a figure to a file and close it; folders are made.
+
+    Parameters
+    ----------
+    drawn : Axes or Figure
+        The figure, or axes of it.
+    path : path
+        The file; its ending names the format.
+
+    Returns
+    -------
+    Path
+        The path of the file.
+    """
     figure: Any = getattr(drawn, "figure", drawn)
     target = Path(path)
     with replacing(target) as partial:
@@ -133,5 +146,11 @@ def png(figure: Figure) -> bytes:
 
 
 def close(drawn: Axes | Figure) -> None:
-    """Forget a figure, or that of some axes: pyplot keeps each until it is told so."""
+    """Forget a figure: pyplot keeps each until it is told so.
+
+    Parameters
+    ----------
+    drawn : Axes or Figure
+        The figure, or axes of it.
+    """
     library().close(getattr(drawn, "figure", drawn))

@@ -26,7 +26,7 @@ MOST_EPOCHS = 500
 LEAST_EPOCHS = 16
 """Curves are thinned to what fits into so many numbers, but to no fewer epochs than this."""
 KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verdict", "evidence", "metrics")
-"""What the script gets of a trial beside its curves; `place` is that of its setting."""
+"""The values of a trial that the script gets beside its curves; `place` is that of its setting."""
 _BLOCK = 1024
 
 
