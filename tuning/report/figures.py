@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from tuning.charts import COLOURS, SEQUENTIAL, ParallelLines, ScoredSetting, parallel_lines, shown, words
-from tuning.charts import heat_map as heat_map_of
+from tuning import charts
+from tuning.charts import COLOURS, SEQUENTIAL, ParallelLines, ScoredSetting, shown, words
 from tuning.report.material import Material
 from tuning.store import DIVERGED
 
@@ -42,13 +42,12 @@ def heat_map(m: Material) -> Figure | str:
         return "It takes two hyper-parameters that were varied."
     if not m.scores.ranked:
         return "No setting is ranked."
-    chart, larger = heat_map_of(m.scores, names=m.varied), m.scores.larger
+    chart, larger = charts.heat_map(m.scores, names=m.varied), m.scores.larger
     scores = [setting.score for setting in chart.best.values() if setting.score is not None]
     grid = [[chart.best.get((i, j)) for j in range(len(chart.columns))] for i in range(len(chart.rows))]
     among = {setting.place: len(chart.cells[cell]) for cell, setting in chart.best.items()}
     few = len(chart.columns) * len(chart.rows) <= 150
     colours = _colour_ends(scores, larger=larger)
-
     trace: dict[str, Any] = {
         "type": "heatmap", "x": list(range(len(chart.columns))), "y": list(range(len(chart.rows))),
         "z": [[each and each.score for each in row] for row in grid], "texttemplate": "%{z:.3f}" if few else "",
@@ -92,7 +91,7 @@ def parallel_coordinates(m: Material) -> Figure | str:
     if not m.varied:
         return "No hyper-parameter was varied."
     settings, ranked = thinned(m.scores.settings, MOST_LINES), len(m.scores.ranked)
-    chart = parallel_lines(m.scores, reversed(m.varied[:MOST_AXES]), settings)
+    chart = charts.parallel_lines(m.scores, reversed(m.varied[:MOST_AXES]), settings)
     looks: dict[str, dict[str, Any]] = {
         "diverged": {"color": COLOURS[1], "width": 1, "dash": "dot"},
         "not finished": {"color": GREY, "width": 1, "dash": "dash"},
