@@ -114,7 +114,10 @@ def parallel_coordinates(m: Material) -> Figure | str:
             "range": [-0.3, axes - 0.5], "showgrid": False, "showline": False, "fixedrange": True,
         },
         yaxis={"visible": False, "range": [-0.16, 1.05], "fixedrange": True},
-        shapes=[_upright(i) for i in range(axes)],
+        shapes=[
+            {"type": "line", "x0": i, "x1": i, "y0": 0, "y1": 1, "layer": "below", "line": {"color": GREY, "width": 1}}
+            for i in range(axes)
+        ],
         annotations=[
             _mark(i, height, text)
             for i, marks in enumerate(chart.marks if ranked else chart.marks[:-1]) for height, text in marks
@@ -166,12 +169,6 @@ def _mark(i: int, height: float, text: str) -> dict[str, Any]:
     return {
         "xref": "x", "yref": "y", "x": i, "y": height, "text": safe(text), "showarrow": False, "xanchor": "left",
         "xshift": 5, "font": {"size": 12}, "bgcolor": "rgba(255,255,255,0.8)",
-    }  # fmt: skip
-
-
-def _upright(i: int) -> dict[str, Any]:
-    return {
-        "type": "line", "x0": i, "x1": i, "y0": 0, "y1": 1, "layer": "below", "line": {"color": GREY, "width": 1},
     }  # fmt: skip
 
 

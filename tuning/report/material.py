@@ -67,9 +67,10 @@ class Material:
         """Return the table of settings: its columns, its rows, and in `high` the upper ends of the intervals."""
         columns = self.columns()
         rows = self.rows[: self.listed]
+        cells = ([row[column["key"]] for column in columns] for row in rows)
         return {
             "columns": columns,
-            "rows": [[_cell(row[column["key"]]) for column in columns] for row in rows],
+            "rows": [[value_text(cell) if isinstance(cell, tuple) else cell for cell in row] for row in cells],
             "high": [row[f"high_{self.metric}"] for row in rows],
         }
 
@@ -121,8 +122,3 @@ def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: list[st
         place, trial.repeat, trial.fold, trial.state, trial.epochs, points, float(f"{trial.duration:.4g}"),
         verdict.name, verdict.evidence, metrics,
     ]  # fmt: skip
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell: layers as text."""
-    return value_text(value) if isinstance(value, tuple) else value
