@@ -15,16 +15,15 @@ import numpy as np
 from numba.core import event
 from numpy.typing import ArrayLike, NDArray
 
-from nn import kernels
+from nn import kernels, llvm, reference
 from nn._arrays import CACHE_LINE, aligned, aligned_empty, as_array, check_finite, chunk_slices
 from nn.data import Dataset, LazyRows
-from nn.llvm import cache, elementary, products
+from nn.llvm import cache, elementary, products, registers
 from nn.model import MLP
 
 Array = NDArray[Any]
 
-for _module in (kernels, products, elementary):
-    cache.save_one_at_a_time(_module)
+cache.guard(kernels, reference, llvm, products, elementary, registers)
 
 
 class Examples(NamedTuple):

@@ -16,8 +16,7 @@ What differs, and why:
   depends on what it compiled itself and what it read from the cache.
 
 Arrays are C-contiguous and writable, whole numbers int64 and other numbers float64, so that each function is compiled
-once for each dtype. Numba's cache watches this file alone: after a change in those or to what is imported from
-`reference.py`, touch this file too.
+once for each dtype. After a change in this file, or in one that it imports from, all of them are compiled anew.
 """
 
 from __future__ import annotations
