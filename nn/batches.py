@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from nn import compiled, kernels, reference
 from nn._arrays import as_array
 from nn.checks import brief, integer
-from nn.compiled import Examples
 from nn.data import Dataset, LazyRows
+from nn.kernels import Feed
 from nn.model import MLP
 
 Array = NDArray[Any]
@@ -44,26 +44,17 @@ class Plan:
         how = ("in order", "shuffled", "with replacement")[self.mode] if self.indices is None else "by indices"
         return f"batch_size={self.batch_size}, {how}, {self.steps_per_epoch} steps an epoch"
 
-    def digest(self, rates: Array) -> str:
-        """A short text for what the first steps, one for each rate, are made with: the rates and the indices given."""
-        rows = self.indices[: len(rates) * self.batch_size] if self.indices is not None else np.empty(0, np.int64)
-        return _digest(np.ascontiguousarray(rates, np.float64), rows)
+    def digest(self, learning_rates: Array) -> str:
+        """Return a short text for what the first steps are made with: their learning rates and the indices given."""
+        given = np.empty(0, np.int64) if self.indices is None else self.indices
+        rows = given[: len(learning_rates) * self.batch_size]
+        return _digest(np.ascontiguousarray(learning_rates, np.float64), rows)
 
     def new_order(self) -> NDArray[np.int64]:
         """Room for the rows of the batches of one epoch, in order."""
         if self.mode == reference.REPLACED:
             return np.zeros(self.steps_per_epoch * self.batch_size, np.int64)
         return np.arange(self.examples)
-
-
-class Feed(NamedTuple):
-    """What a call of the kernel reads its batches from; see `kernels.train_steps`."""
-
-    data: Examples
-    order: NDArray[np.int64]
-    origin: int
-    cycle: int
-    mode: int
 
 
 def plan(
@@ -109,7 +100,7 @@ def plan(
 
 
 def digest(part: Dataset, validation: Dataset | None, w: Array | None) -> str:
-    """A short text that tells data sets apart: by all targets, the weights, and some rows of the features."""
+    """A short text that tells data sets apart: by all targets, the sample weights, and some rows of the features."""
     texts = [_digest_of(data) for data in (part, validation) if data is not None]
     return " ".join(texts if w is None else [*texts, _digest(w)])
 
@@ -141,7 +132,7 @@ class InMemory:
     def __init__(self, model: MLP, part: Dataset, validation: Dataset | None, w: Array | None, plan: Plan) -> None:
         data = compiled.examples_of(model, part)
         self.held_out = validation
-        self.data = data if w is None else data._replace(w=compiled.weights(model, len(part), w))
+        self.data = data if w is None else data._replace(w=compiled.sample_weights(model, len(part), w))
         self.validation = compiled.nothing(model) if validation is None else compiled.examples_of(model, validation)
         self.order = plan.new_order() if plan.indices is None else plan.indices
         cycle = plan.steps_per_epoch if plan.indices is None else plan.steps

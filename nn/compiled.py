@@ -9,7 +9,7 @@ import math
 import sys
 import weakref
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba.core import event
@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from nn import kernels, llvm, reference
 from nn._arrays import CACHE_LINE, aligned, aligned_empty, as_array, check_finite, chunk_slices
 from nn.data import Dataset, LazyRows
+from nn.kernels import Examples as Examples
+from nn.kernels import Workspace as Workspace
 from nn.llvm import cache, elementary, products, registers
 from nn.model import MLP
 
@@ -26,33 +28,16 @@ Array = NDArray[Any]
 cache.guard(kernels, reference, llvm, products, elementary, registers)
 
 
-class Examples(NamedTuple):
-    """A data set as the kernels take it: C-contiguous and writable, floats in the dtype of the model."""
-
-    X: Array  # (N, D)
-    labels: NDArray[np.int64]  # (N,) class numbers, or empty
-    Y: Array  # (N, K) values, or empty
-    w: Array  # (N,) weights with mean 1, or empty
-
-    def take(self, rows: NDArray[np.int64] | slice) -> Examples:
-        """The examples of some rows."""
-        return Examples(*(part[rows] if len(part) else part for part in self))
-
-
-class Workspace:
-    """Room for the activations, slopes and gradients of a chunk of examples, a transposed W, and gradients of theta."""
-
-    def __init__(self, model: MLP, rows: int) -> None:
-        rows_at_once = min(rows, kernels.CHUNK)
-        room = -(-rows_at_once * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE  # each layer begins at a cache line
-        outputs = rows_at_once * (2 * model.layer_sizes[-1] + 4)
-        turned = [n * m for n, m in pairwise(model.layer_sizes)]
-        whole = aligned_empty((2 * model.depth + 3, room), model.dtype)
-        self.A, self.S, self.D = whole[: model.depth + 1], whole[model.depth + 1 : -2], whole[-2:]
-        self.Z = aligned_empty(outputs, model.dtype)
-        self.T = aligned_empty(max(turned[1:] or turned), model.dtype)
-        self.partial = aligned_empty(model.size if rows > kernels.CHUNK else 0, model.dtype)
-        self.gradient = aligned_empty(model.size, model.dtype)
+def workspace(model: MLP, rows: int) -> Workspace:
+    """Return room for a mini-batch of so many rows."""
+    rows_at_once = min(rows, kernels.CHUNK)
+    room = -(-rows_at_once * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE  # each layer begins at a cache line
+    outputs = rows_at_once * (2 * model.layer_sizes[-1] + 4)
+    turned = [n * m for n, m in pairwise(model.layer_sizes)]
+    whole = aligned_empty((2 * model.depth + 3, room), model.dtype)
+    sizes = outputs, max(turned[1:] or turned), model.size if rows > kernels.CHUNK else 0, model.size
+    parts = whole[: model.depth + 1], whole[model.depth + 1 : -2], whole[-2:]
+    return Workspace(*parts, *(aligned_empty(size, model.dtype) for size in sizes))
 
 
 def features(model: MLP, X: ArrayLike) -> Array:
@@ -110,7 +95,7 @@ def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> 
             raise ValueError(
                 f"targets of a logistic output must lie between 0 and 1, but got {Y.min():g} to {Y.max():g}"
             )
-    return Examples(X, labels, Y, weights(model, len(X), w))
+    return Examples(X, labels, Y, sample_weights(model, len(X), w))
 
 
 def examples_of(model: MLP, data: Dataset) -> Examples:
@@ -165,8 +150,8 @@ def _whole(y: Array) -> bool:
     return bool(np.isfinite(y).all() and (y == np.floor(y)).all())
 
 
-def weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
-    """Weights of the examples with mean 1, or an empty array."""
+def sample_weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
+    """Return sample weights scaled to mean 1, or an empty array."""
     if w is None:
         return np.empty(0, model.dtype)
     given = _floats("sample_weight", as_array("sample_weight", w), "float64")
@@ -183,8 +168,8 @@ def weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
 
 def mean_loss(model: MLP, theta: Array, data: Examples) -> tuple[float, float]:
     """The mean loss over the examples, without the penalty, and the share of right predictions."""
-    room, rows = Workspace(model, len(data.X)), np.arange(len(data.X))
-    scores: tuple[float, float] = kernels.evaluate(model.network, theta, *data, rows, room.A, room.S, room.Z)
+    rows = np.arange(len(data.X))
+    scores: tuple[float, float] = kernels.evaluate(model.network, theta, data, rows, workspace(model, len(rows)))
     return scores
 
 
@@ -212,31 +197,29 @@ def null_loss(model: MLP, data: Examples) -> float:
 
 def loss_gradient(model: MLP, theta: Array, data: Examples) -> tuple[float, Array]:
     """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
-    room, rows = Workspace(model, len(data.X)), np.arange(len(data.X))
-    loss, _ = kernels.loss_gradient(
-        model.network, theta, *data, rows, 0, -1, room.A, room.S, room.Z, room.D, room.T, room.partial, room.gradient
-    )
+    room, rows = workspace(model, len(data.X)), np.arange(len(data.X))
+    loss, _ = kernels.loss_gradient(model.network, theta, data, rows, 0, -1, room)
     return loss, room.gradient
 
 
 def hessian_vector_product(model: MLP, theta: Array, v: Array, data: Examples) -> Array:
     """H v (P,) of J over the examples."""
     product = np.empty_like(theta)
-    kernels.hessian_vector_product(model.network, theta, v, *data, np.arange(len(data.X)), product)
+    kernels.hessian_vector_product(model.network, theta, v, data, np.arange(len(data.X)), product)
     return product
 
 
 def example_gradient_norms(model: MLP, theta: Array, data: Examples) -> Array:
     """‖∇ loss_i‖² (N,) of each example, without the penalty."""
     norms = np.empty(len(data.X), theta.dtype)
-    kernels.example_gradient_norms(model.network, theta, *data, np.arange(len(data.X)), norms)
+    kernels.example_gradient_norms(model.network, theta, data, np.arange(len(data.X)), norms)
     return norms
 
 
 def outputs(model: MLP, theta: Array, X: Array) -> Array:
     """The outputs (N, K) of the last layer."""
-    room, result = Workspace(model, len(X)), np.empty((len(X), model.layer_sizes[-1]), model.dtype)
-    kernels.predict(model.network, theta, X, room.A, room.S, room.Z, result)
+    result = np.empty((len(X), model.layer_sizes[-1]), model.dtype)
+    kernels.predict(model.network, theta, X, workspace(model, len(X)), result)
     return result
 
 

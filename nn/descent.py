@@ -19,7 +19,7 @@ from nn.run import TrainState
 from nn.schedules import Schedule
 
 Array = NDArray[Any]
-Rates = Callable[[int, int], Array]  # the learning rates of the steps [start, stop)
+LearningRates = Callable[[int, int], Array]  # those of the steps [start, stop)
 
 # So much arithmetic, in multiplications and additions, goes into one call of a kernel: about a tenth of a second, after
 # which Ctrl-C is heard and the progress bar moves. Results do not depend on it.
@@ -36,15 +36,15 @@ class Descent:
         source: batches.InMemory | batches.Streamed,
         model: MLP,
         optimizer: Optimizer,
-        rates: Rates,
+        learning_rates: LearningRates,
         factor: float,
         seed: int,
         progress: bool,
     ) -> None:
         self.state, self.plan, self.source, self.model = state, plan, source, model
-        self.rates, self.factor, self.seed, self.progress = rates, factor, seed, progress
+        self.learning_rates, self.factor, self.seed, self.progress = learning_rates, factor, seed, progress
         self.update, self.multipliers = optimizer.update(), model.rate_multipliers(optimizer)
-        self.room = compiled.Workspace(model, max(plan.batch_size, len(source.validation.X)))
+        self.room = compiled.workspace(model, max(plan.batch_size, len(source.validation.X)))
 
     def stretches(self, pause: float, each_epoch: bool) -> Iterator[int]:
         """Train until the end or until the state says so, yielding the epochs completed in each stretch.
@@ -89,40 +89,24 @@ class Descent:
         null_loss = compiled.null_loss(self.model, self.source.data) if math.isnan(state.start_loss) else 0.0
         history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, 6), np.nan)
         step_loss = np.empty(stop - state.step if record else 0)
-        room, feed = self.room, self.source.batches(state.step, stop, self.seed)
         start = state.step
         state.step = kernels.train_steps(
             self.model.network,
             self.update,
             state.theta,
-            state.first,
-            state.second,
-            *feed.data,
-            *self.source.validation[:3],
-            feed.order,
-            feed.origin,
-            feed.cycle,
+            reference.Moments(state.first, state.second),
+            self.source.batches(start, stop, self.seed),
             plan.batch_size,
             plan.steps_per_epoch,
-            self.rates(start, stop),
+            self.learning_rates(start, stop),
             self.multipliers,
-            feed.mode,
             self.seed,
             start,
             stop,
-            self.factor,
-            null_loss,
-            start_loss,
-            state.totals,
-            history,
-            step_loss,
-            room.A,
-            room.S,
-            room.Z,
-            room.D,
-            room.T,
-            room.partial,
-            room.gradient,
+            self.source.validation,
+            kernels.Divergence(self.factor, null_loss, start_loss),
+            kernels.Records(state.totals, history, step_loss),
+            self.room,
         )
         if state.step < stop:
             state.status = "diverged"
@@ -147,7 +131,7 @@ def _next(step: int, size: int) -> int:
     return (step // size + 1) * size
 
 
-def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Rates, str]:
+def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[LearningRates, str]:
     """The learning rates of the steps [start, stop), and the schedule in words."""
     if schedule is None:
         return lambda start, stop: np.full(stop - start, learning_rate), "constant"
@@ -191,7 +175,7 @@ def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) ->
 
 
 def continued_state(
-    resume: Any, settings: dict[str, Any], plan: batches.Plan, rates: Rates, fresh: TrainState
+    resume: Any, settings: dict[str, Any], plan: batches.Plan, learning_rates: LearningRates, fresh: TrainState
 ) -> TrainState:
     """A copy of the state to go on from.
 
@@ -215,7 +199,7 @@ def continued_state(
             raise ValueError(
                 f"resume needs {name} as {needed.dtype} {needed.shape}, but got {given.dtype} {given.shape}"
             )
-    if resume.settings.get("done") != plan.digest(rates(0, resume.step)):
+    if resume.settings.get("done") != plan.digest(learning_rates(0, resume.step)):
         raise ValueError(
             f"resume needs the learning rates and the indices of the {resume.step:,} steps that were done, but got "
             "others; to change them, start a new run with theta=run.theta"

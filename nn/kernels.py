@@ -5,8 +5,8 @@ What differs, and why:
 - Results go into arrays that the caller passes in, so that no step of training allocates anything. `A`, `S` and `D`
   are workspaces with one line for each layer, `A[layer, : rows * units]` being a (rows, units) matrix; a layer's Z
   stands where its A will stand.
-- Targets come as `labels` (N,) and `Y` (N, K), whichever the loss needs; the other is empty. So are the weights of
-  the examples, `w`, where all count the same. Those of a chunk are gathered first, then loops over them run in vectors.
+- Targets come as `labels` (N,) and `Y` (N, K), whichever the loss needs; the other is empty. So are the sample weights
+  `w` where all examples count the same. Those of a chunk are gathered first, then loops over them run in vectors.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
 - Matrix products and sums come from `simd.py`, e^x, tanh and the softmax from `elementary.py`. Arithmetic is in the
@@ -22,10 +22,11 @@ once for each dtype. After a change in this file, or in one that it imports from
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from nn.llvm import (
     WITHOUT_WRAPPERS,
@@ -61,6 +62,8 @@ from nn.reference import (
     TANH,
 )
 
+Array = NDArray[Any]
+
 CHUNK = 512
 
 # What `totals` sums up over the steps of an epoch, and the columns of a history.
@@ -80,6 +83,57 @@ OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 jit = numba.njit(**OPTIONS)
 inner = numba.njit(**{**OPTIONS, **WITHOUT_WRAPPERS})
 inlined = numba.njit(inline="always", **OPTIONS)
+
+
+class Examples(NamedTuple):
+    """A data set: C-contiguous and writable, floats in the dtype of theta."""
+
+    X: Array  # (N, D)
+    labels: NDArray[np.int64]  # (N,) class numbers, or empty
+    Y: Array  # (N, K) values, or empty
+    w: Array  # (N,) sample weights with mean 1, or empty
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Examples:
+        """Return the examples of some rows."""
+        return Examples(*(part[rows] if len(part) else part for part in self))
+
+
+class Feed(NamedTuple):
+    """What some steps read their mini-batches from."""
+
+    data: Examples
+    order: NDArray[np.int64]  # the rows of the batches of `cycle` steps, over and over
+    origin: int  # the step that begins at the start of `order`
+    cycle: int
+    mode: int  # IN_ORDER, or SHUFFLED or REPLACED: then `order` is filled anew at the start of each epoch
+
+
+class Divergence(NamedTuple):
+    """A run has diverged when the loss of a batch is not below `factor` times `start_loss`, which NaN never is."""
+
+    factor: float
+    null_loss: float
+    start_loss: NDArray[np.float64]  # (1,) NaN before the first step: its own loss, or `null_loss` if that is larger
+
+
+class Records(NamedTuple):
+    """What is noted on the way."""
+
+    totals: NDArray[np.float64]  # (6,) the sums of an epoch that is not at its end
+    history: NDArray[np.float64]  # (epochs, 6) the means of those that end here
+    step_losses: NDArray[np.float64]  # (steps,), or empty
+
+
+class Workspace(NamedTuple):
+    """Room for what is worked out on the way, for a chunk of examples; see above."""
+
+    A: Array  # (L + 1, ·) activations
+    S: Array  # (L, ·) slopes
+    D: Array  # (2, ·) gradients in A and Z
+    Z: Array  # of the last layer, and what `last_layer` and `last_targets` put beside it
+    T: Array  # the transpose of a W
+    partial: Array  # (P,) the gradient of a chunk, or empty where one chunk is all
+    gradient: Array  # (P,)
 
 
 # -- parameters ------------------------------------------------------------------------------------------------
@@ -125,7 +179,7 @@ def last_layer(net, A, Z, count):
 
 @inner
 def last_targets(net, Z, count, w):
-    """Room for the targets (K, count) of the examples of a chunk, and for their weights (count,), if there are any."""
+    """Room for the targets (K, count) of a chunk, and for its sample weights (count,), if there are any."""
     K = net.sizes[len(net.sizes) - 1]
     return view(Z, (K + 3) * count, K, count), line(Z, (2 * K + 3) * count, min(count, len(w)))
 
@@ -296,11 +350,11 @@ def logistic(z):
 
 
 @inner
-def dropout_forward(A, S, rate, seed, stream, first):
+def dropout_forward(A, S, probability, seed, stream, first):
     """On vectors; `first` is the number of this chunk's first unit within the batch."""
     apart()
-    zero, kept = A.dtype.type(0), A.dtype.type(1 / (1 - rate))
-    threshold = np.uint64(math.ceil(rate * 2.0**24))
+    zero, kept = A.dtype.type(0), A.dtype.type(1 / (1 - probability))
+    threshold = np.uint64(math.ceil(probability * 2.0**24))
     for i in range(len(A)):
         keep = kept if random_bits(seed, stream, first + i) >> np.uint64(40) >= threshold else zero
         A[i] *= keep
@@ -493,20 +547,21 @@ def backward(net, theta, A, S, D, T, dZ, gradient):
 
 
 @inlined
-def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, partial, gradient):
+def loss_gradient(net, theta, data, rows, seed, step, room):
     """Over the rows `rows` (B,) of the data set; returns the mean loss and how many predictions were right."""
+    A, S, D, Z, T, partial, gradient = room
     depth, batch_size = len(net.sizes) - 1, len(rows)
     total, correct = 0.0, 0
     for first in range(0, batch_size, CHUNK):
         count = min(CHUNK, batch_size - first)
         part = line(rows, first, count)
-        gather(X, part, matrix(A, 0, count, net.sizes[0]))
+        gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, seed, step, first)
         z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
-        y, own_w = last_targets(net, Z, count, w)
-        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        y, own_w = last_targets(net, Z, count, data.w)
+        gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
         total += loss_forward(z, outputs, y, net.output, own_w, tops, shares)
-        correct += count_correct(outputs, labels, Y, net.output, part, tops, winners)
+        correct += count_correct(outputs, data.labels, data.Y, net.output, part, tops, winners)
         loss_backward(outputs, y, net.output, own_w, batch_size, z)
         backward(net, theta, A, S, D, T, z, gradient if first == 0 else partial)
         if first > 0:
@@ -519,7 +574,7 @@ def loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, 
 
 
 @jit
-def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
+def hessian_vector_product(net, theta, v, data, rows, Hv):
     """Allocates its own workspace: it is called for whole data sets, not for mini-batches."""
     depth, total = len(net.sizes) - 1, len(rows)
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
@@ -534,7 +589,7 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
-        gather(X, part, matrix(A, 0, count, net.sizes[0]))
+        gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         RA[0, : count * net.sizes[0]] = 0
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         for layer in range(depth):
@@ -551,8 +606,8 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
                 for i in range(count * n_out):
                     RA[layer + 1, i] = S[layer, i] * RZ[layer, i]
         z, outputs, _, _, _ = last_layer(net, A, Z, count)
-        y, own_w = last_targets(net, Z, count, w)
-        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        y, own_w = last_targets(net, Z, count, data.w)
+        gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
         loss_backward(outputs, y, net.output, own_w, total, z)
         transpose(z, matrix(D, depth % 2, count, classes))
         rz, rdz = matrix(RZ, depth - 1, count, classes), matrix(RD, depth % 2, count, classes)
@@ -594,7 +649,7 @@ def hessian_vector_product(net, theta, v, X, labels, Y, w, rows, Hv):
 
 
 @jit
-def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
+def example_gradient_norms(net, theta, data, rows, norms):
     """Allocates its own workspace: it is called for whole data sets, not for mini-batches."""
     depth, total = len(net.sizes) - 1, len(rows)
     classes, widest, most = net.sizes[depth], net.sizes.max(), min(total, CHUNK)
@@ -604,11 +659,11 @@ def example_gradient_norms(net, theta, X, labels, Y, w, rows, norms):
     for first in range(0, total, CHUNK):
         part = rows[first : first + CHUNK]
         count = len(part)
-        gather(X, part, matrix(A, 0, count, net.sizes[0]))
+        gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         z, outputs, _, _, _ = last_layer(net, A, Z, count)
-        y, own_w = last_targets(net, Z, count, w)
-        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        y, own_w = last_targets(net, Z, count, data.w)
+        gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
         loss_backward(outputs, y, net.output, own_w, 1, z)
         transpose(z, matrix(D, depth % 2, count, classes))
         norms[first : first + count] = 0
@@ -636,18 +691,18 @@ def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, dec
     """With momentum, the step takes the place of the gradient; decay aside."""
     apart()
     one = theta.dtype.type(1)
-    rate, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
+    eta, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
     if decay > 0:
         shrink = theta.dtype.type(1 - learning_rate * decay)
     if momentum == 0:
         for i in range(len(theta)):
-            theta[i] = shrink * theta[i] - rate * gradient[i]
+            theta[i] = shrink * theta[i] - eta * gradient[i]
     else:
         ahead = beta if nesterov else one
         behind = one if nesterov else theta.dtype.type(0)
         for i in range(len(theta)):
             velocity[i] = beta * velocity[i] + gradient[i]
-            step = rate * (behind * gradient[i] + ahead * velocity[i])
+            step = eta * (behind * gradient[i] + ahead * velocity[i])
             theta[i] = shrink * theta[i] - step
             gradient[i] = step
 
@@ -656,27 +711,28 @@ def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, dec
 def adam_update(theta, gradient, first, second, learning_rate, update, step, decay):
     """The step, decay aside, takes the place of the gradient."""
     apart()
-    beta1, beta2 = theta.dtype.type(update.momentum), theta.dtype.type(update.beta2)
-    new1, new2 = theta.dtype.type(1 - update.momentum), theta.dtype.type(1 - update.beta2)
+    beta1, beta2 = theta.dtype.type(update.beta1), theta.dtype.type(update.beta2)
+    new1, new2 = theta.dtype.type(1 - update.beta1), theta.dtype.type(1 - update.beta2)
     shrink = theta.dtype.type(1 - learning_rate * decay)
-    rate = theta.dtype.type(learning_rate / (1 - math.pow(update.momentum, step + 1)))
+    eta = theta.dtype.type(learning_rate / (1 - math.pow(update.beta1, step + 1)))
     unbias = theta.dtype.type(1 / math.sqrt(1 - math.pow(update.beta2, step + 1)))
     epsilon = theta.dtype.type(update.epsilon)
     for i in range(len(theta)):
         g = gradient[i]
         first[i] = beta1 * first[i] + new1 * g
         second[i] = beta2 * second[i] + new2 * g * g
-        change = rate * first[i] / (math.sqrt(second[i]) * unbias + epsilon)
+        change = eta * first[i] / (math.sqrt(second[i]) * unbias + epsilon)
         theta[i] = shrink * theta[i] - change
         gradient[i] = change
 
 
 @inner
-def update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step):
+def update_parameters(net, update, theta, gradient, moments, learning_rate, rate_multipliers, step):
     """Returns the norms of the gradient, before it is clipped, and of the step. The gradient is overwritten.
 
-    Neighbours in theta that have the rate and the decay in common are updated in one go.
+    Neighbours in theta that have the learning rate and the decay in common are updated in one go.
     """
+    first, second = moments
     norm = norm_of(gradient)
     clipped = min(norm, update.clip_norm)
     if norm > clipped:
@@ -688,14 +744,14 @@ def update_parameters(net, update, theta, gradient, first, second, learning_rate
         multiplier, decay = rate_multipliers[layer, column], (1 - column) * update.weight_decay
         last = part == 2 * depth - 1
         if last or decay != column * update.weight_decay or multiplier != rate_multipliers[(part + 1) // 2, 1 - column]:
-            size, rate = stop - start, learning_rate * multiplier
+            size, own_learning_rate = stop - start, learning_rate * multiplier
             t, g, m = line(theta, start, size), line(gradient, start, size), line(first, start, min(size, len(first)))
             if update.kind == ADAM:
-                adam_update(t, g, m, line(second, start, size), rate, update, step, decay)
+                adam_update(t, g, m, line(second, start, size), own_learning_rate, update, step, decay)
             else:
-                sgd_update(t, g, m, rate, update.momentum, update.nesterov, decay)
+                sgd_update(t, g, m, own_learning_rate, update.momentum, update.nesterov, decay)
             if update.kind == SGD and update.momentum == 0:
-                own = rate * (clipped if size == len(theta) else norm_of(g))
+                own = own_learning_rate * (clipped if size == len(theta) else norm_of(g))
             else:
                 own = norm_of(g)
             moved += own * own
@@ -708,56 +764,32 @@ def train_steps(
     net,
     update,
     theta,
-    first,
-    second,
-    X,
-    labels,
-    Y,
-    w,
-    validation_X,
-    validation_labels,
-    validation_Y,
-    order,
-    origin,
-    cycle,
+    moments,
+    feed,
     batch_size,
     steps_per_epoch,
-    rates,
+    learning_rates,
     rate_multipliers,
-    mode,
     seed,
     start,
     stop,
-    factor,
-    null_loss,
-    start_loss,
-    totals,
-    history,
-    step_losses,
-    A,
-    S,
-    Z,
-    D,
-    T,
-    partial,
-    gradient,
+    validation,
+    divergence,
+    records,
+    room,
 ):
-    """The steps `start` … `stop` − 1 of a run, with the learning rates `rates`; returns the first step not done.
+    """The steps `start` … `stop` − 1 of a run, each with its own of the `learning_rates`.
 
-    That is `stop`, unless the loss of a batch is not below `factor` times `start_loss` (NaN is not): then nothing was
-    updated in that step. `start_loss` (1,) is NaN before the first step, which sets it to its own loss, or `null_loss`
-    where that is larger. `order` holds the rows of the batches of `cycle` steps, over and over, the first of them step
-    `origin`; with `mode` SHUFFLED or REPLACED it is filled anew at the start of each epoch. `totals` (6,) carries the
-    sums of an epoch that is not at its end; `history` (epochs, 6) takes the means of those that end here.
-    `step_losses` (steps,) may be empty.
+    Returns the first step not done. That is `stop`, unless the run diverges: then nothing is updated in that step.
     """
-    net, theta, first, second = borrowed((net, theta, first, second))
-    X, labels, Y, w, order, totals, history = borrowed((X, labels, Y, w, order, totals, history))
-    A, S, Z, D, T, partial, gradient = borrowed((A, S, Z, D, T, partial, gradient))
-    rates, rate_multipliers, step_losses, start_loss = borrowed((rates, rate_multipliers, step_losses, start_loss))
-    validation_X, validation_labels, validation_Y = borrowed((validation_X, validation_labels, validation_Y))
+    net, theta, moments, feed, validation = borrowed((net, theta, moments, feed, validation))
+    learning_rates, rate_multipliers, room = borrowed((learning_rates, rate_multipliers, room))
+    divergence, records = borrowed((divergence, records))
+    data, order, origin, cycle, mode = feed
+    factor, null_loss, start_loss = divergence
+    totals, history, step_losses = records
     ended = 0
-    validation_rows = np.empty(len(validation_X), np.int64)  # not borrowed: nobody else would hold it
+    validation_rows = np.empty(len(validation.X), np.int64)  # not borrowed: nobody else would hold it
     for i in range(len(validation_rows)):
         validation_rows[i] = i
     for step in range(start, stop):
@@ -765,10 +797,10 @@ def train_steps(
         if position == 0:
             totals[:] = 0
         if mode != IN_ORDER and (position == 0 or step == start):
-            epoch_rows(order, len(X), mode, seed, epoch)
+            epoch_rows(order, len(data.X), mode, seed, epoch)
         begin = (step - origin) % cycle * batch_size
         rows = line(order, begin, min(batch_size, len(order) - begin))
-        loss, correct = loss_gradient(net, theta, X, labels, Y, w, rows, seed, step, A, S, Z, D, T, partial, gradient)
+        loss, correct = loss_gradient(net, theta, data, rows, seed, step, room)
         if len(step_losses) > 0:
             step_losses[step - start] = loss
         limit = factor * start_loss[0] if start_loss[0] > 0 else math.inf
@@ -777,7 +809,7 @@ def train_steps(
         if math.isnan(start_loss[0]):
             start_loss[0] = max(loss, null_loss)
         gradient_norm, update_norm = update_parameters(
-            net, update, theta, gradient, first, second, rates[step - start], rate_multipliers, step
+            net, update, theta, room.gradient, moments, learning_rates[step - start], rate_multipliers, step
         )
         totals[LOSS] += loss * len(rows)
         totals[SCORE] += correct
@@ -791,10 +823,8 @@ def train_steps(
             row[TRAIN_SCORE] = totals[SCORE] / totals[EXAMPLES]
             row[MEAN_GRADIENT_NORM] = totals[GRADIENT_NORM] / totals[STEPS]
             row[MEAN_UPDATE_NORM] = totals[UPDATE_NORM] / totals[STEPS]
-            if len(validation_X) > 0:
-                row[VALIDATION_LOSS], row[VALIDATION_SCORE] = evaluate(
-                    net, theta, validation_X, validation_labels, validation_Y, line(w, 0, 0), validation_rows, A, S, Z
-                )
+            if len(validation.X) > 0:
+                row[VALIDATION_LOSS], row[VALIDATION_SCORE] = evaluate(net, theta, validation, validation_rows, room)
             ended += 1
     return stop
 
@@ -803,25 +833,27 @@ def train_steps(
 
 
 @inlined
-def evaluate(net, theta, X, labels, Y, w, rows, A, S, Z):
-    """The mean loss over the rows `rows` of a data set, and the share of right predictions, without dropout."""
+def evaluate(net, theta, data, rows, room):
+    """Returns the mean loss over the rows `rows` of a data set, and the share of right predictions, without dropout."""
+    A, S, Z = room.A, room.S, room.Z
     total, correct = 0.0, 0
     for first in range(0, len(rows), CHUNK):
         count = min(CHUNK, len(rows) - first)
         part = line(rows, first, count)
-        gather(X, part, matrix(A, 0, count, net.sizes[0]))
+        gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, NO_SEED, OUTSIDE_TRAINING, NO_SEED)
         z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
-        y, own_w = last_targets(net, Z, count, w)
-        gather_targets(labels, Y, w, part, net.output, y, own_w)
+        y, own_w = last_targets(net, Z, count, data.w)
+        gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
         total += loss_forward(z, outputs, y, net.output, own_w, tops, shares)
-        correct += count_correct(outputs, labels, Y, net.output, part, tops, winners)
+        correct += count_correct(outputs, data.labels, data.Y, net.output, part, tops, winners)
     return total / len(rows), correct / len(rows)
 
 
 @jit
-def predict(net, theta, X, A, S, Z, outputs):
+def predict(net, theta, X, room, outputs):
     """The outputs (N, K) for X (N, D), without dropout."""
+    A, S, Z = room.A, room.S, room.Z
     for first in range(0, len(X), CHUNK):
         rows = np.arange(first, min(first + CHUNK, len(X)))
         count = len(rows)
@@ -841,7 +873,7 @@ def gather(X, rows, batch):
 
 @inner
 def gather_targets(labels, Y, w, rows, output, y, own_w):
-    """The targets (K, rows) and the weights (rows,) of some rows; class numbers fill the first line alone."""
+    """The targets (K, rows) and sample weights (rows,) of some rows; class numbers fill the first line alone."""
     apart()
     if output == SOFTMAX_CROSS_ENTROPY:
         for i in range(len(rows)):

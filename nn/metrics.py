@@ -37,12 +37,12 @@ def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None) -> Any:
     """R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
 
-    `w` (N,) are weights of the examples, if the loss has them.
+    `w` (N,) are sample weights, if the loss has them.
     """
     values = targets.astype(np.float64)
-    weights = None if w is None or not len(w) else w
-    deviations = ((values - np.average(values, axis=0, weights=weights)) ** 2).sum(axis=1)
-    variance = float(np.average(deviations, weights=weights))
+    w = None if w is None or not len(w) else w
+    deviations = ((values - np.average(values, axis=0, weights=w)) ** 2).sum(axis=1)
+    variance = float(np.average(deviations, weights=w))
     if variance == 0:
         return np.where(np.asarray(loss) == 0, 1.0, 0.0)
     return 1.0 - 2.0 * np.asarray(loss) / variance

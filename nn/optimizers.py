@@ -52,6 +52,12 @@ class Optimizer:
         """The numbers that the kernels work with."""
         raise NotImplementedError
 
+    @property
+    def inertia(self) -> float:
+        """The share of its last step that a step repeats: the momentum, or Adam's β₁."""
+        update = self.update()
+        return max(update.momentum, update.beta1)
+
     def _clip_norm(self) -> float:
         return math.inf if self.clip_norm is None else self.clip_norm
 
@@ -82,9 +88,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov=True needs a momentum above 0, but got momentum=0; give momentum=0.9, say")
 
     def update(self) -> reference.Update:
-        return reference.Update(
-            reference.SGD, self.momentum, 0.0, 0.0, int(self.nesterov), self.weight_decay, self._clip_norm()
-        )
+        return reference.Update(reference.SGD, self.weight_decay, self._clip_norm(), self.momentum, int(self.nesterov))
 
     def __repr__(self) -> str:
         return _short_repr(self)
@@ -114,7 +118,12 @@ class Adam(Optimizer):
 
     def update(self) -> reference.Update:
         return reference.Update(
-            reference.ADAM, self.beta1, self.beta2, self.epsilon, 0, self.weight_decay, self._clip_norm()
+            reference.ADAM,
+            self.weight_decay,
+            self._clip_norm(),
+            beta1=self.beta1,
+            beta2=self.beta2,
+            epsilon=self.epsilon,
         )
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ Notation
     S (B, n)       slopes ∂A/∂Z of a layer, kept by the forward pass for the backward pass
     dV             ∂loss/∂V for any V: dZ, dA, dW, db
     y              targets: class numbers (B,), or values (B, K)
-    w (B,)         weights of the examples, with mean 1 over the data set; None where all count the same
+    w (B,)         sample weights, with mean 1 over the data set; None where all count the same
 
 The objective is a mean over examples, so that batch size and learning rate never mix, plus a penalty on weights:
 
@@ -59,12 +59,20 @@ class Update(NamedTuple):
     """What an optimizer does with a gradient: numbers only."""
 
     kind: int  # SGD or ADAM
-    momentum: float  # β of SGD, β₁ of Adam
-    beta2: float
-    epsilon: float
-    nesterov: int
     weight_decay: float
     clip_norm: float  # infinity: gradients are never clipped
+    momentum: float = 0.0  # β
+    nesterov: int = 0
+    beta1: float = 0.0
+    beta2: float = 0.0
+    epsilon: float = 0.0
+
+
+class Moments(NamedTuple):
+    """What an optimizer keeps of past gradients, in the dtype of theta; empty where it needs nothing."""
+
+    first: Array  # (P,) the velocity, or Adam's mean gradient
+    second: Array  # (P,) the mean squared gradient
 
 
 # -- parameters ------------------------------------------------------------------------------------------------
@@ -174,14 +182,14 @@ def logistic(Z: Array) -> Array:
     return np.where(Z >= 0, 1, e) / (1 + e)
 
 
-def dropout_forward(A: Array, S: Array, rate: float, seed: int, stream: int) -> None:
-    """Silence each unit with probability `rate` and scale the others by 1/(1 − rate) (Srivastava et al. 2014).
+def dropout_forward(A: Array, S: Array, probability: float, seed: int, stream: int) -> None:
+    """Silence each unit with this probability p and scale the others by 1/(1 − p) (Srivastava et al. 2014).
 
     The slopes are treated alike, and thereby the backward pass is done too: ∂(cA)/∂Z = c·S.
     """
     counter = np.arange(A.size, dtype=np.uint64).reshape(A.shape)
     uniform = (random_bits(seed, stream, counter) >> np.uint64(40)) * 2.0**-24
-    keep = np.where(uniform >= rate, 1 / (1 - rate), 0.0).astype(A.dtype)
+    keep = np.where(uniform >= probability, 1 / (1 - probability), 0.0).astype(A.dtype)
     A *= keep
     S *= keep
 
@@ -384,11 +392,11 @@ def adam_update(
     m̂ = m/(1−β₁ᵗ) and ŝ = s/(1−β₂ᵗ) with t = step + 1. Weight decay is decoupled, as in AdamW.
     """
     theta *= 1 - learning_rate * decay
-    first *= update.momentum
-    first += (1 - update.momentum) * gradient
+    first *= update.beta1
+    first += (1 - update.beta1) * gradient
     second *= update.beta2
     second += (1 - update.beta2) * gradient * gradient
-    m_hat = first / (1 - update.momentum ** (step + 1))
+    m_hat = first / (1 - update.beta1 ** (step + 1))
     s_hat = second / (1 - update.beta2 ** (step + 1))
     theta -= learning_rate * m_hat / (np.sqrt(s_hat) + update.epsilon)
 
@@ -398,8 +406,7 @@ def update_parameters(
     update: Update,
     theta: Array,
     gradient: Array,
-    first: Array,
-    second: Array,
+    moments: Moments,
     learning_rate: float,
     rate_multipliers: NDArray[np.float64],
     step: int,
@@ -409,6 +416,7 @@ def update_parameters(
     `rate_multipliers` (L, 2) has a column for W and one for b. A gradient longer than `clip_norm` is shortened to it
     before (Pascanu et al. 2013). Decay acts on weights, never on biases.
     """
+    first, second = moments
     norm = np.sqrt(np.sum(gradient.astype(np.float64) ** 2))
     if norm > update.clip_norm:
         gradient *= update.clip_norm / norm
@@ -416,29 +424,31 @@ def update_parameters(
         split = net.offsets[layer] + net.sizes[layer] * net.sizes[layer + 1]
         for start, stop, column in ((net.offsets[layer], split, 0), (split, net.offsets[layer + 1], 1)):
             part = slice(start, stop)
-            rate = learning_rate * rate_multipliers[layer, column]
+            own_learning_rate = learning_rate * rate_multipliers[layer, column]
             decay = update.weight_decay if column == 0 else 0.0
             if update.kind == ADAM:
-                adam_update(theta[part], gradient[part], first[part], second[part], rate, update, step, decay)
+                adam_update(
+                    theta[part], gradient[part], first[part], second[part], own_learning_rate, update, step, decay
+                )
             else:
-                sgd_update(theta[part], gradient[part], first[part], rate, update.momentum, update.nesterov, decay)
+                momentum, nesterov = update.momentum, update.nesterov
+                sgd_update(theta[part], gradient[part], first[part], own_learning_rate, momentum, nesterov, decay)
 
 
 def train_steps(
     net: Network,
     update: Update,
     theta: Array,
-    first: Array,
-    second: Array,
+    moments: Moments,
     X: Array,
     y: NDArray[Any],
+    mode: int,
     batch_size: int,
-    rates: NDArray[np.float64],
+    learning_rates: NDArray[np.float64],
     rate_multipliers: NDArray[np.float64],
-    mode: int = SHUFFLED,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Gradient descent on mini-batches: one step for each learning rate in `rates`; returns each batch's loss.
+    """Gradient descent on mini-batches: one step for each of the `learning_rates`; returns each batch's loss.
 
     theta ← theta − learning_rate · ∇J(theta), in place. An epoch has ⌈N/B⌉ steps; its last batch may be shorter.
     """
@@ -446,12 +456,12 @@ def train_steps(
     steps_per_epoch = -(-len(X) // batch_size)
     if mode == REPLACED:
         order = np.empty(steps_per_epoch * batch_size, np.int64)  # every batch is full
-    losses = np.empty(len(rates))
-    for step, learning_rate in enumerate(rates):
+    losses = np.empty(len(learning_rates))
+    for step, learning_rate in enumerate(learning_rates):
         epoch, position = divmod(step, steps_per_epoch)
         if position == 0:
             epoch_rows(order, len(X), mode, seed, epoch)
         rows = order[position * batch_size : (position + 1) * batch_size]
         losses[step], gradient = loss_gradient(net, theta, X[rows], y[rows], None, seed, step)
-        update_parameters(net, update, theta, gradient, first, second, learning_rate, rate_multipliers, step)
+        update_parameters(net, update, theta, gradient, moments, learning_rate, rate_multipliers, step)
     return losses

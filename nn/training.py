@@ -137,9 +137,9 @@ def train(
     model = model.for_task(part.task)
     plan = batches.plan(len(part), batch_size, epochs, shuffle, replacement, indices)
     seed = integer("seed", seed, 0, 2**63 - 1)
-    rates, schedule_words = descent.learning_rates(schedule, optimizer.learning_rate, plan.steps)
-    weights = _example_weights(part, sample_weight, class_weight)
-    source = batches.source(model, part, validation, weights, plan)
+    learning_rates, schedule_words = descent.learning_rates(schedule, optimizer.learning_rate, plan.steps)
+    w = _sample_weights(part, sample_weight, class_weight)
+    source = batches.source(model, part, validation, w, plan)
     names = [name for name in METRICS if _applies(name, part.task, validation is not None)]
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(integer("early_stopping", early_stopping, 1))
@@ -156,7 +156,7 @@ def train(
     settings = {
         "model": repr(model),
         "optimizer": repr(optimizer),
-        "data": batches.digest(part, validation, weights),
+        "data": batches.digest(part, validation, w),
         "batches": plan.words,
         "seed": seed,
         "schedule": schedule_words,
@@ -172,14 +172,14 @@ def train(
         start = model.init(seed) if resume is None else np.zeros(model.size, model.dtype)
     state = descent.fresh_state(start, optimizer, settings)
     if resume is not None:
-        state = descent.continued_state(resume, settings, plan, rates, state)
+        state = descent.continued_state(resume, settings, plan, learning_rates, state)
 
     def history() -> History:
-        return _history(state, part, validation, weights)
+        return _history(state, part, validation, w)
 
     if state.reason == "target" and not reached(goal, history().metrics()):
         state.status, state.reason = "running", ""
-    job = descent.Descent(state, plan, source, model, optimizer, rates, factor, seed, progress)
+    job = descent.Descent(state, plan, source, model, optimizer, learning_rates, factor, seed, progress)
     pause = math.inf if callback is None else every_steps or every * plan.steps_per_epoch
     each_epoch = early_stopping is not None or bool(goal)
     for ended in job.stretches(pause, each_epoch):
@@ -190,11 +190,11 @@ def train(
         if ended and goal and reached(goal, history().metrics()):
             state.status, state.reason = "stopped", "target"
         if callback is not None and state.step % pause == 0:
-            rate = float(rates(state.step - 1, state.step)[0])
-            shown = Snapshot(state.step, len(state.history), state.theta.copy(), rate, history())
+            (last,) = learning_rates(state.step - 1, state.step).tolist()
+            shown = Snapshot(state.step, len(state.history), state.theta.copy(), last, history())
             if callback(shown) is True and state.status == "running":
                 state.status, state.reason = "stopped", "callback"
-    state.settings = settings | {"done": plan.digest(rates(0, state.step))}
+    state.settings = settings | {"done": plan.digest(learning_rates(0, state.step))}
     best = state.best_theta.size > 0 and state.status != "diverged"
     return Run(
         model=model,
@@ -214,8 +214,8 @@ def train(
     )
 
 
-def _example_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Array | None:
-    """The weights (N,) of the training examples, or None where all count the same."""
+def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Array | None:
+    """Return the sample weights (N,) that follow from both, or None where all examples count the same."""
     if class_weight is None:
         return None if sample_weight is None else as_array("sample_weight", sample_weight)
     if part.classes is None:
@@ -232,13 +232,13 @@ def _example_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Ar
         each = np.array([real("class_weight", class_weight.get(label, 1.0), 0.0) for label in labels])
     else:
         raise ValueError(f'class_weight must be a dict by label or "balanced", but got {brief(class_weight)}')
-    weights = each[part.targets]
+    w = each[part.targets]
     if sample_weight is None:
-        return weights
+        return w
     given = as_array("sample_weight", sample_weight)
-    if given.shape != weights.shape or given.dtype.kind not in "biuf":
-        raise ValueError(f"sample_weight must be numbers {weights.shape}, but got {given.dtype} {given.shape}")
-    return weights * given
+    if given.shape != w.shape or given.dtype.kind not in "biuf":
+        raise ValueError(f"sample_weight must be numbers {w.shape}, but got {given.dtype} {given.shape}")
+    return w * given
 
 
 @cache

@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from nn import compiled
-from nn.estimators.course import CALLER, Course, minimise
+from nn.estimators.course import CALLER, Monitor, minimise
 from nn.estimators.epochs import Epochs, Problem, Stepper, pack
 from nn.estimators.sparse import outputs, problem_of, stays_sparse
 from nn.model import ACTIVATIONS, MLP
@@ -98,7 +98,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             setattr(self, name, settings[name])
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
-        """X and targets (N, K) with a column for each output, checked; and weights (N,) that follow from classes."""
+        """X and targets (N, K), a column for each output, checked; and the sample weights (N,) by `class_weight`."""
         raise NotImplementedError
 
     def _out_activation(self) -> str:
@@ -107,7 +107,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit to X (N, D) and y (N,) or (N, K), with weights (N,) of the examples; starts anew unless `warm_start`."""
+        """Fit to X (N, D) and y (N,) or (N, K), with sample weights (N,); starts anew unless `warm_start`."""
         return self._fit(X, y, sample_weight, incremental=False)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
@@ -117,10 +117,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         if self.dropout and self.solver == "lbfgs":
             raise ValueError(f"dropout must be 0 with solver='lbfgs', which has no steps, but got {self.dropout}")
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, targets, weights = self._read(X, y, incremental, first_pass)
+        X, targets, w = self._read(X, y, incremental, first_pass)
         if sample_weight is not None:
             given = _check_sample_weight(sample_weight, X, dtype=np.float64)
-            weights = given if weights is None else given * weights
+            w = given if w is None else given * w
         self.n_outputs_ = targets.shape[1]
         sizes = (X.shape[1], *hidden, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
@@ -135,10 +135,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             )
         theta = pack(self.coefs_, self.intercepts_)
         if self.solver == "lbfgs":
-            problem = self._problem(X, targets, weights, "float64")
+            problem = self._problem(X, targets, w, "float64")
             theta = minimise(self, problem, theta.astype(np.float64)).astype(theta.dtype)
         else:
-            theta = self._descend(X, targets, weights, theta, incremental)
+            theta = self._descend(X, targets, w, theta, incremental)
         layers = self._model(theta.dtype.name).layers(theta)
         self.coefs_, self.intercepts_ = [W for W, _ in layers], [b for _, b in layers]
         if not np.isfinite(theta).all():
@@ -178,9 +178,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         return network(sizes, self.activation, self.out_activation_, dropout, dtype)
 
-    def _problem(self, X: Any, targets: Array, weights: Array | None, dtype: str) -> Problem:
+    def _problem(self, X: Any, targets: Array, w: Array | None, dtype: str) -> Problem:
         model = self._model(dtype, float(self.dropout))
-        return problem_of(model, X, targets, weights, self.out_activation_ == "exp")
+        return problem_of(model, X, targets, w, self.out_activation_ == "exp")
 
     def _optimizer_of(self) -> Optimizer:
         rate = float(self.learning_rate_init)
@@ -189,7 +189,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         momentum = min(float(self.momentum), math.nextafter(1.0, 0.0))  # `SGD` asks for less than 1
         return SGD(rate, momentum, bool(self.nesterovs_momentum and momentum > 0))
 
-    def _descend(self, X: Any, targets: Array, weights: Array | None, theta: Array, incremental: bool) -> Array:
+    def _descend(self, X: Any, targets: Array, w: Array | None, theta: Array, incremental: bool) -> Array:
         """Train theta (P,) epoch by epoch, one epoch if `incremental`; returns the last or, held out, the best."""
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -201,7 +201,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self._start_curves()
         held_out = None
         if self.early_stopping:
-            X, targets, weights, held_out = self._hold_out(X, targets, weights, theta.dtype.name)
+            X, targets, w, held_out = self._hold_out(X, targets, w, theta.dtype.name)
         rows = len(targets)
         if self.batch_size != "auto" and self.batch_size > rows:
             warnings.warn(
@@ -209,19 +209,19 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             )
         batch_size = min(AUTO_BATCH if self.batch_size == "auto" else int(self.batch_size), rows)
         seed = int(self._random_state.randint(2**31 - 1)) if self.dropout else 0
-        problem = self._problem(X, targets, weights, theta.dtype.name)
+        problem = self._problem(X, targets, w, theta.dtype.name)
         epochs = Epochs(problem, stepper, theta, batch_size, float(self.alpha), seed)
-        course = Course(self, stepper, rows, held_out)
+        monitor = Monitor(self, stepper, rows, held_out)
         order = np.arange(rows)
         self.n_iter_ = 0
         try:
-            while not course.ended and self.n_iter_ < (1 if incremental else self.max_iter):
+            while not monitor.ended and self.n_iter_ < (1 if incremental else self.max_iter):
                 if self.shuffle:
                     shuffled = np.arange(rows)
                     self._random_state.shuffle(shuffled)
                     order = order[shuffled]
-                course.end_epoch(epochs.run(order), theta)
-            if not course.ended and not incremental:
+                monitor.end_epoch(epochs.run(order), theta)
+            if not monitor.ended and not incremental:
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                     "converged yet.",
@@ -233,21 +233,21 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return theta if held_out is None else self._best_theta.copy()
 
     def _hold_out(
-        self, X: Any, targets: Array, weights: Array | None, dtype: str
+        self, X: Any, targets: Array, w: Array | None, dtype: str
     ) -> tuple[Any, Array, Array | None, Problem]:
         """Examples to train on, and those for early stopping: of two classes in the shares of each."""
         stratify = targets if is_classifier(self) and self.n_outputs_ == 1 else None
-        parts = [X, targets] if weights is None else [X, targets, weights]
+        parts = [X, targets] if w is None else [X, targets, w]
         split = train_test_split(
             *parts, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
         )
         X, X_held, targets, targets_held = split[:4]
-        weights, weights_held = split[4:] or (None, None)
+        w, w_held = split[4:] or (None, None)
         if len(targets_held) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return X, targets, weights, self._problem(X_held, targets_held, weights_held, dtype)
+        return X, targets, w, self._problem(X_held, targets_held, w_held, dtype)
 
     # -- what a fitted network says ----------------------------------------------------------------------------
 

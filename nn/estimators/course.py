@@ -62,8 +62,8 @@ def score(problem: Problem, theta: Array) -> float:
 
 
 @dataclass
-class Course:
-    """What an estimator notes at the end of each epoch; its attributes are kept up to date.
+class Monitor:
+    """Looks at an estimator at the end of each epoch: notes the curves and says when to stop.
 
     `rows` is the number of examples of an epoch, `held_out` are those that early stopping looks at.
     """
@@ -140,7 +140,7 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
     est, model = estimator, problem.model
     if problem.w is not None:
         check_weight(problem.w.sum(keepdims=True))
-    l2 = est.alpha / problem.weight
+    l2 = est.alpha / problem.total_weight
 
     loss_gradient = problem.objective(l2)
 

@@ -2,8 +2,8 @@
 
 Four things of scikit-learn's are not those of `nn.train`, and change every loss curve:
 
-- the penalty of a mini-batch is alpha/2 · ΣW² divided by its number of examples, or the sum of their weights;
-- weights of examples are scaled to mean 1 within each mini-batch, not over the data set;
+- the penalty of a mini-batch is alpha/2 · ΣW² divided by its number of examples, or the sum of their sample weights;
+- sample weights are scaled to mean 1 within each mini-batch, not over the data set;
 - the velocity holds the learning rates of the past: a new rate η' leaves v·η as it is, so that v ← v·η/η';
 - Adam's ε stands beside √s, not beside √ŝ (Kingma & Ba 2015, the last lines of section 2).
 """
@@ -21,14 +21,14 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from nn import batches, compiled, descent, reference
+from nn import batches, compiled, descent, kernels, reference
 from nn._arrays import aligned_empty
 from nn.model import MLP
 from nn.optimizers import Adam, Optimizer
 
 Array = NDArray[Any]
 
-# Steps are counted from here, where Adam's own corrections β^t of its bias are 0: they are part of the rates instead.
+# Steps are counted from here, where Adam's own corrections β^t of its bias are 0: they are part of the learning rates.
 ORIGIN = 1 << 40
 # The part that the penalty has in an epoch's loss may be wrong by about this much.
 PENALTY_ERROR = 1e-7
@@ -56,7 +56,7 @@ def penalised(model: MLP, l2: float) -> MLP:
 
 
 def check_weight(sums: Array) -> None:
-    """Raise where the weights of a mini-batch don't sum to more than 0: for 0, what scikit-learn raises."""
+    """Raise where the sample weights of a mini-batch don't sum to more than 0: for 0, what scikit-learn raises."""
     least = sums.min()
     if not least > 0:
         error = ZeroDivisionError if least == 0 else ValueError
@@ -66,7 +66,7 @@ def check_weight(sums: Array) -> None:
 
 
 def poisson_loss(y: Array, mean: Array, w: Array | None) -> float:
-    """Half the Poisson deviance, Σ_k y·log(y/μ) − y + μ, averaged over the examples with weights w (N,)."""
+    """Half the Poisson deviance, Σ_k y·log(y/μ) − y + μ, averaged over the examples with sample weights w (N,)."""
     with np.errstate(all="ignore"):
         losses = (scipy.special.xlogy(y, y / mean) - y + mean).sum(axis=1, dtype=np.float64)
     return float(np.average(losses, weights=w))
@@ -75,8 +75,8 @@ def poisson_loss(y: Array, mean: Array, w: Array | None) -> float:
 class Problem:
     """A network and the examples that it is fitted to, as the kernels take them.
 
-    `targets` (N, K) are one column for each output, w (N,) are weights. With `poisson` an output z stands for the mean
-    exp(z) of counts.
+    `targets` (N, K) are one column for each output, w (N,) are sample weights. With `poisson` an output z stands for
+    the mean exp(z) of counts.
     """
 
     def __init__(self, model: MLP, X: Array, targets: Array, w: Array | None, poisson: bool = False) -> None:
@@ -91,13 +91,13 @@ class Problem:
         return len(self.data.X)
 
     @property
-    def weight(self) -> float:
-        """The sum of the weights of the examples."""
+    def total_weight(self) -> float:
+        """The sum of the sample weights."""
         return float(len(self) if self.w is None else self.w.sum())
 
-    def scaled_weights(self) -> Array:
-        """The weights with mean 1 over all examples (N,), or an empty array."""
-        return self.data.w if self.w is None else (self.w * (len(self) / self.weight)).astype(self.model.dtype)
+    def scaled_sample_weights(self) -> Array:
+        """Return the sample weights with mean 1 over all examples (N,), or an empty array."""
+        return self.data.w if self.w is None else (self.w * (len(self) / self.total_weight)).astype(self.model.dtype)
 
     def outputs(self, theta: Array) -> Array:
         """The outputs (N, K) of the last layer."""
@@ -105,11 +105,11 @@ class Problem:
 
     def mean_loss(self, theta: Array) -> float:
         """The mean loss over the examples, without penalty."""
-        return compiled.mean_loss(self.model, theta, self.data._replace(w=self.scaled_weights()))[0]
+        return compiled.mean_loss(self.model, theta, self.data._replace(w=self.scaled_sample_weights()))[0]
 
     def objective(self, l2: float) -> Callable[[Array], tuple[float, Array]]:
         """The function of theta with the mean loss over the examples, and the gradient (P,) of it and of l2/2 · ΣW²."""
-        model, data = penalised(self.model, l2), self.data._replace(w=self.scaled_weights())
+        model, data = penalised(self.model, l2), self.data._replace(w=self.scaled_sample_weights())
 
         def loss_gradient(theta: Array) -> tuple[float, Array]:
             poisson = self.linearise(theta, slice(None)) if self.poisson else None
@@ -156,22 +156,22 @@ class Stepper:
         return all(len(m) in (0, len(theta)) and m.dtype == theta.dtype for m in (self.first, self.second))
 
     def change_rate(self, learning_rate: float) -> None:
-        """Go on with another learning rate; the velocity keeps the rates that it was gathered with."""
+        """Go on with another learning rate; the velocity keeps those that it was gathered with."""
         if learning_rate != self.learning_rate:
             self.first *= self.learning_rate / learning_rate
             self.learning_rate = learning_rate
 
-    def rates(self, start: int, stop: int) -> NDArray[np.float64]:
+    def learning_rates(self, start: int, stop: int) -> NDArray[np.float64]:
         """The learning rates of these steps, counted from ORIGIN; Adam's with its corrections √(1 − β₂ᵗ)/(1 − β₁ᵗ)."""
-        rates = np.full(stop - start, self.learning_rate)
+        learning_rates = np.full(stop - start, self.learning_rate)
         if isinstance(self.optimizer, Adam):
             t = np.arange(start + 1 - ORIGIN, stop + 1 - ORIGIN)
-            rates *= np.sqrt(1 - self.optimizer.beta2**t) / (1 - self.optimizer.beta1**t)
-        return rates
+            learning_rates *= np.sqrt(1 - self.optimizer.beta2**t) / (1 - self.optimizer.beta1**t)
+        return learning_rates
 
 
 class Steps(Protocol):
-    """Does steps with mini-batches, which move theta (P,) in place; `w` (N,) are weights with mean 1 in each, if any.
+    """Does steps with mini-batches, which move theta (P,) in place; `w` (N,), if any, are sample weights with mean 1.
 
     Called with the rows that so many steps go through, and the strength of their penalty, it returns their losses
     (steps,) before each update; up to the first that is not finite. `most` steps go into one call.
@@ -192,7 +192,7 @@ class Rows(batches.InMemory):
     def give(self, rows: NDArray[np.int64], w: Array | None, start: int, steps: int) -> None:
         """Let the next steps, from `start`, read their mini-batches from these rows."""
         data = self.data if w is None else self.data._replace(w=w)
-        self.feed = batches.Feed(data, rows, start, steps, reference.IN_ORDER)
+        self.feed = kernels.Feed(data, rows, start, steps, reference.IN_ORDER)
 
 
 class KernelSteps:
@@ -209,7 +209,15 @@ class KernelSteps:
         self.rows = Rows(problem)
         plan = batches.Plan(len(problem), batch_size, ENDLESS, 1, reference.IN_ORDER, None)
         self.descent = descent.Descent(
-            self.state, plan, self.rows, problem.model, stepper.optimizer, stepper.rates, math.inf, seed, progress=False
+            self.state,
+            plan,
+            self.rows,
+            problem.model,
+            stepper.optimizer,
+            stepper.learning_rates,
+            math.inf,
+            seed,
+            progress=False,
         )
         one_call = int(descent.CALL_OPERATIONS / (6.0 * problem.model.size * batch_size))
         self.most = 1 if problem.poisson else max(1, one_call)
@@ -232,7 +240,7 @@ class Stretch(NamedTuple):
 
     rows: slice  # of the order of the epoch
     sizes: NDArray[np.float64]  # (steps,) examples in each mini-batch
-    weight: float  # the sum of the weights of the examples in a mini-batch
+    weight: float  # the sum of the sample weights in a mini-batch
 
 
 class Epochs:
@@ -289,7 +297,7 @@ class Epochs:
             self.even = self._stretches(self.sizes.astype(np.float64))
 
     def _stretches(self, sums: NDArray[np.float64]) -> list[Stretch]:
-        """The stretches of an epoch whose mini-batches have these sums of weights (steps,)."""
+        """The stretches of an epoch whose mini-batches have these sums of sample weights (steps,)."""
         changes = np.flatnonzero(np.diff(sums)) + 1
         edges = [0, *(changes.tolist() if self.alpha else ()), len(sums)]
         begins = [at for a, b in pairwise(edges) for at in range(a, b, self.longest)]

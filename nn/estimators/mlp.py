@@ -186,15 +186,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         if columns is None:
             self._check_classes(unique_labels(y))
             columns = self._label_binarizer.transform(y).astype(bool)
-        weights = None
+        w = None
         if self.class_weight is not None:
             if incremental and self.class_weight == "balanced":
                 raise ValueError(
                     "class_weight must be a dict by label in partial_fit, which does not see all examples to balance, "
                     "but got 'balanced'; use sklearn.utils.compute_class_weight on all labels"
                 )
-            weights = compute_sample_weight(self.class_weight, y)
-        return X, columns, weights
+            w = compute_sample_weight(self.class_weight, y)
+        return X, columns, w
 
     def _columns(self, y: Array) -> Array | None:
         """A column for each output (N, K) for plain labels y (N,) that are all known; None for others.

@@ -25,7 +25,7 @@ UPDATED_AT_ONCE = 1 << 15
 
 
 def problem_of(model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> Problem:
-    """The problem of fitting a network to X (N, D), dense or sparse, and targets (N, K), with weights w (N,)."""
+    """The problem of fitting a network to X (N, D), dense or sparse, and targets (N, K), with sample weights w (N,)."""
     if stays_sparse(X):
         return SparseProblem(model, X, targets, w, poisson)
     return Problem(model, compiled.features(model, X.toarray() if scipy.sparse.issparse(X) else X), targets, w, poisson)
@@ -58,13 +58,13 @@ class SparseProblem(Problem):
         return self.objective(0.0)(theta)[0]
 
     def objective(self, l2: float) -> Callable[[Array], tuple[float, Array]]:
-        w = None if self.w is None else self.scaled_weights()
+        w = None if self.w is None else self.scaled_sample_weights()
         return lambda theta: self.gradient(theta, l2, slice(None), w)
 
     def gradient(
         self, theta: Array, l2: float, rows: Array | slice, w: Array | None, seed: int = 0, step: int = -1
     ) -> tuple[float, Array]:
-        """The mean loss over some rows, with weights w (n,) of mean 1, and the gradient (P,) with the penalty's.
+        """The mean loss over some rows, with sample weights w (n,), and the gradient (P,) with the penalty's.
 
         It is `reference.loss_gradient` without the gradient in X, which would be dense.
         """
@@ -112,13 +112,14 @@ class SparseSteps:
         return np.array([loss])
 
     def _go(self, gradient: Array, step: int) -> None:
-        """Move theta: all parameters have the rate in common, and none decays."""
+        """Move theta: all parameters have the learning rate in common, and none decays."""
         update, first, second = self.update, self.stepper.first, self.stepper.second
-        (rate,) = self.stepper.rates(step, step + 1)
+        (learning_rate,) = self.stepper.learning_rates(step, step + 1)
         for start in range(0, len(self.theta), UPDATED_AT_ONCE):
             part = slice(start, start + UPDATED_AT_ONCE)
             theta, g = self.theta[part], gradient[part]
             if update.kind == reference.ADAM:
-                reference.adam_update(theta, g, first[part], second[part], rate, update, step, 0.0)
+                reference.adam_update(theta, g, first[part], second[part], learning_rate, update, step, 0.0)
             else:
-                reference.sgd_update(theta, g, first[part], rate, update.momentum, update.nesterov, 0.0)
+                momentum, nesterov = update.momentum, update.nesterov
+                reference.sgd_update(theta, g, first[part], learning_rate, momentum, nesterov, 0.0)

@@ -201,7 +201,7 @@ def range_test(
     smoothed = np.array([_smoothed(row, still, reach) for row, still in zip(losses, at_start, strict=True)])
     ended = np.isinf(smoothed)
     size, how = checked_batch_size(batch_size, len(part_of(data))), checked_optimizer(optimizer)
-    return RangeTest(rates, np.where(ended, np.inf, losses), smoothed, chosen, _words(how), size, how.update().momentum)
+    return RangeTest(rates, np.where(ended, np.inf, losses), smoothed, chosen, _words(how), size, how.inertia)
 
 
 def suggest_range(
