@@ -159,14 +159,13 @@ def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Lea
 
 def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) -> TrainState:
     """The state before the first step."""
-    update = optimizer.update()
-    adam = update.kind == reference.ADAM
+    size, (first, second) = len(theta), optimizer.moments()
     return TrainState(
         settings=settings,
         step=0,
         theta=aligned(theta),
-        first=aligned(np.zeros(len(theta) if adam or update.momentum > 0 else 0, theta.dtype)),
-        second=aligned(np.zeros(len(theta) if adam else 0, theta.dtype)),
+        first=aligned(np.zeros(size if first else 0, theta.dtype)),
+        second=aligned(np.zeros(size if second else 0, theta.dtype)),
         totals=np.zeros(6),
         history=np.empty((0, 6)),
         step_loss=np.empty(0),

@@ -268,10 +268,9 @@ class MLP:
             return np.ones((self.depth, 2))
         own = _one_a_layer("rate_multipliers", [1.0] * self.depth if given is None else list(given), self.depth)
         multiples = np.repeat(np.array(own, dtype=np.float64)[:, None], 2, axis=1)
-        adam = optimizer.update().kind == reference.ADAM
         for layer, (wide_in, wide_out) in enumerate(self._width_ratios):
             readout = layer == self.depth - 1
-            if adam:
+            if optimizer.adaptive:
                 multiples[layer] *= (1.0 if readout else 1 / wide_in, 1.0)
             else:
                 multiples[layer] *= (wide_in if readout else wide_out / wide_in, wide_out)

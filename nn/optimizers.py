@@ -1,13 +1,33 @@
-"""Optimizers: immutable descriptions of what a gradient does to the parameters. The arithmetic is in `reference.py`."""
+"""Optimizers: immutable descriptions of what a gradient does to the parameters. The arithmetic is in `reference.py`.
+
+What is known of an optimizer elsewhere follows from its class here and from the table `OPTIMIZERS`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from nn import reference
 from nn.checks import brief, real
+
+
+def _tunable(default: Any, about: str, example: str, most: float = math.inf, **options: Any) -> Any:
+    """Return a field that can be tuned: what it is, a range to search, and what no search may pass."""
+    return field(default=default, metadata={"about": about, "example": example, "most": most}, **options)
+
+
+# What several optimizers have, in words, with a range to search and what no search may pass.
+MOMENTUM = "momentum", "0:0.95", 0.999
+BETA2 = "decay of the mean squared gradient", "0.9,0.99,0.999", 0.999_999
+EPSILON = "what is added to the root of the mean squared gradient", "1e-10:1e-6:log"
+
+
+def _check_decays(optimizer: Optimizer, *names: str) -> None:
+    for name in names:
+        object.__setattr__(optimizer, name, real(name, getattr(optimizer, name), 0.0, below=1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +48,12 @@ class Optimizer:
         For each layer, its multiple of the learning rate; 0 freezes the layer.
     """
 
+    # A class also has its `kind`, the number by which the kernels know it.
+    adaptive = False  # whether steps are divided by √s, the root of the mean squared gradient
+
     learning_rate: float
-    weight_decay: float = field(default=0.0, kw_only=True)
-    clip_norm: float | None = field(default=None, kw_only=True)
+    weight_decay: float = _tunable(0.0, "decoupled decay of the weights in each step", "1e-6:1e-2:log", kw_only=True)
+    clip_norm: float | None = _tunable(None, "the longest gradient that is not shortened", "none,1,10", kw_only=True)
     rate_multipliers: tuple[float, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -49,8 +72,14 @@ class Optimizer:
             put("rate_multipliers", tuple(real("rate_multipliers", m, 0.0) for m in self.rate_multipliers))
 
     def update(self) -> reference.Update:
-        """The numbers that the kernels work with."""
-        raise NotImplementedError
+        """Return the numbers that the kernels work with."""
+        own = {name: getattr(self, name) for name in reference.Update._fields if hasattr(self, name)}
+        own["clip_norm"] = math.inf if self.clip_norm is None else self.clip_norm
+        return reference.Update(**{name: +value for name, value in own.items()})  # +True is 1
+
+    def moments(self) -> tuple[bool, bool]:
+        """Return whether the first and whether the second of `reference.Moments` is needed."""
+        return getattr(self, "momentum", 0.0) > 0, self.adaptive
 
     @property
     def inertia(self) -> float:
@@ -58,11 +87,15 @@ class Optimizer:
         update = self.update()
         return max(update.momentum, update.beta1)
 
-    def _clip_norm(self) -> float:
-        return math.inf if self.clip_norm is None else self.clip_norm
+    def __repr__(self) -> str:
+        """Show the learning rate, and whatever else differs from its default."""
+        fields = self.__dataclass_fields__.items()
+        others = {name: value for name, f in fields if (value := getattr(self, name)) != f.default}
+        shown = {"learning_rate": self.learning_rate} | others
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum on request.
 
@@ -71,81 +104,90 @@ class SGD(Optimizer):
 
     The velocity is not damped by 1 − β, as in PyTorch: with momentum β a long-lasting gradient moves θ by η/(1 − β).
 
+    Parameters
+    ----------
+    learning_rate : float
+        η > 0.
+    momentum : float
+        β in [0, 1).
+    nesterov : bool
+        Whether to step along g + βv, which needs a momentum above 0.
+    weight_decay, clip_norm, rate_multipliers
+        See `Optimizer`.
+
     >>> SGD(learning_rate=0.1, momentum=0.9)
     SGD(learning_rate=0.1, momentum=0.9)
     """
 
+    kind = reference.SGD
+
     learning_rate: float = 0.1
-    momentum: float = 0.0
-    nesterov: bool = False
+    momentum: float = _tunable(0.0, *MOMENTUM)
+    nesterov: bool = _tunable(False, "Nesterov's form of momentum", "true,false")
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)
-        object.__setattr__(self, "momentum", real("momentum", self.momentum, 0.0, below=1.0))
+        _check_decays(self, "momentum")
         if not isinstance(self.nesterov, bool):
             raise ValueError(f"nesterov must be True or False, but got {brief(self.nesterov)}")
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, but got momentum=0; give momentum=0.9, say")
 
-    def update(self) -> reference.Update:
-        return reference.Update(reference.SGD, self.weight_decay, self._clip_norm(), self.momentum, int(self.nesterov))
 
-    def __repr__(self) -> str:
-        return _short_repr(self)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015); with `weight_decay` it is AdamW (Loshchilov & Hutter 2019).
 
         m ← β₁m + (1 − β₁)g;    s ← β₂s + (1 − β₂)g²
         θ ← θ − η · m̂/(√ŝ + ε)    with    m̂ = m/(1 − β₁ᵗ),  ŝ = s/(1 − β₂ᵗ),  t = 1, 2, …
 
+    Parameters
+    ----------
+    learning_rate : float
+        η > 0; about the length of a step in each parameter.
+    beta1, beta2 : float
+        β₁ and β₂ in [0, 1): the decay of the mean gradient and of the mean squared gradient.
+    epsilon : float
+        ε > 0.
+    weight_decay, clip_norm, rate_multipliers
+        See `Optimizer`.
+
     >>> Adam(learning_rate=1e-3)
     Adam(learning_rate=0.001)
     """
 
+    kind = reference.ADAM
+    adaptive = True
+
     learning_rate: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = _tunable(0.9, "decay of the mean gradient", "0.8:0.99", 0.999)
+    beta2: float = _tunable(0.999, *BETA2)
+    epsilon: float = _tunable(1e-8, *EPSILON)
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)
-        for name in ("beta1", "beta2"):
-            object.__setattr__(self, name, real(name, getattr(self, name), 0.0, below=1.0))
+        _check_decays(self, "beta1", "beta2")
         object.__setattr__(self, "epsilon", real("epsilon", self.epsilon, above=0.0))
 
-    def update(self) -> reference.Update:
-        return reference.Update(
-            reference.ADAM,
-            self.weight_decay,
-            self._clip_norm(),
-            beta1=self.beta1,
-            beta2=self.beta2,
-            epsilon=self.epsilon,
-        )
-
-    def __repr__(self) -> str:
-        return _short_repr(self)
+    def moments(self) -> tuple[bool, bool]:
+        """Return that both are needed, whatever β₁."""
+        return True, True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AdamW(Adam):
-    """Adam with decoupled weight decay, 0.01 unless given (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay, 0.01 unless given (Loshchilov & Hutter 2019).
+
+        θ ← (1 − η·weight_decay)·θ − η · m̂/(√ŝ + ε)
+
+    Parameters are those of `Adam`.
+
+    >>> AdamW(learning_rate=1e-3, weight_decay=0.1)
+    AdamW(learning_rate=0.001, weight_decay=0.1)
+    """
 
     weight_decay: float = field(default=0.01, kw_only=True)
 
-    def __repr__(self) -> str:
-        return _short_repr(self)
 
-
-def _short_repr(optimizer: Optimizer) -> str:
-    """The learning rate, and whatever else differs from its default."""
-    fields = type(optimizer).__dataclass_fields__
-    shown = [
-        f"{name}={getattr(optimizer, name)!r}"
-        for name in ("learning_rate", *(name for name in fields if name != "learning_rate"))
-        if name == "learning_rate" or getattr(optimizer, name) != fields[name].default
-    ]
-    return f"{type(optimizer).__name__}({', '.join(shown)})"
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+"""The optimizers by the names that sweeps and the command line know them by; each takes the fields of its class."""

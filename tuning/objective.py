@@ -21,17 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import integer, one_of, unknown_name
-from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned
+from nn.optimizers import OPTIMIZERS, Optimizer
+from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     from nn.data import Dataset, Split
     from nn.model import MLP
-    from nn.optimizers import Optimizer
     from nn.run import TrainState
     from nn.schedules import Schedule
 
-OPTIMIZERS = ("sgd", "adam", "adamw")
 SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
 """How data that are not split yet are split: the same test part for every study, whatever its seed."""
 
@@ -138,17 +137,14 @@ class Objective:
 
     def _check_used(self, name: str, optimizers: set[Any], schedules: set[Any]) -> None:
         part = PARAMETERS[name].part
-        if part == "sgd" and "sgd" not in optimizers:
-            raise ValueError(
-                f"{name} must go with optimizer sgd, but the optimizer is {' or '.join(map(str, optimizers))}"
-            )
-        if part == "adam" and not optimizers & {"adam", "adamw"}:
-            raise ValueError(f"{name} must go with optimizer adam or adamw, but the optimizer is sgd")
+        if part == "optimizer" and not optimizers & {*takers(name)} and optimizers <= OPTIMIZERS.keys():
+            given = " or ".join(known for known in OPTIMIZERS if known in optimizers)
+            raise ValueError(f"{name} must go with optimizer {' or '.join(takers(name))}, but the optimizer is {given}")
         if part == "schedule":
-            takers = [known for known in _schedules() if _takes(known, name)]
-            if not schedules & set(takers):
+            having = [known for known in _schedules() if _takes(known, name)]
+            if not schedules & set(having):
                 given = " or ".join(map(str, schedules - {None})) or "not given"
-                raise ValueError(f"{name} must go with schedule {' or '.join(takers)}, but the schedule is {given}")
+                raise ValueError(f"{name} must go with schedule {' or '.join(having)}, but the schedule is {given}")
 
     def conditioned(self, space: Space) -> Space:
         """Return the space with each parameter under the choices that take it; see `tuning.space.conditions`."""
@@ -301,13 +297,8 @@ def _part(name: str) -> str:
 
 
 def _optimizer(params: Mapping[str, Any]) -> Optimizer:
-    from nn.optimizers import SGD, Adam, AdamW
-
-    name = one_of("optimizer", params.get("optimizer", DEFAULTS["optimizer"]), OPTIMIZERS)
-    own = "sgd" if name == "sgd" else "adam"
-    options = {key: value for key, value in params.items() if _part(key) in ("optimizer", own)}
-    kinds: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-    return kinds[name](**options)
+    kind = OPTIMIZERS[one_of("optimizer", params.get("optimizer", DEFAULTS["optimizer"]), OPTIMIZERS)]
+    return kind(**{name: value for name, value in params.items() if name in kind.__dataclass_fields__})
 
 
 def _schedule(params: Mapping[str, Any]) -> Schedule | None:
@@ -338,7 +329,4 @@ def _takes(schedule: str, name: str) -> bool:
 
 def _used_under(name: str, value: Value) -> bool:
     """Whether a parameter has a meaning under this optimizer or schedule."""
-    part = _part(name)
-    if part == "schedule":
-        return _takes(str(value), name)
-    return value == "sgd" if part == "sgd" else value in ("adam", "adamw")
+    return _takes(str(value), name) if _part(name) == "schedule" else value in takers(name)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nn import MLP, SGD, Adam, AdamW, Dataset, compiled, descent, kernels, reference, train
 from nn.model import ACTIVATIONS, OUTPUTS
-from nn.optimizers import Optimizer
+from nn.optimizers import OPTIMIZERS, Optimizer
 from tests.patience import PATIENCE
 
 Array = NDArray[Any]
@@ -230,6 +230,10 @@ RECIPES: dict[str, tuple[Optimizer, dict[str, Any], dict[str, Any]]] = {
     "mup": (Adam(0.01), {"parametrisation": "mup", "base_width": 4}, {}),
     "no bias": (SGD(0.1, 0.9), {"bias": False, "l2": 0.1}, {}),
 }
+
+
+def test_every_optimizer_has_a_recipe() -> None:
+    assert {type(optimizer) for optimizer, _, _ in RECIPES.values()} == {*OPTIMIZERS.values()}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, reference, train
+from nn import MLP, SGD, Adam, Dataset, reference, train
 from nn.model import ACTIVATIONS, DTYPES, INITIALISATIONS, OUTPUTS
-from nn.optimizers import Optimizer
+from nn.optimizers import OPTIMIZERS, Optimizer
 
 Array = NDArray[Any]
 
@@ -126,7 +126,7 @@ def mup(*hidden: int, base_width: int = 64, **options: Any) -> MLP:
     )
 
 
-OPTIMIZERS = [SGD(0.1), SGD(0.1, 0.9), Adam(0.01), AdamW(0.01)]
+EXAMPLES = [SGD(0.1, 0.9), *(kind(0.1) for kind in OPTIMIZERS.values())]
 
 
 @pytest.mark.parametrize("init", INITIALISATIONS)
@@ -135,7 +135,7 @@ def test_mup_changes_nothing_at_the_base_width(init: str) -> None:
     plain = model.replace(parametrisation="standard", base_width=None)
     np.testing.assert_array_equal(model.init(0), plain.init(0))
     np.testing.assert_array_equal(model.network.multipliers, plain.network.multipliers)
-    for optimizer in OPTIMIZERS:
+    for optimizer in EXAMPLES:
         np.testing.assert_array_equal(model.rate_multipliers(optimizer), plain.rate_multipliers(optimizer))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nn import MLP, SGD, Adam, AdamW, Dataset, train
-from nn.optimizers import Optimizer
+from nn.optimizers import OPTIMIZERS, Optimizer
 
 with np.load(Path(__file__).with_name("torch_replay.npz"), allow_pickle=False) as _file:
     RECORD = {name: _file[name] for name in _file.files}
@@ -56,3 +56,4 @@ def test_the_recording_holds_every_case() -> None:
     assert cases == 35
     assert sum(name.endswith("/theta") for name in RECORD) == cases
     assert {TASKS[about["targets"]] for about in ABOUT["networks"].values()} == set(TASKS.values())
+    assert {options["kind"] for options in ABOUT["optimizers"].values()} == {k.__name__ for k in OPTIMIZERS.values()}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nn.optimizers import OPTIMIZERS
 from tuning.methods import METHODS
 from tuning.run import SAME
 from tuning.space import DEFAULTS, PARAMETERS
@@ -103,7 +104,12 @@ def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
 
 
 def _default_of(name: str) -> str:
-    return f"{DEFAULTS[name]}{'; of adam and adamw 0.001' if name == 'learning_rate' else ''}"
+    """Return the default of a parameter as help shows it; each optimizer may have a learning rate of its own."""
+    if name != "learning_rate":
+        return str(DEFAULTS[name])
+    rates = {known: kind.__dataclass_fields__[name].default for known, kind in OPTIMIZERS.items()}
+    others = [f"of {known} {rate}" for known, rate in rates.items() if rate != DEFAULTS[name]]
+    return "; ".join([str(DEFAULTS[name]), ", ".join(others)])
 
 
 def given_parameters(values: argparse.Namespace) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tuning.space.parameters import PARAMETERS
 from tuning.space.spaces import Choice, Parameter, Space
 from tuning.space.values import Value, value_text
 
-OWNERS = {"sgd": "optimizer", "adam": "optimizer", "schedule": "schedule"}
+OWNERS = {"optimizer": "optimizer", "schedule": "schedule"}
 """The choice that decides over the parameters of each such part."""
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from nn.optimizers import OPTIMIZERS, Optimizer
 
 
 class Known(NamedTuple):
@@ -14,18 +17,37 @@ class Known(NamedTuple):
     about: str
 
 
+def takers(name: str) -> list[str]:
+    """Return the optimizers that have a parameter of this name."""
+    return [known for known, kind in OPTIMIZERS.items() if name in kind.__dataclass_fields__]
+
+
+def _listed(names: Iterable[str], last: str = "or") -> str:
+    return f" {last} ".join(", ".join(names).rsplit(", ", 1))
+
+
+def _fields() -> dict[str, Mapping[str, Any]]:
+    """Return what the optimizers say about their parameters, those that all share at the end."""
+    kinds: list[type[Optimizer]] = [*OPTIMIZERS.values(), Optimizer]
+    told = {name: f.metadata for kind in kinds for name, f in kind.__dataclass_fields__.items() if f.metadata}
+    shared = Optimizer.__dataclass_fields__
+    return {name: told[name] for name in sorted(told, key=lambda name: name in shared)}
+
+
+def _of_optimizers() -> dict[str, Known]:
+    known = {}
+    for name, told in _fields().items():
+        own = "" if name in Optimizer.__dataclass_fields__ else f", of {_listed(takers(name), 'and')}"
+        known[name] = Known("optimizer", told["example"], told["about"] + own)
+    return known
+
+
 PARAMETERS: dict[str, Known] = {
     "learning_rate": Known("optimizer", "1e-3:1:log", "the optimizer's learning rate"),
     "batch_size": Known("training", "16,32,64", "examples in a mini-batch, or full"),
     "hidden_units": Known("model", "32,64x32", "units of the hidden layer, or of several joined by x; () for none"),
-    "optimizer": Known("training", "sgd,adam", "sgd, adam or adamw"),
-    "momentum": Known("sgd", "0:0.95", "momentum of sgd"),
-    "nesterov": Known("sgd", "true,false", "Nesterov's form of momentum"),
-    "beta1": Known("adam", "0.8:0.99", "decay of Adam's mean gradient"),
-    "beta2": Known("adam", "0.9,0.99,0.999", "decay of Adam's mean squared gradient"),
-    "epsilon": Known("adam", "1e-10:1e-6:log", "Adam's epsilon"),
-    "weight_decay": Known("optimizer", "1e-6:1e-2:log", "decoupled decay of the weights in each step"),
-    "clip_norm": Known("optimizer", "none,1,10", "the longest gradient that is not shortened"),
+    "optimizer": Known("training", "sgd,adam", _listed(OPTIMIZERS)),
+    **_of_optimizers(),
     "l2": Known("model", "1e-6:1e-2:log", "penalty l2/2 times the sum of squared weights"),
     "dropout": Known("model", "0:0.5", "probability that a hidden unit is silenced"),
     "activation": Known("model", "relu,tanh", "relu, tanh, logistic, gelu or identity"),
@@ -47,14 +69,12 @@ PARAMETERS: dict[str, Known] = {
 }
 
 DEFAULTS: dict[str, object] = {"learning_rate": 0.1, "batch_size": 32, "hidden_units": 32, "optimizer": "sgd"}
-"""What a setting has that does not say otherwise; all else has the defaults of nn. Adam's learning rate is 0.001."""
+"""What a setting has that does not say otherwise; all else has the defaults of nn, as other optimizers' rates do."""
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 1),  # upwards only the data say how far
     "hidden_units": (1, math.inf),
-    "momentum": (0.0, 0.999),
-    "beta1": (0.0, 0.999),
-    "beta2": (0.0, 0.999_999),
+    **{name: (0.0, told["most"]) for name, told in _fields().items()},
     "dropout": (0.0, 0.95),
     "schedule_every": (1, math.inf),
     "schedule_warmup": (1, math.inf),
