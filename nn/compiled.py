@@ -29,15 +29,23 @@ cache.guard(kernels, reference, llvm, products, elementary, registers)
 
 
 def workspace(model: MLP, rows: int) -> Workspace:
-    """Return room for a mini-batch of so many rows."""
-    rows_at_once = min(rows, kernels.CHUNK)
-    room = -(-rows_at_once * max(model.layer_sizes) // CACHE_LINE) * CACHE_LINE  # each layer begins at a cache line
-    outputs = rows_at_once * (2 * model.layer_sizes[-1] + 4)
-    turned = [n * m for n, m in pairwise(model.layer_sizes)]
-    whole = aligned_empty((2 * model.depth + 3, room), model.dtype)
-    sizes = outputs, max(turned[1:] or turned), model.size if rows > kernels.CHUNK else 0, model.size
-    parts = whole[: model.depth + 1], whole[model.depth + 1 : -2], whole[-2:]
-    return Workspace(*parts, *(aligned_empty(size, model.dtype) for size in sizes))
+    """Return room for a mini-batch of so many rows, in one block of which each part begins at a cache line."""
+
+    def whole_lines(size: int) -> int:
+        return -(-size // CACHE_LINE) * CACHE_LINE
+
+    at_once, depth, sizes = min(rows, kernels.CHUNK), model.depth, model.layer_sizes
+    layer = whole_lines(at_once * max(sizes))
+    turned = [n * m for n, m in pairwise(sizes)]
+    vectors = at_once * (2 * sizes[-1] + 4), max(turned[1:] or turned), model.size * (rows > kernels.CHUNK), model.size
+    stop = (2 * depth + 3) * layer
+    block = aligned_empty(stop + sum(map(whole_lines, vectors)), model.dtype)
+    matrices = block[:stop].reshape(-1, layer)
+    parts = [matrices[: depth + 1], matrices[depth + 1 : -2], matrices[-2:]]
+    for size in vectors:
+        parts.append(block[stop : stop + size])
+        stop += whole_lines(size)
+    return Workspace(*parts)
 
 
 def features(model: MLP, X: ArrayLike) -> Array:
