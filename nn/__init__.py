@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nn.optimizers import SGD as SGD
     from nn.optimizers import Adam as Adam
     from nn.optimizers import AdamW as AdamW
+    from nn.optimizers import RMSprop as RMSprop
     from nn.run import History as History
     from nn.run import Run as Run
     from nn.run import TrainState as TrainState
@@ -42,6 +43,7 @@ _HOME = {
     "SGD": "optimizers",
     "Adam": "optimizers",
     "AdamW": "optimizers",
+    "RMSprop": "optimizers",
     "History": "run",
     "Run": "run",
     "TrainState": "run",

@@ -56,6 +56,7 @@ from nn.reference import (
     LOGISTIC_SQUARED_ERROR,
     RELU,
     REPLACED,
+    RMSPROP,
     SGD,
     SHUFFLED,
     SOFTMAX_CROSS_ENTROPY,
@@ -727,6 +728,26 @@ def adam_update(theta, gradient, first, second, learning_rate, update, step, dec
 
 
 @inner
+def rmsprop_update(theta, gradient, velocity, second, learning_rate, update, decay):
+    """The step, decay aside, takes the place of the gradient."""
+    apart()
+    eta, beta = theta.dtype.type(learning_rate), theta.dtype.type(update.momentum)
+    beta2, new2 = theta.dtype.type(update.beta2), theta.dtype.type(1 - update.beta2)
+    epsilon, shrink = theta.dtype.type(update.epsilon), theta.dtype.type(1 - learning_rate * decay)
+    for i in range(len(theta)):
+        g = gradient[i]
+        second[i] = beta2 * second[i] + new2 * g * g
+        gradient[i] = g / (math.sqrt(second[i]) + epsilon)
+    if update.momentum > 0:
+        for i in range(len(theta)):
+            velocity[i] = beta * velocity[i] + gradient[i]
+            gradient[i] = velocity[i]
+    for i in range(len(theta)):
+        gradient[i] *= eta
+        theta[i] = shrink * theta[i] - gradient[i]
+
+
+@inner
 def update_parameters(net, update, theta, gradient, moments, learning_rate, rate_multipliers, step):
     """Returns the norms of the gradient, before it is clipped, and of the step. The gradient is overwritten.
 
@@ -748,6 +769,8 @@ def update_parameters(net, update, theta, gradient, moments, learning_rate, rate
             t, g, m = line(theta, start, size), line(gradient, start, size), line(first, start, min(size, len(first)))
             if update.kind == ADAM:
                 adam_update(t, g, m, line(second, start, size), own_learning_rate, update, step, decay)
+            elif update.kind == RMSPROP:
+                rmsprop_update(t, g, m, line(second, start, size), own_learning_rate, update, decay)
             else:
                 sgd_update(t, g, m, own_learning_rate, update.momentum, update.nesterov, decay)
             if update.kind == SGD and update.momentum == 0:

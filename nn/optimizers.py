@@ -189,5 +189,44 @@ class AdamW(Adam):
     weight_decay: float = field(default=0.01, kw_only=True)
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+@dataclass(frozen=True, slots=True, repr=False)
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman & Hinton 2012), with momentum on request: gradients divided by their root mean square.
+
+        s ← β₂s + (1 − β₂)g²;    v ← βv + g/(√s + ε);    θ ← θ − ηv
+
+    As in PyTorch, whose α is β₂ here, ε stands outside the root, and s starts at 0 without a correction of its bias.
+
+    Parameters
+    ----------
+    learning_rate : float
+        η > 0.
+    beta2 : float
+        β₂ in [0, 1): the decay of the mean squared gradient.
+    epsilon : float
+        ε > 0.
+    momentum : float
+        β in [0, 1).
+    weight_decay, clip_norm, rate_multipliers
+        See `Optimizer`.
+
+    >>> RMSprop(learning_rate=1e-3, momentum=0.9)
+    RMSprop(learning_rate=0.001, momentum=0.9)
+    """
+
+    kind = reference.RMSPROP
+    adaptive = True
+
+    learning_rate: float = 0.01
+    beta2: float = _tunable(0.99, *BETA2)
+    epsilon: float = _tunable(1e-8, *EPSILON)
+    momentum: float = _tunable(0.0, *MOMENTUM)
+
+    def __post_init__(self) -> None:
+        Optimizer.__post_init__(self)
+        _check_decays(self, "beta2", "momentum")
+        object.__setattr__(self, "epsilon", real("epsilon", self.epsilon, above=0.0))
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
 """The optimizers by the names that sweeps and the command line know them by; each takes the fields of its class."""

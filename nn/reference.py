@@ -37,7 +37,7 @@ RELU, TANH, LOGISTIC, IDENTITY, GELU = range(5)
 # What the last layer computes, and the loss that goes with it.
 SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY, IDENTITY_SQUARED_ERROR, LOGISTIC_SQUARED_ERROR = range(4)
 # Optimizers.
-SGD, ADAM = range(2)
+SGD, ADAM, RMSPROP = range(3)
 # Where the rows of a batch come from: as given, a fresh shuffle for each epoch, or drawn with replacement.
 IN_ORDER, SHUFFLED, REPLACED = range(3)
 
@@ -58,7 +58,7 @@ class Network(NamedTuple):
 class Update(NamedTuple):
     """What an optimizer does with a gradient: numbers only."""
 
-    kind: int  # SGD or ADAM
+    kind: int  # SGD …
     weight_decay: float
     clip_norm: float  # infinity: gradients are never clipped
     momentum: float = 0.0  # β
@@ -401,6 +401,31 @@ def adam_update(
     theta -= learning_rate * m_hat / (np.sqrt(s_hat) + update.epsilon)
 
 
+def rmsprop_update(
+    theta: Array,
+    gradient: Array,
+    velocity: Array,
+    second: Array,
+    learning_rate: float,
+    update: Update,
+    decay: float,
+) -> None:
+    """s ← β₂s + (1−β₂)g²;  v ← βv + g/(√s + ε);  θ ← θ − ηv  (Tieleman & Hinton 2012).
+
+    Weight decay is decoupled.
+    """
+    theta *= 1 - learning_rate * decay
+    second *= update.beta2
+    second += (1 - update.beta2) * gradient * gradient
+    scaled = gradient / (np.sqrt(second) + update.epsilon)
+    if update.momentum == 0:
+        theta -= learning_rate * scaled
+        return
+    velocity *= update.momentum
+    velocity += scaled
+    theta -= learning_rate * velocity
+
+
 def update_parameters(
     net: Network,
     update: Update,
@@ -430,6 +455,8 @@ def update_parameters(
                 adam_update(
                     theta[part], gradient[part], first[part], second[part], own_learning_rate, update, step, decay
                 )
+            elif update.kind == RMSPROP:
+                rmsprop_update(theta[part], gradient[part], first[part], second[part], own_learning_rate, update, decay)
             else:
                 momentum, nesterov = update.momentum, update.nesterov
                 sgd_update(theta[part], gradient[part], first[part], own_learning_rate, momentum, nesterov, decay)

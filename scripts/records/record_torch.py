@@ -48,6 +48,15 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"kind": "Adam", "lr": 0.01},
     "adam l2": {"kind": "Adam", "lr": 0.01, "betas": [0.8, 0.99], "eps": 1e-6, "penalty": 0.02},
     "adamw": {"kind": "AdamW", "lr": 0.01, "penalty": 0.1},
+    "rmsprop": {"kind": "RMSprop", "lr": 0.003},
+    "rmsprop momentum l2": {
+        "kind": "RMSprop",
+        "lr": 0.001,
+        "alpha": 0.9,
+        "eps": 1e-6,
+        "momentum": 0.9,
+        "penalty": 0.02,
+    },
 }
 
 

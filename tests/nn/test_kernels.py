@@ -19,7 +19,7 @@ from numba.core.runtime import _nrt_python as _nrt
 from numba.core.runtime import rtsys
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, compiled, descent, kernels, reference, train
+from nn import MLP, SGD, Adam, AdamW, Dataset, RMSprop, compiled, descent, kernels, reference, train
 from nn.model import ACTIVATIONS, OUTPUTS
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tests.patience import PATIENCE
@@ -221,6 +221,8 @@ RECIPES: dict[str, tuple[Optimizer, dict[str, Any], dict[str, Any]]] = {
     "decay": (SGD(0.1, 0.9, weight_decay=0.05), {}, {}),
     "adam": (Adam(0.01), {}, {}),
     "adamw": (AdamW(0.01, weight_decay=0.1), {}, {}),
+    "rmsprop": (RMSprop(0.005), {}, {}),
+    "rmsprop momentum": (RMSprop(0.002, 0.9, 1e-6, 0.9, weight_decay=0.1, clip_norm=0.5), {}, {}),
     "clip": (SGD(0.2, clip_norm=0.2), {}, {}),
     "clipped adam": (Adam(0.02, clip_norm=0.1), {}, {}),
     "dropout": (SGD(0.1, 0.5), {"dropout": 0.3}, {}),
@@ -518,7 +520,7 @@ def test_kernels_are_plain_python_with_the_compiler_off() -> None:
     out = in_a_fresh_process(
         """
         import numpy as np
-        from nn import MLP, SGD, Adam, Dataset, compiled, kernels, reference, train
+        from nn import MLP, SGD, Adam, Dataset, RMSprop, compiled, kernels, reference, train
         from nn.model import ACTIVATIONS, OUTPUTS
 
         assert not hasattr(kernels.train_steps, "signatures")
@@ -540,7 +542,7 @@ def test_kernels_are_plain_python_with_the_compiler_off() -> None:
                 norms = compiled.example_gradient_norms(model, theta, data)
                 np.testing.assert_allclose(norms, reference.example_gradient_norms(net, theta, X, y), atol=1e-12)
         data = Dataset(X, np.arange(6) % 2, task="classification")
-        for optimizer in (SGD(0.1, 0.9, nesterov=True), Adam(0.01, clip_norm=0.1)):
+        for optimizer in (SGD(0.1, 0.9, nesterov=True), Adam(0.01, clip_norm=0.1), RMSprop(0.01, momentum=0.9)):
             for options in ({}, {"replacement": True}):
                 model = MLP((3, 4, 2), dropout=0.2)
                 run = train(model, data, optimizer, batch_size=4, epochs=3, **options)

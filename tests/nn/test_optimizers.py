@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, train
+from nn import MLP, SGD, Adam, AdamW, Dataset, RMSprop, train
 from nn.optimizers import Optimizer
 
 MODEL = MLP((1, 1), bias=False, dtype="float64")
@@ -48,6 +48,16 @@ def adam(eta: float, beta1: float, beta2: float, epsilon: float, decay: float, s
     return seen
 
 
+def rmsprop(eta: float, beta2: float, epsilon: float, beta: float, decay: float, steps: int = 30) -> list[float]:
+    theta, s, v, seen = 2.0, 0.0, 0.0, []
+    for _ in range(steps):
+        s = beta2 * s + (1 - beta2) * theta**2
+        v = beta * v + theta / (math.sqrt(s) + epsilon)
+        theta = (1 - eta * decay) * theta - eta * v
+        seen.append(theta)
+    return seen
+
+
 rates = st.floats(1e-4, 0.5)
 betas = st.floats(0, 0.99)
 
@@ -68,6 +78,15 @@ def test_adam_takes_the_steps_of_its_equation(
 ) -> None:
     chosen = Adam(eta, beta1, beta2, epsilon, weight_decay=decay)
     np.testing.assert_allclose(course(chosen), adam(eta, beta1, beta2, epsilon, decay), rtol=1e-7, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rates, betas, st.sampled_from([1e-8, 1e-3]), st.one_of(st.just(0.0), betas), st.floats(0, 1))
+def test_rmsprop_takes_the_steps_of_its_equation(
+    eta: float, beta2: float, epsilon: float, beta: float, decay: float
+) -> None:
+    chosen = RMSprop(eta, beta2, epsilon, beta, weight_decay=decay)
+    np.testing.assert_allclose(course(chosen), rmsprop(eta, beta2, epsilon, beta, decay), rtol=1e-7, atol=1e-9)
 
 
 def test_plain_gradient_descent_shrinks_a_bowl_by_one_minus_the_rate() -> None:
@@ -97,6 +116,7 @@ def test_adamw_is_adam_with_decay() -> None:
         (Adam(), "Adam(learning_rate=0.001)"),
         (AdamW(0.01), "AdamW(learning_rate=0.01)"),
         (AdamW(weight_decay=0.1), "AdamW(learning_rate=0.001, weight_decay=0.1)"),
+        (RMSprop(0.1, momentum=0.9), "RMSprop(learning_rate=0.1, momentum=0.9)"),
     ],
 )
 def test_an_optimizer_reads_as_what_makes_it(optimizer: Optimizer, text: str) -> None:
@@ -111,7 +131,7 @@ def test_optimizers_do_not_change() -> None:
 
 
 BAD: list[tuple[Any, dict[str, Any], str]] = [
-    *((kind, {"learning_rate": value}, "learning_rate") for kind in (SGD, Adam, AdamW)
+    *((kind, {"learning_rate": value}, "learning_rate") for kind in (SGD, Adam, AdamW, RMSprop)
       for value in (0, -0.1, math.nan, math.inf, "0.1", None, True, [0.1])),
     *((SGD, {"momentum": value}, "momentum") for value in (-0.1, 1.0, 2, math.nan, "0.9", None)),
     *((SGD, {"weight_decay": value}, "weight_decay") for value in (-1, math.nan, math.inf, "x")),
@@ -119,6 +139,8 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     *((Adam, {name: value}, name) for name in ("beta1", "beta2") for value in (-0.1, 1.0, math.nan, "x")),
     *((Adam, {"epsilon": value}, "epsilon") for value in (0, -1e-8, math.nan)),
     *((SGD, {"rate_multipliers": value}, "rate_multipliers") for value in ((1, -1), (math.nan,), ("x",))),
+    *((RMSprop, {name: value}, name) for name in ("beta2", "momentum") for value in (-0.1, 1.0, math.nan, "x")),
+    *((RMSprop, {"epsilon": value}, "epsilon") for value in (0, -1e-8, math.nan)),
     (SGD, {"nesterov": True}, "nesterov"),
     (SGD, {"nesterov": 1, "momentum": 0.9}, "nesterov"),
 ]  # fmt: skip

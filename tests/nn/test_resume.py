@@ -8,7 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, EarlyStopping, Run, TrainState, descent, load, load_dataset, train
+from nn import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    Dataset,
+    EarlyStopping,
+    RMSprop,
+    Run,
+    TrainState,
+    descent,
+    load,
+    load_dataset,
+    train,
+)
 from nn.schedules import Constant, Cosine, Exponential, OneCycle, Ramp, Step, Triangular, Warmup
 
 SPLIT = load_dataset("iris").split(seed=3)
@@ -32,6 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cosine": {"schedule": Cosine(steps=LENGTH), "optimizer": SGD(0.05, momentum=0.9)},
     "warm-up": {"schedule": Warmup(warmup=9, then=Cosine(steps=LENGTH - 9))},
     "one-cycle": {"schedule": OneCycle(steps=LENGTH), "optimizer": Adam(0.01)},
+    "rmsprop": {"optimizer": RMSprop(0.005, momentum=0.9)},
     "triangular": {"schedule": Triangular(half=5)},
     "ramp": {"schedule": Ramp(learning_rate=1e-3, final=0.2, steps=LENGTH)},
     "function": {"schedule": lambda step: 0.1 / (1 + step)},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn import MLP, SGD, Adam, AdamW, Dataset, train
+from nn import MLP, SGD, Adam, AdamW, Dataset, RMSprop, train
 from nn.optimizers import OPTIMIZERS, Optimizer
 
 with np.load(Path(__file__).with_name("torch_replay.npz"), allow_pickle=False) as _file:
@@ -25,8 +25,11 @@ def optimizer_of(options: dict[str, Any]) -> tuple[Optimizer, float]:
         return SGD(rate, options.get("momentum", 0.0), options.get("nesterov", False)), penalty
     if options["kind"] == "AdamW":
         return AdamW(rate, weight_decay=penalty), 0.0
+    epsilon = options.get("eps", 1e-8)
+    if options["kind"] == "RMSprop":
+        return RMSprop(rate, options.get("alpha", 0.99), epsilon, options.get("momentum", 0.0)), penalty
     beta1, beta2 = options.get("betas", (0.9, 0.999))
-    return Adam(rate, beta1, beta2, options.get("eps", 1e-8)), penalty
+    return Adam(rate, beta1, beta2, epsilon), penalty
 
 
 @pytest.mark.parametrize("optimizer", ABOUT["optimizers"])
@@ -53,7 +56,7 @@ def test_200_recorded_steps_of_pytorch_are_replayed(network: str, optimizer: str
 
 def test_the_recording_holds_every_case() -> None:
     cases = len(ABOUT["networks"]) * len(ABOUT["optimizers"])
-    assert cases == 35
+    assert cases == 45
     assert sum(name.endswith("/theta") for name in RECORD) == cases
     assert {TASKS[about["targets"]] for about in ABOUT["networks"].values()} == set(TASKS.values())
     assert {options["kind"] for options in ABOUT["optimizers"].values()} == {k.__name__ for k in OPTIMIZERS.values()}

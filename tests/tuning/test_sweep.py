@@ -174,7 +174,10 @@ def test_every_known_parameter_reaches_the_trainer() -> None:
         ({"space": {"hidden_units": "8x0"}}, "hidden_units must be an integer of at least 1"),
         ({"space": {"activation": "rellu"}}, "did you mean 'relu'"),
         ({"space": {"optimizer": "adma"}}, "did you mean 'adam'"),
-        ({"space": {"momentum": 0.9, "optimizer": "adam"}}, "momentum must go with optimizer sgd"),
+        (
+            {"space": {"momentum": 0.9, "optimizer": "adam"}},
+            "momentum must go with optimizer sgd or rmsprop, but the optimizer is adam",
+        ),
         ({"space": {"beta1": 0.9}}, "beta1 must go with optimizer adam"),
         ({"space": {"schedule": "cosin"}}, "did you mean 'cosine'"),
         ({"space": {"schedule_final": 0.1}}, "schedule_final must go with schedule"),
