@@ -9,7 +9,7 @@ What differs, and why:
   `w` where all examples count the same. Those of a chunk are gathered first, then loops over them run in vectors.
 - A batch is a list of rows of the data set. It is worked off in chunks of at most `CHUNK` rows, so that a full batch
   of any size needs no more workspace than that.
-- Matrix products and sums come from `simd.py`, e^x, tanh and the softmax from `elementary.py`. Arithmetic is in the
+- Matrix products and sums, e^x, tanh and the softmax come from `nn/llvm`, views and all. Arithmetic is in the
   dtype of theta; sums over examples are in float64.
 - `fastmath` is off: a sum is added up in the order that stands here, so that the bits do not depend on how, when and
   with what else a kernel was compiled. A process holds several copies of a shared function, and which of them runs

@@ -1,7 +1,4 @@
-"""e^x, tanh, the normal distribution, and the softmax of many examples at once, in vector registers.
-
-With NUMBA_DISABLE_JIT=1 plain NumPy stands in for the emitted functions.
-"""
+"""e^x, tanh, the normal distribution, and the softmax of many examples at once, in vector registers."""
 
 from __future__ import annotations
 
@@ -13,10 +10,9 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from nn.llvm.registers import INNER, VECTOR_BYTES, Emitter, Value
+from nn.llvm.registers import INNER, VECTOR_BYTES, Emitter, Value, emitted
 
 # e^(x²)·erfc(x)/t for x ≥ 0 with t = 3/(3 + x), in powers of 2t − 1, lowest first. Interpolated at 80 Chebyshev points
 # with 60 digits, and cut off where the next term no longer changes a float64.
@@ -144,7 +140,7 @@ def _multiply_add(builder: Value, a: Value, b: Value, c: Value) -> Value:
     return _call(builder, "fmuladd", a, b, c)  # fused where the machine can
 
 
-@intrinsic
+@emitted(np.exp)
 def exp(typingctx, x):  # type: ignore[no-untyped-def]
     """e^x, in instructions that loops turn into vectors, four times as fast; right to two units in the last place.
 
@@ -157,7 +153,7 @@ def exp(typingctx, x):  # type: ignore[no-untyped-def]
     return x(x), codegen
 
 
-@intrinsic
+@emitted(np.tanh)
 def tanh(typingctx, x):  # type: ignore[no-untyped-def]
     """The hyperbolic tangent, in instructions that loops turn into vectors; right to three units in the last place.
 
@@ -170,7 +166,7 @@ def tanh(typingctx, x):  # type: ignore[no-untyped-def]
     return x(x), codegen
 
 
-@intrinsic
+@emitted(lambda x: 0.5 * math.erfc(-x * math.sqrt(0.5)))
 def normal(typingctx, x):  # type: ignore[no-untyped-def]
     """Φ(x), the normal distribution function, in instructions that loops turn into vectors.
 
@@ -183,7 +179,16 @@ def normal(typingctx, x):  # type: ignore[no-untyped-def]
     return x(x), codegen
 
 
-@intrinsic
+def _numpy_softmax_lanes(Z, A, tops, shares, winners, first, left):  # type: ignore[no-untyped-def]
+    own = slice(first, first + min(left, VECTOR_BYTES // Z.itemsize))
+    tops[own] = Z[:, own].max(axis=0)
+    A[:, own] = np.exp(Z[:, own] - tops[own])
+    shares[own] = 1 / A[:, own].sum(axis=0)
+    A[:, own] *= shares[own]
+    winners[own] = A[:, own].argmax(axis=0)
+
+
+@emitted(_numpy_softmax_lanes)
 def _softmax_lanes(typingctx, Z, A, tops, shares, winners, first, left):  # type: ignore[no-untyped-def]
     """`softmax` for a vector of examples from number `first` on, at most `left` of them."""
     signature = types.void(Z, A, tops, shares, winners, types.int64, types.int64)
@@ -246,22 +251,3 @@ def softmax(Z, A, tops, shares, winners):  # type: ignore[no-untyped-def]
     lanes = VECTOR_BYTES // Z.itemsize
     for first in range(0, Z.shape[1], lanes):
         _softmax_lanes(Z, A, tops, shares, winners, first, Z.shape[1] - first)
-
-
-if numba.config.DISABLE_JIT:
-
-    def exp(x: float) -> float:
-        return math.exp(x)
-
-    def tanh(x: float) -> float:
-        return math.tanh(x)
-
-    def normal(x: float) -> float:
-        return 0.5 * math.erfc(-x * math.sqrt(0.5))
-
-    def softmax(Z: Any, A: Any, tops: Any, shares: Any, winners: Any) -> None:
-        tops[:] = Z.max(axis=0)
-        A[:] = np.exp(Z - tops)
-        shares[:] = 1 / A.sum(axis=0)
-        A *= shares
-        winners[:] = A.argmax(axis=0)

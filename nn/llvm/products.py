@@ -4,8 +4,6 @@ A tile of C = A B, a few rows of two vectors each, is held in registers while k 
 k one row of B is loaded, and each element of A's column is spread over a vector, multiplied, and added to its row of
 the tile. Columns that fill no vector are loaded and stored under a mask. Sums run over k in order: nothing but the
 numbers decides the result. On 32 x 64 x 32 this is at nine tenths of the core's peak, where OpenBLAS has a third.
-
-With NUMBA_DISABLE_JIT=1, for a debugger or a coverage run, plain NumPy stands in for the emitted functions.
 """
 
 from __future__ import annotations
@@ -16,23 +14,28 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-from nn.llvm.registers import I32, I64, INNER, TILE_ROWS, VECTOR_BYTES, Emitter, Value, apart, line, view
+from nn.llvm.registers import I32, I64, INNER, TILE_ROWS, VECTOR_BYTES, Emitter, Value, apart, emitted, line, view
 
 
 def _tile(rows: int, vectors: int, masked: bool, weighted: bool = True) -> Any:
     """An intrinsic for a tile of C (rows, vectors), `columns` columns of it if masked: C = bias + Σ_k A[:, k]·B[k, :].
 
-    Not `weighted`, A counts as ones and is not read.
-
-    The tile's first elements are number `a` of A, `b` of B, `c` of C and `j` of the bias, which is left out if it has
-    no elements. From one row of A to the next it is `a_row` elements, from one k to the next `a_k`; B and C have rows
-    of `width` elements.
+    Not `weighted`, A counts as ones and is not read. The tile's first elements are number `a` of A, `b` of B, `c` of C
+    and `j` of the bias, which is left out if it has no elements. From one row of A to the next it is `a_row` elements,
+    from one k to the next `a_k`; B and C have rows of `width` elements.
     """
 
-    @intrinsic
+    def numpy_tile(A, a, a_row, a_k, B, b, C, c, width, bias, j, inner, columns):  # type: ignore[no-untyped-def]
+        lanes = vectors * VECTOR_BYTES // A.itemsize
+        row, column, k = np.arange(rows), np.arange(min(columns, lanes) if masked else lanes), np.arange(inner)
+        left = A.reshape(-1)[a + a_row * row[:, None] + a_k * k] if weighted else np.ones((rows, inner), A.dtype)
+        right = B.reshape(-1)[b + width * k[:, None] + column]
+        start = bias[j + column] if len(bias) else 0
+        C.reshape(-1)[c + width * row[:, None] + column] = start + left @ right
+
+    @emitted(numpy_tile)
     def tile(typingctx, A, a, a_row, a_k, B, b, C, c, width, bias, j, inner, columns):  # type: ignore[no-untyped-def]
         n = types.int64
         signature = types.void(A, n, n, n, B, n, C, n, n, bias, n, n, n)
@@ -143,7 +146,13 @@ def transpose(A, B):  # type: ignore[no-untyped-def]
             _turn(A, i * N + j, N, M - i, B, j * M + i, M, N - j)
 
 
-@intrinsic
+def _numpy_turn(A, a, a_width, rows, B, b, b_width, columns):  # type: ignore[no-untyped-def]
+    lanes = VECTOR_BYTES // A.itemsize
+    i, j = np.arange(min(rows, lanes))[:, None], np.arange(min(columns, lanes))
+    B.reshape(-1)[b + b_width * j + i] = A.reshape(-1)[a + a_width * i + j]
+
+
+@emitted(_numpy_turn)
 def _turn(typingctx, A, a, a_width, rows, B, b, b_width, columns):  # type: ignore[no-untyped-def]
     """Transpose a square with as many rows and columns as a register has numbers, or what of it is there.
 
@@ -187,7 +196,7 @@ def _turn(typingctx, A, a, a_width, rows, B, b, b_width, columns):  # type: igno
 def _sum(squared: bool) -> Any:
     """An intrinsic for Σ x or Σ x² of a vector: four registers of sums, then their sum, halved until one is left."""
 
-    @intrinsic
+    @emitted(lambda x: (x * x).sum() if squared else x.sum())
     def total(typingctx, x):  # type: ignore[no-untyped-def]
         def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             array = make_array(x)(context, builder, arguments[0])
@@ -239,27 +248,3 @@ def _tiles(C, A, a_row, a_k, B, bias):  # type: ignore[no-untyped-def]
     for i in range(tall, M):
         for j in range(0, N, 2 * lanes):
             _row(A, i * a_row, a_row, a_k, B, j, C, i * N + j, N, bias, j, K, N - j)
-
-
-if numba.config.DISABLE_JIT:
-
-    def transpose(A: Any, B: Any) -> None:
-        B[:] = A.T
-
-    def column_sums(B: Any, sums: Any) -> None:
-        sums[:] = B.sum(axis=0)
-
-    def sum_of(x: Any) -> Any:
-        return x.sum()
-
-    def sum_of_squares(x: Any) -> Any:
-        return (x * x).sum()
-
-    def product(A: Any, B: Any, C: Any, bias: Any) -> None:
-        C[:] = A @ B + bias if len(bias) else A @ B
-
-    def product_left(A: Any, B: Any, C: Any, nothing: Any) -> None:
-        C[:] = A.T @ B
-
-    def product_right(A: Any, B: Any, C: Any, transposed: Any, nothing: Any) -> None:
-        C[:] = A @ B.T

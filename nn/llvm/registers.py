@@ -1,11 +1,13 @@
 """Below the level of Python: vectors of this machine's registers, and views of arrays that own nothing.
 
-What is emitted here for LLVM, which picks the instructions for the machine at hand, `simd.py` and `elementary.py` build
-on. With NUMBA_DISABLE_JIT=1 plain NumPy stands in for the views.
+What is emitted here for LLVM, which picks the instructions for the machine at hand, `products.py` and `elementary.py`
+build on. Above each emitted function stands a NumPy function that does the same, and takes its place where Numba's
+compiler is off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
@@ -34,6 +36,22 @@ WITHOUT_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INNER: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", **WITHOUT_WRAPPERS}
 I32, I64 = ir.IntType(32), ir.IntType(64)
 Value = Any  # of LLVM
+
+
+def emitted(stand_in: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make an intrinsic of a function that emits instructions, beside the NumPy function that does the same.
+
+    With NUMBA_DISABLE_JIT=1, for a debugger or a coverage run, `stand_in` takes its place.
+    """
+
+    def decorate(emitting: Callable[..., Any]) -> Any:
+        if numba.config.DISABLE_JIT:
+            return stand_in
+        made = intrinsic(emitting)
+        made.stand_in = stand_in
+        return made
+
+    return decorate
 
 
 class Emitter:
@@ -83,7 +101,7 @@ class Emitter:
         return self.builder.bitcast(place, self.vector.as_pointer())
 
 
-@intrinsic
+@emitted(lambda: None)
 def apart(typingctx):  # type: ignore[no-untyped-def]
     """Keep the function that this stands in from being inlined: a large one costs more to compile than its calls do."""
 
@@ -94,7 +112,7 @@ def apart(typingctx):  # type: ignore[no-untyped-def]
     return types.void(), codegen
 
 
-@intrinsic
+@emitted(lambda array, start, rows, columns: array.reshape(-1)[start : start + rows * columns].reshape(rows, columns))
 def view(typingctx, array, start, rows, columns):  # type: ignore[no-untyped-def]
     """The (rows, columns) matrix that begins at element `start` of an array in C order. Nothing is checked."""
     kind = types.Array(array.dtype, 2, "C")
@@ -106,7 +124,7 @@ def view(typingctx, array, start, rows, columns):  # type: ignore[no-untyped-def
     return kind(array, types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic
+@emitted(lambda array, start, length: array.reshape(-1)[start : start + length])
 def line(typingctx, array, start, length):  # type: ignore[no-untyped-def]
     """The vector of `length` elements that begins at element `start` of an array in C order. Nothing is checked."""
     kind = types.Array(array.dtype, 1, "C")
@@ -132,7 +150,7 @@ def _part(context, builder, array, given, kind, first, shape):  # type: ignore[n
     return result._getvalue()
 
 
-@intrinsic
+@emitted(lambda value: value)
 def borrowed(typingctx, value):  # type: ignore[no-untyped-def]
     """The same array, or tuple with arrays, as a view that owns nothing; see `_part`. Somebody else must hold it."""
 
@@ -151,18 +169,3 @@ def borrowed(typingctx, value):  # type: ignore[no-untyped-def]
         return without_owner(context, builder, value, arguments[0])
 
     return value(value), codegen
-
-
-if numba.config.DISABLE_JIT:
-
-    def apart() -> None:
-        pass
-
-    def view(array: Any, start: int, rows: int, columns: int) -> Any:
-        return array.reshape(-1)[start : start + rows * columns].reshape(rows, columns)
-
-    def line(array: Any, start: int, length: int) -> Any:
-        return array.reshape(-1)[start : start + length]
-
-    def borrowed(value: Any) -> Any:
-        return value
