@@ -72,10 +72,10 @@ class Schedule:
             )
         steps = np.asarray(step)
         # Always as an array: NumPy rounds a power of two scalars in another way.
-        rates = np.asarray(self._rates(np.atleast_1d(steps).astype(np.float64)), dtype=np.float64)
-        return float(rates[0]) if steps.ndim == 0 else rates
+        learning_rates = np.asarray(self._learning_rates(np.atleast_1d(steps).astype(np.float64)), dtype=np.float64)
+        return float(learning_rates[0]) if steps.ndim == 0 else learning_rates
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         raise NotImplementedError
 
     def _start(self) -> float:
@@ -103,7 +103,7 @@ class Constant(Schedule):
     def takes_length(self) -> bool:
         return False
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full(step.shape, self._start())
 
 
@@ -127,7 +127,7 @@ class Step(Schedule):
         self._put("every", integer("every", self.every, 1))
         self._put("factor", real("factor", self.factor, above=0.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._start() * self.factor ** np.floor(step / self.every)
 
 
@@ -145,7 +145,7 @@ class Exponential(Schedule):
         super().__post_init__()
         self._put("final", real("final", self.final, above=0.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._start() * self.final ** self._progress(step)
 
 
@@ -162,7 +162,7 @@ class Cosine(Schedule):
         super().__post_init__()
         self._put("final", real("final", self.final, 0.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         wave = 0.5 * (1 + np.cos(math.pi * self._progress(step)))
         return self._start() * (self.final + (1 - self.final) * wave)
 
@@ -196,7 +196,7 @@ class Warmup(Schedule):
         assert own.learning_rate is not None
         return replace(own, then=self.then.resolve(own.learning_rate, max(own.steps - self.warmup, 1)))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         length = 1 if self.steps is None else max(self.steps - self.warmup, 1)
         then = self.then
         if then.learning_rate is None or (then.steps is None and (self.steps or not then.takes_length)):
@@ -222,7 +222,7 @@ class OneCycle(Schedule):
         self._put("start", real("start", self.start, 1.0))
         self._put("end", real("end", self.end, 1.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         peak, low = self._start(), self._start() / self.start
         at = self._progress(step)
         up = low + (peak - low) * 0.5 * (1 - np.cos(math.pi * np.minimum(at / self.rise, 1.0)))
@@ -253,7 +253,7 @@ class Triangular(Schedule):
         self._put("half", integer("half", self.half, 1))
         self._put("low", real("low", self.low, 0.0, 1.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         height = 1 - np.abs(step % (2 * self.half) / self.half - 1)
         return self._start() * (self.low + (1 - self.low) * height)
 
@@ -275,7 +275,7 @@ class Ramp(Schedule):
         super().__post_init__()
         self._put("final", real("final", self.final, above=0.0))
 
-    def _rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         assert self.steps is not None
         at = np.minimum(step / max(self.steps - 1, 1), 1.0)
         if self.linear:

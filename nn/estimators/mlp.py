@@ -122,7 +122,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     - To go on with other layers than those of the last fit (`warm_start`, `partial_fit`) is an error. There new hidden
       layers are ignored, and one output is compared with several targets.
     - To go on with early stopping, without it, or after lbfgs works; there it is an AttributeError or a TypeError.
-    - Weights of the examples with a negative sum in a mini-batch are an error, for nothing would be minimised; so are
+    - Sample weights with a negative sum in a mini-batch are an error, for nothing would be minimised; so are
       y < 0 with `loss="poisson"`, and in regression y that is sparse or text.
     - A sparse X of which more than a fifth is not 0 is made dense, for the sake of speed. Another one stays as it is,
       and is fitted to about as fast as there, not faster.

@@ -91,7 +91,7 @@ def test_the_penalty_is_in_the_gradient_and_not_in_the_losses_reported() -> None
     assert not np.array_equal(plain.theta, penalised.theta)
 
 
-# -- weights of examples ---------------------------------------------------------------------------------------
+# -- sample weights --------------------------------------------------------------------------------------------
 
 
 def test_weight_2_is_the_example_twice() -> None:
