@@ -1,7 +1,10 @@
-"""Run every study of the learning-rate laboratory and write one page, laboratory.html, with every table and figure.
+"""Run the experiments of the laboratory and write one page, laboratory.html, with every table and figure.
 
-Names of studies, such as catapult, choose some of them. A study that fails is shown as such and does not stop the
-others; the exit status is then 1. Five to six minutes on two cores; --quick takes one or two.
+    python scripts/laboratory/all_experiments.py
+    python scripts/laboratory/all_experiments.py --quick catapult warm_up
+
+Names of experiments choose some of them. One that fails is shown as such and does not stop the others; the exit status
+is then 1. Five to six minutes on two cores; --quick takes one or two.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ FOLDER = Path(__file__).parent
 
 
 def script(name: str) -> ModuleType:
-    """Return the script of a study as a module, without running it."""
+    """Return the script of an experiment as a module, without running it."""
     spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
     if spec is None or spec.loader is None:
         raise ImportError(f"no script {name}.py")
@@ -50,7 +53,7 @@ def command_of(name: str, seed: int, quick: bool) -> str:
 
 
 def perform(name: str, seed: int, quick: bool) -> Chapter:
-    """Run a study, and return what it found or how it failed."""
+    """Run an experiment, and return its chapter of the page, also where it fails."""
     command = command_of(name, seed, quick)
     start, about = time.perf_counter(), ""
     try:
@@ -67,21 +70,20 @@ def perform(name: str, seed: int, quick: bool) -> Chapter:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a script."""
     parser = laboratory.command_line(__doc__ or "", Path("runs"), "folder of laboratory.html")
-    parser.add_argument("studies", nargs="*", metavar="experiment", help=f"any of: {', '.join(EXPERIMENTS)} (all)")
+    parser.add_argument("experiments", nargs="*", metavar="experiment", help=f"any of: {', '.join(EXPERIMENTS)} (all)")
     options = parser.parse_args(argv)
-    chosen = [name for name in EXPERIMENTS if name in options.studies or not options.studies]
-    if unknown := [name for name in options.studies if name not in EXPERIMENTS]:
-        parser.error(f"a study must be one of {', '.join(EXPERIMENTS)}, but got {unknown[0]!r}")
+    chosen = [name for name in EXPERIMENTS if name in options.experiments or not options.experiments]
+    if unknown := [name for name in options.experiments if name not in EXPERIMENTS]:
+        parser.error(f"an experiment must be one of {', '.join(EXPERIMENTS)}, but got {unknown[0]!r}")
     chapters = []
     try:
         for name in chosen:
             chapter = perform(name, options.seed, options.quick)
             chapters.append(chapter)
             print(f"{name}: {chapter.failure or chapter.verdict}, {chapter.seconds:.1f} s", flush=True)
-        command = " ".join([command_of("all_experiments", options.seed, options.quick), *options.studies])
-        path = laboratory.write_whole(
-            options.output / "laboratory.html", page(chapters, command, options.quick).encode()
-        )
+        command = " ".join([command_of("all_experiments", options.seed, options.quick), *options.experiments])
+        content = page(chapters, command, options.quick).encode()
+        path = laboratory.write_whole(options.output / "laboratory.html", content)
     except KeyboardInterrupt:
         print("interrupted; nothing was saved", file=sys.stderr)
         return 130

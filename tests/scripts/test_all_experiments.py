@@ -1,4 +1,4 @@
-"""One page of all studies: complete, escaped, with what failed; from nothing but itself; whole or not there."""
+"""One page of all experiments: complete, escaped, with what failed; from nothing but itself; whole or not there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.scripts.loading import SCRIPTS, load_script
 
 GOOD = '''
-"""A study that works."""
+"""An experiment that works."""
 from tuning.plots import style
 from tuning.laboratory.findings import Claim, Findings
 
@@ -26,19 +26,19 @@ def run(seed, quick):
     return Findings('Good & "<b>bold</b>"', claims, {"line": figure}, notes, {"moving.gif": b"GIF89a" + bytes(9)})
 '''
 FAILS = '''
-"""A study that fails."""
+"""An experiment that fails."""
 def run(seed, quick):
     raise ValueError("the width must be at least 1, but got <0>\\nand more")
 '''
 PLAIN = '''
-"""A study without a figure."""
+"""An experiment without a figure."""
 from tuning.laboratory.findings import Claim, Findings
 
 def run(seed, quick):
     return Findings("Plain", [Claim("rate", "2", 2.0, 1.9, 2.1)])
 '''
 STOPS = '''
-"""A study that is interrupted."""
+"""An experiment that is interrupted."""
 def run(seed, quick):
     raise KeyboardInterrupt
 '''
@@ -84,7 +84,7 @@ def made(folder: Path, *options: str) -> tuple[int, Page]:
     return status, Page(folder / "laboratory.html")
 
 
-def test_every_study_is_on_the_page_and_one_that_fails_stops_no_other(
+def test_every_experiment_is_on_the_page_and_one_that_fails_stops_no_other(
     fakes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, page = made(fakes)
@@ -111,14 +111,14 @@ def test_the_summary_counts_claims_and_names_those_outside_tolerance(fakes: Path
     assert "Claims within tolerance 2 of 3" in page.text
     assert "slope: paper 1, here 7 , tolerance 0.9 to 1.1" in page.text
     rows = [row["class"] for row in page.all("tr") if row]
-    assert rows == ["outside", "within", "within", "outside", "within"]  # two studies, then three claims
+    assert rows == ["outside", "within", "within", "outside", "within"]  # two experiments, then three claims
     assert page.source.count("✓ within") == 2
     assert page.source.count("✗ OUTSIDE") == 1
     status, page = made(fakes, "plain")
     assert "Nothing: every claim is within tolerance." in page.text
 
 
-def test_texts_of_a_study_are_escaped(fakes: Path) -> None:
+def test_texts_of_an_experiment_are_escaped(fakes: Path) -> None:
     _, page = made(fakes, "good")
     for text in ("<script>alert", "<b>bold", "a < b & c", "<1>"):
         assert text in page.text
@@ -128,7 +128,7 @@ def test_texts_of_a_study_are_escaped(fakes: Path) -> None:
     assert image["alt"] == 'Good & "<b>bold</b>": line'
 
 
-def test_links_lead_to_the_studies(fakes: Path) -> None:
+def test_links_lead_to_the_experiments(fakes: Path) -> None:
     _, page = made(fakes)
     places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     links = {str(link["href"]) for link in page.all("a")}
@@ -151,7 +151,7 @@ def test_figures_are_in_the_page_and_nothing_is_fetched(fakes: Path) -> None:
     assert str(policy).startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
 
 
-def test_seed_and_size_reach_the_studies_and_the_commands(fakes: Path) -> None:
+def test_seed_and_size_reach_the_experiments_and_the_commands(fakes: Path) -> None:
     _, page = made(fakes, "--quick", "--seed", "31", "good")
     assert "seed 31, quick" in page.text
     assert "python scripts/laboratory/good.py --quick --seed 31" in page.text
@@ -186,7 +186,7 @@ def test_an_interruption_is_one_line_and_leaves_the_page_as_it_was(
     ("options", "says"),
     [
         (["--seed", "1.5"], "must be a whole number from 0 to 2**32 - 1, but got '1.5'"),
-        (["catapults"], "a study must be one of good, fails, plain, missing, but got 'catapults'"),
+        (["catapults"], "an experiment must be one of good, fails, plain, missing, but got 'catapults'"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(
@@ -201,15 +201,15 @@ def test_bad_options_are_refused_before_any_work(
     assert not fakes.exists()
 
 
-def test_all_scripts_of_studies_are_run() -> None:
+def test_all_scripts_of_experiments_are_run() -> None:
     with_main = {path.stem for path in SCRIPTS.rglob("*.py") if "laboratory.main(" in path.read_text(encoding="utf-8")}
     assert set(all_experiments.EXPERIMENTS) == with_main
 
 
-def test_a_real_study_is_shown_with_its_table_and_figure(tmp_path: Path) -> None:
+def test_a_real_experiment_is_shown_with_its_table_and_figure(tmp_path: Path) -> None:
     status, page = made(tmp_path, "--quick", "--seed", "3", "range_test")
     assert status == 0
     assert "The range test, and how far to trust it" in page.text
-    assert "Smith (2017)" in page.text  # the study in words
+    assert "Smith (2017)" in page.text  # the experiment in words
     assert len(page.all("img")) == 1
     assert len([row for row in page.all("tr") if row]) == 1 + 6 + 4

@@ -1,4 +1,4 @@
-"""What every study's script has in common: claims, the table, the figure, the command line."""
+"""Parts that the scripts of all experiments share: claims, the table, the figures, the command line."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a script shows: the claims, figures by file name without its ending, and remarks in words.
+    """The result of an experiment: its claims, figures by file name without its ending, and remarks in words.
 
     `files` are finished pictures, such as an animation, by file name with its ending.
     """
@@ -84,15 +84,11 @@ class Findings:
         return {f"{name}.png": style.png(figure) for name, figure in self.figures.items()} | self.files
 
 
-Study = Callable[[int, bool], Findings]
-"""`run(seed, quick)` of a script."""
-
-
 @dataclass(frozen=True)
 class Argument:
-    """Something that a study can do without: given as the script's only argument, it becomes `run`'s by this name.
+    """An optional input of an experiment: the only argument of its script becomes that of `run` by this name.
 
-    `read` makes of the text what the study wants, and raises ValueError or OSError with one line where it can't.
+    `read` turns the text into the input, and raises ValueError or OSError with one line where it can't.
     """
 
     name: str
@@ -100,7 +96,7 @@ class Argument:
     help: str
 
     def __call__(self, text: str) -> Any:
-        """Return what the text stands for, or let the command line say why not."""
+        """Return the input that the text names, or let the command line say why there is none."""
         try:
             return self.read(text)
         except (OSError, TypeError, ValueError) as error:
@@ -114,9 +110,10 @@ def main(
     argument: Argument | None = None,
     **defaults: Any,
 ) -> int:
-    """Run a study as a script: print the table, save the figures; the exit status is 0 whether it reproduces or not.
+    """Run an experiment as a script: print the table, save the figures, and return the exit status.
 
-    `run(seed, quick)` does the work, and is given the `argument` too where there is one. `defaults` may set `seed`.
+    `run(seed, quick)` does the work, and is given the `argument` too where there is one. `defaults` may set `seed`. The
+    status is 0 whether the experiment reproduces the paper or not.
     """
     parser = command_line(description, Path("runs/figures"), "folder of figures", **defaults)
     if argument:
@@ -140,17 +137,17 @@ def main(
     return 0
 
 
-def command_line(description: str, output: Path, what: str, seed: int = 0) -> argparse.ArgumentParser:
-    """Return the parser of the options that all scripts have; `what` is written into the folder `output`."""
+def command_line(description: str, output: Path, folder: str, seed: int = 0) -> argparse.ArgumentParser:
+    """Return the parser of the options that all scripts have; `folder` says what `output` is."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=_seed, default=seed, help=f"whole number ≥ 0 that all is drawn from ({seed})")
     parser.add_argument("--quick", action="store_true", help="a smaller version, in a few seconds")
-    parser.add_argument("--output", type=_folder, default=output, help=f"{what} ({output})")
+    parser.add_argument("--output", type=_folder, default=output, help=f"{folder} ({output})")
     return parser
 
 
-def perform(run: Study, seed: int, quick: bool) -> Findings:
-    """Return what a study finds, its figures drawn in this package's look; ImportError at once without matplotlib."""
+def perform(run: Callable[[int, bool], Findings], seed: int, quick: bool) -> Findings:
+    """Run an experiment, whose figures are drawn in this package's look; ImportError at once without matplotlib."""
     from tuning.plots import style
 
     with style.look():
@@ -158,7 +155,7 @@ def perform(run: Study, seed: int, quick: bool) -> Findings:
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all, whatever comes between, and return its path; folders are made."""
+    """Write a file whole or not at all, whatever comes between, and return its path; missing folders are made."""
     with replacing(path) as partial:
         partial.write_bytes(content)
     return path

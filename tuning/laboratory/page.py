@@ -1,8 +1,8 @@
-"""All studies on one page: tables, figures and verdicts as one HTML file that opens without a network.
+"""All experiments on one page: tables, figures and verdicts as one HTML file that opens without a network.
 
-Nothing in it is loaded from elsewhere, and its content security policy forbids that; it has no script. Whatever comes
-from a study is escaped where it enters the page. A claim within tolerance is blue and one outside is orange (Okabe &
-Ito 2008), and each says so in words.
+Nothing in it is loaded from elsewhere, and its content security policy forbids that; it has no script. All text of an
+experiment is escaped where it enters the page. A claim within tolerance is blue and one outside is orange (Okabe & Ito
+2008), and each says so in words.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ SMALLER = " These are the quick versions, which are smaller than some of the cla
 PACKAGES = ("nn-tuning", "numpy", "numba", "matplotlib")
 STYLE = """
 @media (width > 60rem) { nav ul { white-space: normal; flex-wrap: wrap; } }
-table.claims td, table.claims th, table.studies td, table.studies th { text-align: left; }
+table.claims td, table.claims th, table.experiments td, table.experiments th { text-align: left; }
 table.claims td:first-child { white-space: normal; min-width: 18rem; }
-table.studies td:first-child { white-space: normal; }
+table.experiments td:first-child { white-space: normal; }
 tr.within > td:last-child { background: #eaf4fa; color: #00507d; font-weight: 600; }
 tr.outside > td { background: #fdf0e6; }
 tr.outside > td:last-child, strong.outside { color: #8f3d00; font-weight: 700; }
@@ -37,9 +37,9 @@ details pre { white-space: pre-wrap; }
 
 @dataclass(frozen=True)
 class Chapter:
-    """A study as it went: what it found, or in `failure` why it found nothing.
+    """An experiment and its findings, or in `failure` the reason why there are none.
 
-    `about` says in words what the study is, `command` runs it alone, and `pictures` are files by name.
+    `about` is the experiment in words, `command` runs it alone, and `pictures` are files by name.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Chapter:
 
     @property
     def title(self) -> str:
-        """The title that the study gives itself, or its name."""
+        """The title that the experiment gives itself, or its name."""
         return self.findings.title if self.findings else self.name
 
     @property
     def claims(self) -> Sequence[Claim]:
-        """The claims; none where the study failed."""
+        """The claims; none where the experiment failed."""
         return self.findings.claims if self.findings else ()
 
     @property
@@ -74,12 +74,12 @@ class Chapter:
 
 
 def words(name: str) -> str:
-    """Return a name of a study or of a figure in words."""
+    """Return a name of an experiment or of a figure in words."""
     return name.replace("_", " ")
 
 
 def page(chapters: Sequence[Chapter], command: str, quick: bool = False) -> str:
-    """Return the page; `command` is what made it; `quick` says that the studies were smaller versions."""
+    """Return the page, made by `command`; with `quick`, it says that the experiments were smaller versions."""
     css = resources.files("tuning").joinpath("report", "page.css").read_text(encoding="utf-8")
     links = "".join(f'<li><a href="#{escape(c.name)}">{escape(words(c.name))}</a></li>' for c in chapters)
     return (
@@ -87,8 +87,8 @@ def page(chapters: Sequence[Chapter], command: str, quick: bool = False) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<title>The learning-rate laboratory</title>\n<link rel="icon" href="data:,">\n<style>\n{css}{STYLE}</style>\n'
-        f'</head>\n<body>\n<a class="skip" href="#main">Skip to the studies</a>\n{_header(chapters, quick)}\n'
-        f'<nav aria-label="Studies"><ul>{links}</ul></nav>\n'
+        f'</head>\n<body>\n<a class="skip" href="#main">Skip to the experiments</a>\n{_header(chapters, quick)}\n'
+        f'<nav aria-label="Experiments"><ul>{links}</ul></nav>\n'
         f'<main id="main">\n{_outside(chapters)}{_overview(chapters)}{"".join(map(_chapter, chapters))}</main>\n'
         f"<footer><p>Made by <code>{escape(command)}</code> with {escape(_versions())}.</p></footer>\n"
         "</body>\n</html>\n"
@@ -96,7 +96,7 @@ def page(chapters: Sequence[Chapter], command: str, quick: bool = False) -> str:
 
 
 def _versions() -> str:
-    """Return what the numbers were made with."""
+    """Return the versions of the programs that made the numbers."""
     found = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):  # a checkout that is not installed has no version
@@ -109,9 +109,9 @@ def _header(chapters: Sequence[Chapter], quick: bool) -> str:
     held, failed = sum(claim.holds for claim in claims), sum(bool(chapter.failure) for chapter in chapters)
     cards = (
         ("Claims within tolerance", f"{held} of {len(claims)}", "published or derived, each measured here"),
-        ("Outside tolerance", f"{len(claims) - held}", "listed below, and explained in the studies"),
-        ("Studies", f"{len(chapters)}", f"{failed} failed" if failed else "all ran"),
-        ("Time", f"{sum(chapter.seconds for chapter in chapters):.0f} s", "of all studies, one after another"),
+        ("Outside tolerance", f"{len(claims) - held}", "listed below, and explained in the experiments"),
+        ("Experiments", f"{len(chapters)}", f"{failed} failed" if failed else "all ran"),
+        ("Time", f"{sum(chapter.seconds for chapter in chapters):.0f} s", "of all experiments, one after another"),
     )
     parts = "".join(
         f'<div class="{"plain" if i else "first"}"><dt>{name}</dt><dd>{text}</dd><dd>{about}</dd></div>'
@@ -126,7 +126,7 @@ def _header(chapters: Sequence[Chapter], quick: bool) -> str:
 
 
 def _outside(chapters: Sequence[Chapter]) -> str:
-    """Return the claims that do not hold, and the studies that failed."""
+    """Return the claims that do not hold, and the experiments that failed."""
     lines = [
         f'{_link(chapter)}: {escape(what)}: paper {escape(paper)}, here <strong class="outside">{escape(here)}</strong>'
         f", tolerance {escape(tolerance)}"
@@ -147,10 +147,10 @@ def _overview(chapters: Sequence[Chapter]) -> str:
         f"<td><code>{escape(c.command)}</code></td><td>{c.seconds:.1f}</td><td>{escape(c.verdict)}</td></tr>"
         for c in chapters
     )
-    head = "".join(f'<th scope="col">{title}</th>' for title in ("study", "command", "seconds", "claims"))
+    head = "".join(f'<th scope="col">{title}</th>' for title in ("experiment", "command", "seconds", "claims"))
     return (
-        '<section id="overview" class="flows"><h2>The studies</h2><div class="scroll"><table class="studies" '
-        f'aria-label="The studies"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>\n'
+        '<section id="overview" class="flows"><h2>The experiments</h2><div class="scroll"><table class="experiments" '
+        f'aria-label="The experiments"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>\n'
     )
 
 

@@ -1,4 +1,4 @@
-"""What the scripts of all studies share: verdicts, the table, the command line, files that are whole or not there."""
+"""The scripts of all experiments share verdicts, the table, the command line, and files that are whole or not there."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_bad_options_are_refused_in_one_line_before_any_work(
         (FileNotFoundError(2, "No such file", "digits.csv"), 2, "digits.csv"),
     ],
 )
-def test_what_ends_a_study_early_is_one_line_and_leaves_nothing(
+def test_an_early_end_is_one_line_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], raised: BaseException, status: int, says: str
 ) -> None:
     def ends(seed: int, quick: bool) -> Findings:
@@ -110,7 +110,7 @@ def test_what_ends_a_study_early_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_matplotlib_a_study_says_so_before_it_works(
+def test_without_matplotlib_an_experiment_says_so_before_it_works(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> Any:
@@ -141,7 +141,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert [each.name for each in path.parent.iterdir()] == ["page.html"]
 
 
-def test_studies_are_drawn_in_the_look_of_the_package_which_is_put_back() -> None:
+def test_experiments_are_drawn_in_the_look_of_the_package_which_is_put_back() -> None:
     def size(*_: Any) -> Findings:
         return Findings(f"{style.library().rcParams['axes.labelsize']}", [])
 
