@@ -9,24 +9,21 @@ on two cores; --quick has fewer updates and repeats, and relu alone.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
 from tuning.laboratory import best_batch_size as experiment
+from tuning.laboratory import charts
 from tuning.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    sizes: dict[str, Any] = {"updates": 3000, "progress": True} if quick else {"progress": True}
-    networks, repeats = (("relu",), 6) if quick else (("relu", "tanh"), 24)
-    measured = {name: experiment.measure(seed, activation=name, repeats=repeats, **sizes) for name in networks}
+    sizes: dict[str, Any] = {"updates": 3000, "repeats": 6} if quick else {"repeats": 24}
+    networks = ("relu",) if quick else ("relu", "tanh")
+    measured = {name: experiment.measure(seed, activation=name, progress=True, **sizes) for name in networks}
     return laboratory.Findings(
         "The best batch size grows with the learning rate (Smith & Le 2018)",
         [claim for network, result in measured.items() for claim in experiment.claims(result, network)],
@@ -37,9 +34,8 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
 
 def remark(network: str, measured: experiment.Measured) -> str:
     """Return the best batch sizes, and how sure their slope is, in words."""
-    sizes, rates = (
-        ", ".join(f"{x:g}" for x in values) for values in (experiment.best_or_nan(measured), measured.rates)
-    )
+    best, tried = experiment.best_or_nan(measured), measured.learning_rates
+    sizes, rates = (", ".join(f"{x:g}" for x in values) for values in (best, tried))
     low, high = experiment.slope_interval(measured)
     return (
         f"{network}: best batch size {sizes} at η = {rates}; slope {experiment.slope(measured):.2f}, "
@@ -47,8 +43,8 @@ def remark(network: str, measured: experiment.Measured) -> str:
     )
 
 
-def draw(measured: dict[str, experiment.Measured]) -> Figure:
-    """Return the figure: accuracy against batch size for each network, then the best batch against the rate."""
+def draw(measured: dict[str, experiment.Measured]) -> charts.Figure:
+    """Return the figure: accuracy against batch size for each network, and the best batch against the learning rate."""
     figure, axes = style.subplots(1, len(measured) + 1, width=6 * (len(measured) + 1), height=5.2)
     for ax, (network, result) in zip(axes[0], measured.items(), strict=False):
         draw_accuracy(ax, result)
@@ -57,48 +53,34 @@ def draw(measured: dict[str, experiment.Measured]) -> Figure:
     return figure
 
 
-def draw_accuracy(ax: Axes, measured: experiment.Measured) -> None:
+def draw_accuracy(ax: charts.Axes, measured: experiment.Measured) -> None:
     """Draw accuracy against batch size with a band of one standard error, one line for each rate, its best marked."""
-    for index, rate in enumerate(measured.rates):
-        mean, error, best = measured.mean[index], measured.standard_error[index], measured.best[index]
-        look: dict[str, Any] = {"color": style.COLOURS[index]}
-        ax.fill_between(measured.batch_sizes, mean - error, mean + error, **look, alpha=0.2)
-        ax.plot(measured.batch_sizes, mean, **look, linestyle=style.DASHES[index], label=f"η = {rate:g}")
-        ax.plot(measured.batch_sizes[best], mean[best], marker=style.MARKERS[index], markersize=11, **look)
+    for i, rate in enumerate(measured.learning_rates):
+        mean, error, best, colour = measured.mean[i], measured.standard_error[i], measured.best[i], style.COLOURS[i]
+        ax.fill_between(measured.batch_sizes, mean - error, mean + error, color=colour, alpha=0.2)
+        ax.plot(measured.batch_sizes, mean, label=f"η = {rate:g}", **charts.look(i))
+        ax.plot(measured.batch_sizes[best], mean[best], marker=style.MARKERS[i], markersize=11, color=colour)
     low = np.sort(measured.mean.ravel())[measured.mean.size // 2] - 0.15
     ax.set(ylim=(max(0.08, low), None), ylabel="accuracy on held-out examples")
-    finish(ax)
-
-
-def draw_best(ax: Axes, measured: dict[str, experiment.Measured]) -> None:
-    """Draw the best batch size against the rate, and the line of slope 1."""
-    for index, (network, result) in enumerate(measured.items()):
-        look: dict[str, Any] = {"color": style.COLOURS[index], "linestyle": style.DASHES[index]}
-        ax.plot(
-            result.rates,
-            experiment.best_or_nan(result),
-            **look,
-            marker=style.MARKERS[index],
-            markersize=9,
-            label=network,
-        )
-    first = next(iter(measured.values()))
-    middle = np.exp(np.nanmean(np.log(experiment.best_or_nan(first) / first.rates)))
-    line: dict[str, Any] = {"color": "grey", "linestyle": "-", "linewidth": 6, "alpha": 0.35, "zorder": 1}
-    ax.plot(first.rates, middle * first.rates, **line, label="best B ∝ η")
-    ax.set_xscale("log", base=2)
-    ax.set_yscale("log", base=2)
-    ax.set_xticks(first.rates, [f"{rate:g}" for rate in first.rates])
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.set(title="The best batch size against the learning rate", xlabel="learning rate η", ylabel="best batch size")
+    charts.batch_size_axis(ax)
     ax.legend()
 
 
-def finish(ax: Axes) -> None:
-    """Label the axis of batch sizes, and show the legend."""
+def draw_best(ax: charts.Axes, measured: dict[str, experiment.Measured]) -> None:
+    """Draw the best batch size against the learning rate, and the line of slope 1."""
+    for i, (network, result) in enumerate(measured.items()):
+        best = experiment.best_or_nan(result)
+        ax.plot(result.learning_rates, best, label=network, **charts.look(i, style.MARKERS[i], markersize=9))
+    first = next(iter(measured.values()))
+    rates = first.learning_rates
+    middle = np.exp(np.nanmean(np.log(experiment.best_or_nan(first) / rates)))
+    line: dict[str, Any] = {"color": "grey", "linestyle": "-", "linewidth": 6, "alpha": 0.35, "zorder": 1}
+    ax.plot(rates, middle * rates, **line, label="best B ∝ η")
     ax.set_xscale("log", base=2)
-    ax.set_xlabel("batch size B, examples")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_yscale("log", base=2)
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set(title="The best batch size against the learning rate", xlabel="learning rate η", ylabel="best batch size")
     ax.legend()
 
 

@@ -8,28 +8,25 @@ gradient noise scale, and a map of all settings. About 40 seconds on two cores; 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import critical_batch_size as experiment
 from tuning.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+QUICK: dict[str, Any] = {"batch_sizes": (1, 4, 16, 64, 256, 1024), "starts": 3, "noise_starts": 1}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    sizes: dict[str, Any] = {"batch_sizes": (1, 4, 16, 64, 256, 1024), "starts": 3, "noise_starts": 1} if quick else {}
-    measured = experiment.measure(seed, progress=True, **sizes)
+    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
+    found = zip(measured.targets, experiment.fits(measured), experiment.noise_scales(measured), strict=True)
     notes = [
         f"loss {target:g}: S = {curve.min_steps:.3g}·(1 + {curve.critical_batch:.3g}/B); noise scale {scale:.3g}"
-        for target, curve, scale in zip(
-            measured.targets, experiment.fits(measured), experiment.noise_scales(measured), strict=True
-        )
+        for target, curve, scale in found
     ]
     return laboratory.Findings(
         "The critical batch size (McCandlish et al. 2018; Shallue et al. 2019)",
@@ -39,51 +36,49 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
     )
 
 
-def draw(measured: experiment.Measured) -> Figure:
+def draw(measured: experiment.Measured) -> charts.Figure:
     """Return the figure of four panels."""
     figure, axes = style.subplots(2, 2, width=13, height=10)
-    draw_steps(axes[0, 0], measured)
-    draw_rates(axes[0, 1], measured)
-    draw_noise(axes[1, 0], measured)
-    draw_map(axes[1, 1], measured)
+    for ax, draw_panel in zip(axes.flat, (draw_steps, draw_rates, draw_noise, draw_map), strict=True):
+        draw_panel(ax, measured)
     return figure
 
 
-def draw_steps(ax: Axes, measured: experiment.Measured) -> None:
+def draw_steps(ax: charts.Axes, measured: experiment.Measured) -> None:
     """Draw steps to the targets against the batch size, and the curves fitted."""
     grid = np.geomspace(measured.batch_sizes[0], measured.batch_sizes[-1], 200)
-    for index, (target, curve) in enumerate(zip(measured.targets, experiment.fits(measured), strict=True)):
-        look: dict[str, Any] = {"color": style.COLOURS[index]}
-        points = {**look, "marker": style.MARKERS[index], "linestyle": "none"}
-        ax.loglog(measured.batch_sizes, measured.best_steps[:, index], **points)
+    for i, (target, curve) in enumerate(zip(measured.targets, experiment.fits(measured), strict=True)):
+        colour = style.COLOURS[i]
+        ax.loglog(measured.batch_sizes, measured.best_steps[:, i], style.MARKERS[i], color=colour)
         label = f"loss {target:g}: {curve.min_steps:.2g}·(1 + {curve.critical_batch:.0f}/B)"
-        ax.loglog(grid, curve.steps(grid), **look, linestyle=style.DASHES[index], label=label)
-        ax.axvline(curve.critical_batch, **look, linestyle=":", linewidth=1)
+        ax.loglog(grid, curve.steps(grid), label=label, **charts.look(i))
+        ax.axvline(curve.critical_batch, color=colour, linestyle=":", linewidth=1)
     ax.set(title="Steps halve with each doubling up to B_crit (dotted)", ylabel="steps to the loss, median")
-    finish(ax, frameon=True)
+    charts.batch_size_axis(ax)
+    ax.legend(frameon=True)
 
 
-def draw_rates(ax: Axes, measured: experiment.Measured) -> None:
-    """Draw the best rate against the batch size, with a line of slope 1."""
+def draw_rates(ax: charts.Axes, measured: experiment.Measured) -> None:
+    """Draw the best learning rate against the batch size, with a line of slope 1."""
     sizes = measured.batch_sizes
-    for index, target in enumerate(measured.targets):
-        look: dict[str, Any] = {"color": style.COLOURS[index], "linestyle": style.DASHES[index]}
-        ax.loglog(sizes, measured.best_rates[:, index], **look, marker=style.MARKERS[index], label=f"loss {target:g}")
+    for i, target in enumerate(measured.targets):
+        ax.loglog(sizes, measured.best_rates[:, i], label=f"loss {target:g}", **charts.look(i, style.MARKERS[i]))
     line = sizes[sizes <= 128]
     middle = np.exp(np.nanmean(np.log(measured.best_rates[sizes <= 32] / sizes[sizes <= 32, None])))
     ax.loglog(line, middle * line, color="grey", linestyle="-", linewidth=5, alpha=0.4, zorder=1, label="η* ∝ B")
     ax.set(title="The best learning rate grows with the batch, then stays", ylabel="best learning rate η*")
-    finish(ax)
+    charts.batch_size_axis(ax)
+    ax.legend()
 
 
-def draw_noise(ax: Axes, measured: experiment.Measured) -> None:
+def draw_noise(ax: charts.Axes, measured: experiment.Measured) -> None:
     """Draw the critical batch size and the noise scale against the loss to be reached."""
     scales, each = experiment.noise_scales(measured), np.exp(np.log(measured.noise).mean(axis=2))
     low, high = np.nanmin(each, axis=0), np.nanmax(each, axis=0)
     critical = [curve.critical_batch for curve in experiment.fits(measured)]
-    ax.plot(measured.targets, critical, marker="o", color=style.COLOURS[0], label="critical batch size")
-    look: dict[str, Any] = {"color": style.COLOURS[1], "linestyle": style.DASHES[1], "marker": style.MARKERS[1]}
-    ax.plot(measured.targets, scales, label="gradient noise scale tr Σ/‖G‖², mean on the way", **look)
+    ax.plot(measured.targets, critical, label="critical batch size", **charts.look(0, "o"))
+    words = "gradient noise scale tr Σ/‖G‖², mean on the way"
+    ax.plot(measured.targets, scales, label=words, **charts.look(1, style.MARKERS[1]))
     band: dict[str, Any] = {"color": style.COLOURS[1], "alpha": 0.15, "linewidth": 0}
     ax.fill_between(measured.targets, low, high, label="the same, range over the batch sizes", **band)
     ax.set(xlabel="training loss to be reached (nats)", ylabel="examples")
@@ -97,27 +92,15 @@ def draw_noise(ax: Axes, measured: experiment.Measured) -> None:
     ax.legend(loc="lower right")
 
 
-def draw_map(ax: Axes, measured: experiment.Measured) -> None:
-    """Draw the steps to the lowest loss over batch size and rate, and the best rate of each batch size."""
-    from matplotlib.colors import LogNorm
-
-    steps = measured.median_steps[:, :, -1]
+def draw_map(ax: charts.Axes, measured: experiment.Measured) -> None:
+    """Draw the steps to the lowest loss over batch size and learning rate, and the best rate of each batch size."""
+    sizes, steps = measured.batch_sizes, measured.median_steps[:, :, -1]
     shown = np.where(np.isfinite(steps), steps, np.nan)
-    cells = style.log_edges(measured.batch_sizes), style.log_edges(measured.rates)
-    mesh = ax.pcolormesh(*cells, shown.T, norm=LogNorm())
-    ax.plot(measured.batch_sizes, measured.best_rates[:, -1], "o", color="white", markeredgecolor="black", label="best")
+    charts.map_of_settings(ax, sizes, measured.learning_rates, shown, "steps, median")
+    ax.plot(sizes, measured.best_rates[:, -1], "o", color="white", markeredgecolor="black", label="best")
     ax.set(yscale="log", ylabel="learning rate η", title=f"Steps to loss {measured.targets[-1]:g}; white: not reached")
-    ax.figure.colorbar(mesh, ax=ax, label="steps, median")
-    ax.grid(False)
-    finish(ax, loc="lower right", frameon=True)
-
-
-def finish(ax: Axes, **legend: Any) -> None:
-    """Label the axis of batch sizes, and show the legend."""
-    ax.set_xscale("log", base=2)
-    ax.set_xlabel("batch size B, examples")
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.legend(**legend)
+    charts.batch_size_axis(ax)
+    ax.legend(loc="lower right", frameon=True)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,19 @@ limit as a dashed line. About 30 seconds on two cores; --quick leaves out the di
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import edge_of_stability as experiment
 from tuning.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+QUICK: dict[str, Any] = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    sizes: dict[str, Any] = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1} if quick else {}
-    measured = experiment.measure(seed, progress=True, **sizes)
+    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
     return laboratory.Findings(
         "The edge of stability (Cohen et al. 2021)",
         experiment.claims(measured),
@@ -34,24 +32,25 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
     )
 
 
-def draw(measured: experiment.Measured) -> Figure:
+def draw(measured: experiment.Measured) -> charts.Figure:
     """Return the figure: loss above sharpness, one start of each training."""
-    small = [courses[0] for courses in measured.of("chebyshev")]
-    plain = [course for course in small if not course.optimizer.momentum]
+    small = [starts[0] for starts in measured.of("chebyshev")]
+    plain = [each for each in small if not each.optimizer.momentum]
     rate = plain[0].optimizer.learning_rate
-    columns: list[tuple[str, Sequence[experiment.Course]]] = [
+    same_rate = [each for each in small if each.optimizer.learning_rate == rate]
+    columns = [
         ("Chebyshev points: λ rises to 2/η and stays", plain),
-        (f"the same η = {rate:g}: momentum moves the limit", [c for c in small if c.optimizer.learning_rate == rate]),
+        (f"the same η = {rate:g}: momentum moves the limit", same_rate),
     ]
-    if digits := [courses[0] for courses in measured.of("digits")]:
+    if digits := [starts[0] for starts in measured.of("digits")]:
         columns.append(("1,000 digits: the same law", digits))
     figure, axes = style.subplots(2, len(columns), width=5.7 * len(columns), height=8.5, sharex="col")
-    for (loss, sharpness), (title, courses) in zip(axes.T, columns, strict=True):
-        for course, colour in zip(courses, style.COLOURS, strict=False):
-            level = experiment.limit(course.optimizer)
-            label = f"{experiment.name(course.optimizer)}, limit {level:g}"
-            loss.semilogy(course.loss, color=colour, linestyle="-", linewidth=1, label=label)
-            sharpness.plot(course.steps, course.sharpness, color=colour, linestyle="-", linewidth=1.5)
+    for (loss, sharpness), (title, shown) in zip(axes.T, columns, strict=True):
+        for each, colour in zip(shown, style.COLOURS, strict=False):
+            level = experiment.limit(each.optimizer)
+            label = f"{experiment.name(each.optimizer)}, limit {level:g}"
+            loss.semilogy(each.loss, color=colour, linestyle="-", linewidth=1, label=label)
+            sharpness.plot(each.steps, each.sharpness, color=colour, linestyle="-", linewidth=1.5)
             sharpness.axhline(level, color=colour, linestyle="--", linewidth=2)
         loss.set(title=title, ylabel="training loss")
         loss.legend()

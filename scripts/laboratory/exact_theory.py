@@ -1,4 +1,4 @@
-"""Three courses of training that are known exactly (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares).
+"""Three trainings whose every step is known exactly (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares).
 
 Prints the table of claims and saves exact_theory.png: how a deep linear network learns its modes, how far gradient
 descent is from the flows that it follows, and the noise floor of mini-batches. About 30 seconds on two cores.
@@ -7,23 +7,22 @@ descent is from the flows that it follows, and the noise floor of mini-batches. 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import exact_theory as experiment
+from tuning.laboratory.slopes import log_slope
 from tuning.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+QUICK: dict[str, Any] = {"floor": {"learning_rates": (0.01, 0.04), "batch_sizes": (4, 16), "steps": 20_000}}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    smaller: dict[str, Any] = {"floor_rates": (0.01, 0.04), "batch_sizes": (4, 16), "steps": 20_000}
-    measured = experiment.measure(seed, progress=True, **(smaller if quick else {}))
+    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
     return laboratory.Findings(
         "Exact theory (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares)",
         experiment.claims(measured),
@@ -42,7 +41,7 @@ def notes(floor: experiment.Floor) -> list[str]:
     return lines
 
 
-def draw(measured: experiment.Measured) -> Figure:
+def draw(measured: experiment.Measured) -> charts.Figure:
     """Return the figure: modes, flows, noise floor."""
     figure, ((modes, flows, floor),) = style.subplots(1, 3, width=18, height=5.5)
     draw_modes(modes, measured.modes)
@@ -51,8 +50,8 @@ def draw(measured: experiment.Measured) -> Figure:
     return figure
 
 
-def draw_modes(ax: Axes, modes: experiment.Modes) -> None:
-    """The strengths of the strongest, a middle and the weakest mode over time, with what theory says."""
+def draw_modes(ax: charts.Axes, modes: experiment.Modes) -> None:
+    """Draw the strengths of the strongest, a middle and the weakest mode over time, with those of the theory."""
     theory = experiment.sigmoidal(modes.times, modes.strengths, modes.start)
     some = slice(None, None, max(1, len(modes.times) // 25))
     count = len(modes.strengths)
@@ -68,21 +67,18 @@ def draw_modes(ax: Axes, modes: experiment.Modes) -> None:
     ax.legend(loc="upper right", fontsize=10, ncols=2)
 
 
-def draw_flows(ax: Axes, errors: experiment.Errors) -> None:
-    """The distance of gradient descent from both flows against the rate, with the slopes."""
-    step, course = (experiment.orders(errors.rates, each) for each in (errors.step, errors.course))
-    cases = (
-        (errors.course[:, 0], f"time {errors.time:g}, flow", course[0]),
-        (errors.course[:, 1], f"time {errors.time:g}, modified flow", course[1]),
-        (errors.step[:, 0], "one step, flow", step[0]),
-        (errors.step[:, 1], "one step, modified flow", step[1]),
-    )
-    for (distance, name, order), colour, dash, marker in zip(
-        cases, style.COLOURS, style.DASHES, style.MARKERS, strict=False
-    ):
-        label = f"{name}: slope {order:.2f}"
-        ax.loglog(errors.rates, distance, color=colour, linestyle=dash, marker=marker, label=label)
-    ax.set_xticks(errors.rates, [f"1/{1 / rate:g}" for rate in errors.rates])
+def draw_flows(ax: charts.Axes, errors: experiment.Errors) -> None:
+    """Draw the distance of gradient descent from both flows against the learning rate, with the slopes."""
+    rates = errors.learning_rates
+    curves = [
+        (f"{after}, {flow}", distances[:, column])
+        for after, distances in ((f"time {errors.time:g}", errors.in_time), ("one step", errors.step))
+        for column, flow in enumerate(("flow", "modified flow"))
+    ]
+    for i, (name, distance) in enumerate(curves):
+        label = f"{name}: slope {log_slope(rates, distance):.2f}"
+        ax.loglog(rates, distance, label=label, **charts.look(i, style.MARKERS[i]))
+    ax.set_xticks(rates, [f"1/{1 / rate:g}" for rate in rates])
     ax.minorticks_off()
     ax.set(xlabel="learning rate h", ylabel="distance in θ", title="It follows a modified flow one order better")
     low, high = ax.get_ylim()
@@ -90,22 +86,22 @@ def draw_flows(ax: Axes, errors: experiment.Errors) -> None:
     ax.legend(loc="upper left", fontsize=10)
 
 
-def draw_floor(ax: Axes, floor: experiment.Floor) -> None:
-    """The loss above its least value against η/B, with what theory says."""
+def draw_floor(ax: charts.Axes, floor: experiment.Floor) -> None:
+    """Draw the loss above its least value against η/B, with that of the theory."""
     sizes = list(dict.fromkeys(size for _, size in floor.settings))
     ratios = np.array([rate / size for rate, size in floor.settings])
     line = np.array([ratios.min() / 1.5, ratios.max() * 1.5])
     small = [experiment.small_rate_excess(floor.X, floor.residuals, ratio, 1) for ratio in line]
     ax.loglog(line, small, color="grey", linewidth=1.5, label="small rates: η·E[r²‖x‖²]/(4B)")
-    for size, colour, dash, marker in zip(sizes, style.COLOURS, style.DASHES, style.MARKERS, strict=False):
-        rates = [rate for rate, of in floor.settings if of == size]
+    for i, size in enumerate(sizes):
+        chosen = [k for k, (_, of) in enumerate(floor.settings) if of == size]
+        rates = [floor.settings[k][0] for k in chosen]
         fine = np.geomspace(min(rates), max(rates), 50)
         exact = [experiment.stationary_excess(floor.X, floor.residuals, rate, size) for rate in fine]
-        ax.plot(fine / size, exact, color=colour, linestyle=dash, linewidth=1.5)
-        chosen = [i for i, (_, of) in enumerate(floor.settings) if of == size]
-        look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 8}
+        ax.plot(fine / size, exact, linewidth=1.5, **charts.look(i))
+        points = charts.look(i, style.MARKERS[i], markersize=8) | {"linestyle": "none"}
         ax.errorbar(
-            ratios[chosen], floor.excess[chosen], 2 * floor.error[chosen], label=f"measured, B = {size}", **look
+            ratios[chosen], floor.excess[chosen], 2 * floor.error[chosen], label=f"measured, B = {size}", **points
         )
     ax.plot([], [], color="black", linewidth=1.5, label="exact")
     ax.set(xlabel="learning rate / batch size, η/B", title="The noise floor")

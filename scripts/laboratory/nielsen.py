@@ -13,18 +13,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nn import Dataset
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import nielsen as experiment
 from tuning.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COSTS = {"squared_error": "quadratic cost", "cross_entropy": "cross-entropy"}
 
@@ -33,7 +30,7 @@ def run(seed: int, quick: bool, folder: Dataset | None = None) -> laboratory.Fin
     """Measure, compare, draw; `folder` is what was in it."""
     smaller: dict[str, Any] = {}
     if quick:
-        settings = {name: _shorter(setting) for name, setting in experiment.SETTINGS.items()}
+        settings = {name: replace(setting, epochs=setting.epochs // 6) for name, setting in experiment.SETTINGS.items()}
         smaller = {"settings": settings, "repeats": 1, "sizes": (200, 1000), "seen": experiment.SEEN // 10}
     measured = experiment.measure(seed, images=folder, progress=True, **smaller)
     figures = {"nielsen": draw(measured)}
@@ -45,10 +42,6 @@ def run(seed: int, quick: bool, folder: Dataset | None = None) -> laboratory.Fin
         figures,
         ["", *neuron_notes(measured), "", *digit_notes(measured.digits, quick)],
     )
-
-
-def _shorter(setting: experiment.Setting) -> experiment.Setting:
-    return replace(setting, epochs=setting.epochs // 6)
 
 
 def neuron_notes(measured: experiment.Measured) -> list[str]:
@@ -78,7 +71,7 @@ def digit_notes(digits: experiment.Digits | None, quick: bool) -> list[str]:
         f"{len(next(iter(digits.curves.values())))} starts, beside the book's:"
     ]
     for name, setting in digits.settings.items():
-        images = min(setting.images or digits.images, digits.images)
+        images = digits.trained_on(name)
         theirs = setting.images or experiment.LARGEST
         found = ", ".join(f"{value:.2f}" for value in digits.curves[name].max(axis=1))
         lines.append(
@@ -96,7 +89,7 @@ def digit_notes(digits: experiment.Digits | None, quick: bool) -> list[str]:
     return lines
 
 
-def draw(measured: experiment.Measured) -> Figure:
+def draw(measured: experiment.Measured) -> charts.Figure:
     """Return the figure of the neuron: cost by cost function, output."""
     figure, ((quadratic, entropy, output),) = style.subplots(1, 3, width=17, height=5)
     panels = {"squared_error": quadratic, "cross_entropy": entropy}
@@ -104,13 +97,12 @@ def draw(measured: experiment.Measured) -> Figure:
     fast = max(neuron.learning_rate for neuron in measured.neurons)
     for neuron in measured.neurons:
         start = f"{neuron.start[0]:g}, {neuron.start[1]:g}"
-        look: dict[str, Any] = {"color": style.COLOURS[starts.index(neuron.start)]}
-        cost = panels[neuron.cost]
-        dash = style.DASHES[len(cost.lines)]
-        cost.plot(neuron.costs, linestyle=dash, label=f"{start}; η = {neuron.learning_rate:g}", **look)
+        lines = [(panels[neuron.cost], neuron.costs, f"{start}; η = {neuron.learning_rate:g}")]
         if neuron.learning_rate == fast:
-            dash = style.DASHES[len(output.lines)]
-            output.plot(neuron.outputs, linestyle=dash, label=f"{start}; {COSTS[neuron.cost].split()[0]}", **look)
+            lines.append((output, neuron.outputs, f"{start}; {COSTS[neuron.cost].split()[0]}"))
+        for ax, values, label in lines:
+            dash = style.DASHES[len(ax.lines)]
+            ax.plot(values, color=style.COLOURS[starts.index(neuron.start)], linestyle=dash, label=label)
     quadratic.set(title="Quadratic cost: the worse, the slower", ylabel="cost, a²/2", ylim=(0, None))
     entropy.set(title="Cross-entropy: the worse, the faster", ylabel="cost, −ln(1 − a) (nats)", ylim=(0, None))
     output.set(title=f"η = {fast:g}: what the neuron says", ylabel="output a (wanted: 0)", ylim=(0, 1))
@@ -124,23 +116,20 @@ def draw(measured: experiment.Measured) -> Figure:
     return figure
 
 
-def draw_digits(digits: experiment.Digits) -> Figure:
+def draw_digits(digits: experiment.Digits) -> charts.Figure:
     """Return the figure of the digits: learning curves, beside the book, by size."""
     figure, ((curves, beside, sizes),) = style.subplots(1, 3, width=20, height=6)
     shown = ("quadratic 30", "quadratic 100", "entropy 30", "entropy 100", "decay 100")
-    for name, colour, dash in zip(shown, style.COLOURS, style.DASHES, strict=False):
-        for i, curve in enumerate(digits.curves[name]):
-            look: dict[str, Any] = {"color": colour, "linestyle": dash, "linewidth": 1.5}
-            label = digits.settings[name].words.removeprefix("784-") if i == 0 else None
-            curves.plot(1 + np.arange(len(curve)), curve, label=label, **look)
-    curves.set(
-        xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100), title="The quadratic cost gets stuck, now and then"
-    )
+    for i, name in enumerate(shown):
+        for number, curve in enumerate(digits.curves[name]):
+            label = None if number else digits.settings[name].words.removeprefix("784-")
+            curves.plot(1 + np.arange(len(curve)), curve, label=label, **charts.look(i, linewidth=1.5))
+    curves.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 100))
+    curves.set_title("The quadratic cost gets stuck, now and then")
     curves.legend(title="hidden units, outputs, cost; a line for each start", loc="lower right", fontsize=10)
     draw_beside(beside, digits)
     paper = np.array(list(experiment.PUBLISHED_BY_SIZE.items()))
-    look = {"linestyle": "-", "marker": "o", "color": style.COLOURS[0]}
-    sizes.plot(*paper.T, label="the book", **look)
+    sizes.plot(*paper.T, label="the book", **charts.look(0, "o"))
     sizes.plot(digits.sizes, digits.by_size, "^", color=style.COLOURS[1], markersize=11, label="here")
     sizes.set_xscale("log")
     sizes.set(xlabel="training images", ylabel="accuracy (%)", title="More images, fewer errors")
@@ -148,37 +137,26 @@ def draw_digits(digits: experiment.Digits) -> Figure:
     return figure
 
 
-def draw_beside(ax: Axes, digits: experiment.Digits) -> None:
+def draw_beside(ax: charts.Axes, digits: experiment.Digits) -> None:
     """Draw the book's accuracy and those of the starts here, one row for each setting."""
     names = [name for name in digits.settings if not name.startswith("too")]
     rows = np.arange(len(names))
     for row, name in zip(rows, names, strict=True):
-        peaks = digits.curves[name].max(axis=1)
+        peaks, label = digits.curves[name].max(axis=1), None if row else "here, each start"
         ax.hlines(row, peaks.min(), peaks.max(), color=style.COLOURS[1], linewidth=1.5)
-        ax.plot(
-            peaks, np.full(len(peaks), row), "^", color=style.COLOURS[1], label="here, each start" if row == 0 else None
-        )
-    ax.plot(
-        [experiment.PUBLISHED[name] for name in names],
-        rows,
-        "o",
-        color=style.COLOURS[0],
-        markersize=9,
-        label="the book",
-    )
-    labels = [_short(digits, name) for name in names]
-    ax.set_yticks(rows, labels, fontsize=10)
+        ax.plot(peaks, np.full(len(peaks), row), "^", color=style.COLOURS[1], label=label)
+    book = [experiment.PUBLISHED[name] for name in names]
+    ax.plot(book, rows, "o", color=style.COLOURS[0], markersize=9, label="the book")
+    ax.set_yticks(rows, [_short(digits, name) for name in names], fontsize=10)
     ax.set(xlabel="best accuracy (%)", ylim=(len(names) - 0.5, -0.5), title="Published, and here")
     ax.legend(loc="lower left")
 
 
 def _short(digits: experiment.Digits, name: str) -> str:
     setting = digits.settings[name]
-    images = min(setting.images or digits.images, digits.images)
-    cost = "quadratic" if setting.cost == "squared_error" else "cross-entropy"
     penalty = ", decay" if setting.decay else ""
-    book = "" if setting.images else f"\n(book: {experiment.LARGEST:,})"
-    return f"{setting.hidden} units, {cost}{penalty}\n{images:,} images" + book.replace("\n", " ")
+    book = "" if setting.images else f" (book: {experiment.LARGEST:,})"
+    return f"{setting.hidden} units, {setting.cost_in_words}{penalty}\n{digits.trained_on(name):,} images{book}"
 
 
 if __name__ == "__main__":

@@ -9,17 +9,14 @@ seconds on two cores; --quick has fewer comparisons.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import random_search as experiment
 from tuning.plots import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "epochs": 4}
 
@@ -27,18 +24,16 @@ QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "epochs": 4}
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
     measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
+    words = f"{len(measured.best)} comparisons; excess loss: above the lowest that any search of a comparison found"
     return laboratory.Findings(
         "Random search against grid search (Bergstra & Bengio 2012)",
         experiment.claims(measured),
         {"random_search": draw(measured)},
-        [
-            f"{len(measured.best)} comparisons; excess loss: above the lowest that any search of a comparison found",
-            *values(measured),
-        ],
+        [words, *notes(measured)],
     )
 
 
-def values(measured: experiment.Measured) -> list[str]:
+def notes(measured: experiment.Measured) -> list[str]:
     """Return how many learning rates each search tried, and its excess loss, in words."""
     lines = []
     for b, budget in enumerate(measured.budgets):
@@ -50,7 +45,7 @@ def values(measured: experiment.Measured) -> list[str]:
     return lines
 
 
-def draw(measured: experiment.Measured) -> Figure:
+def draw(measured: experiment.Measured) -> charts.Figure:
     """Return the figure of four panels."""
     figure, axes = style.subplots(2, 2, width=14, height=10.5)
     draw_trials(axes[0, 0], measured)
@@ -63,7 +58,7 @@ def draw(measured: experiment.Measured) -> Figure:
     return figure
 
 
-def draw_trials(ax: Axes, measured: experiment.Measured) -> None:
+def draw_trials(ax: charts.Axes, measured: experiment.Measured) -> None:
     """Draw where the trials of one comparison lie, and below them which learning rates each search tries."""
     looks = zip(style.COLOURS, style.MARKERS, (0.04, 0.12), strict=False)
     for trials, name, (colour, marker, height) in zip(measured.trials, ("grid", "random"), looks, strict=False):
@@ -80,15 +75,13 @@ def draw_trials(ax: Axes, measured: experiment.Measured) -> None:
     ax.legend(loc="upper center")
 
 
-def draw_found(ax: Axes, measured: experiment.Measured) -> None:
+def draw_found(ax: charts.Axes, measured: experiment.Measured) -> None:
     """Draw the mean excess loss of each search against the number of trials, with two standard errors."""
     excess = measured.excess
     error = 2 * excess.std(axis=0, ddof=1) / np.sqrt(len(excess))
     apart = 1.02 ** np.linspace(-1.5, 1.5, len(experiment.METHODS))
     for m, method in enumerate(experiment.METHODS):
-        look: dict[str, Any] = {
-            "color": style.COLOURS[m], "linestyle": style.DASHES[m], "marker": style.MARKERS[m], "capsize": 4,
-        }  # fmt: skip
+        look = charts.look(m, style.MARKERS[m], capsize=4)
         ax.errorbar(measured.budgets * apart[m], excess[:, :, m].mean(axis=0), error[:, m], label=method, **look)
     ax.set_xscale("log")
     ax.set_xticks(measured.budgets, [f"{budget}" for budget in measured.budgets])
@@ -98,7 +91,7 @@ def draw_found(ax: Axes, measured: experiment.Measured) -> None:
     ax.legend()
 
 
-def draw_dependence(ax: Axes, measured: experiment.Measured, column: int, name: str) -> None:
+def draw_dependence(ax: charts.Axes, measured: experiment.Measured, column: int, name: str) -> None:
     """Draw the loss of the trials of the large random search against one of its hyper-parameters."""
     ax.plot(measured.large[:, column], measured.large[:, 2], "o", color=style.COLOURS[0], alpha=0.6)
     ax.set(xscale="log", xlabel=name, ylabel="validation loss (nats)")

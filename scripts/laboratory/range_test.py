@@ -7,23 +7,21 @@ set, and the largest stable learning rate by batch size and width. About 15 seco
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import range_test as experiment
 from tuning.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+QUICK: dict[str, Any] = {"datasets": ("digits", "wine", "spirals"), "widths": (8, 32), "seeds": 3, "steps": 60}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    smaller: dict[str, Any] = {"datasets": ("digits", "wine", "spirals"), "widths": (8, 32), "seeds": 3, "steps": 60}
-    measured = experiment.measure(seed=seed, progress=True, **(smaller if quick else {}))
+    measured = experiment.measure(seed=seed, progress=True, **(QUICK if quick else {}))
     return laboratory.Findings(
         "The range test, and how far to trust it (Smith 2017)",
         experiment.claims(measured),
@@ -32,10 +30,10 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
     )
 
 
-def rules(measured: experiment.Result) -> list[str]:
+def rules(measured: experiment.Measured) -> list[str]:
     """Return how far each rule is off, in words."""
     lines = ["off the best rate by a factor of (median, worst):"]
-    for optimizer in optimizers(measured):
+    for optimizer in measured.optimizers:
         each = [measured.off(i, optimizer) for i in range(len(experiment.RULES))]
         cells = [
             f"{rule} {np.median(off):.1f}, {off.max():.0f}" for rule, off in zip(experiment.RULES, each, strict=True)
@@ -44,76 +42,73 @@ def rules(measured: experiment.Result) -> list[str]:
     return lines
 
 
-def prices(measured: experiment.Result) -> list[str]:
-    """Return what the suggestions cost, in words."""
+def prices(measured: experiment.Measured) -> list[str]:
+    """Return the cost of each optimizer's suggestions, in words."""
     lines = ["validation loss at the suggestion over that at the best rate (median, worst):"]
-    for optimizer in optimizers(measured):
+    for optimizer in measured.optimizers:
         found = [(each.price, each.data) for each in measured.comparisons if each.optimizer == optimizer]
         worst, data = max(found)
         lines.append(f"  {optimizer:<13} {np.median([price for price, _ in found]):.2f}, {worst:.3g} on {data}")
     return lines
 
 
-def optimizers(measured: experiment.Result) -> list[str]:
-    """Return the optimizers in their order."""
-    return list(dict.fromkeys(each.optimizer for each in measured.comparisons))
-
-
-def draw(measured: experiment.Result) -> Figure:
-    """Return the figure."""
+def draw(measured: experiment.Measured) -> charts.Figure:
+    """Return the figure: a test, all suggestions, the largest stable learning rates."""
     figure, ((test, off, stable),) = style.subplots(1, 3, width=19, height=6.4)
     draw_test(test, measured.comparisons[0])
     draw_factors(off, measured)
-    sizes = np.array(measured.batch_sizes)
-    for i, width in enumerate(measured.widths):
-        spread = np.abs(np.array([measured.limit_low[i], measured.limit_high[i]]) - measured.limits[i])
-        look: dict[str, Any] = {"color": style.COLOURS[i], "linestyle": style.DASHES[i], "marker": "o", "capsize": 4}
-        stable.errorbar(sizes, measured.limits[i], spread, label=f"{width} hidden units", **look)
-        stable.axhline(measured.two_over_sharpness[i], color=style.COLOURS[i], linewidth=1, linestyle=style.DASHES[i])
-    stable.set_xscale("log", base=2)
-    stable.set_yscale("log")
-    stable.set_xticks(sizes, [f"{size:,}" for size in sizes[:-1]] + [f"all {sizes[-1]:,}"])
-    stable.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
-    stable.minorticks_off()
-    stable.set(xlabel="batch size (examples)", ylabel="largest stable learning rate, 95 % interval")
-    stable.set_title("Stable rates rise with the batch, not with 2/λ")
-    stable.legend(title="thin: 2/λ at the start")
+    draw_limits(stable, measured)
     return figure
 
 
-def draw_test(ax: Axes, shown: experiment.Comparison) -> None:
+def draw_limits(ax: charts.Axes, measured: experiment.Measured) -> None:
+    """Draw the largest stable learning rate against the batch size, and 2/λ, for each width."""
+    sizes = np.array(measured.batch_sizes)
+    for i, width in enumerate(measured.widths):
+        spread = np.abs(np.array([measured.limit_low[i], measured.limit_high[i]]) - measured.limits[i])
+        label = f"{width} hidden units"
+        ax.errorbar(sizes, measured.limits[i], spread, label=label, **charts.look(i, "o", capsize=4))
+        ax.axhline(measured.two_over_sharpness[i], linewidth=1, **charts.look(i))
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes[:-1]] + [f"all {sizes[-1]:,}"])
+    ax.set_yticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+    ax.minorticks_off()
+    ax.set(xlabel="batch size (examples)", ylabel="largest stable learning rate, 95 % interval")
+    ax.set_title("Stable rates rise with the batch, not with 2/λ")
+    ax.legend(title="thin: 2/λ at the start")
+
+
+def draw_test(ax: charts.Axes, shown: experiment.Comparison) -> None:
     """Draw a range test with what follows from it, and the sweep's loss."""
-    test = shown.test
+    test, blue = shown.test, style.COLOURS[0]
     finite = np.isfinite(test.middle)
     top = np.where(np.isfinite(test.band_high), test.band_high, 4 * test.middle[0])
-    ax.fill_between(
-        test.rates, test.band_low, top, where=finite.tolist(), color=style.COLOURS[0], alpha=0.25, linewidth=0
-    )
-    ax.plot(test.rates[finite], test.middle[finite], color=style.COLOURS[0], label="range test, 80 % of the seeds")
-    known = np.isfinite(shown.losses)
-    look: dict[str, Any] = {"color": style.COLOURS[1], "marker": "s", "markersize": 4, "linestyle": style.DASHES[1]}
-    ax.plot(shown.rates[known], shown.losses[known], label="validation loss of trainings", **look)
+    ax.fill_between(test.rates, test.band_low, top, where=finite.tolist(), color=blue, alpha=0.25, linewidth=0)
+    ax.plot(test.rates[finite], test.middle[finite], color=blue, label="range test, 80 % of the seeds")
+    known, look = np.isfinite(shown.losses), charts.look(1, "s", markersize=4)
+    ax.plot(shown.learning_rates[known], shown.losses[known], label="validation loss of trainings", **look)
     places = ((test.suggestion, "suggestion", 2), (shown.best, "best of the sweep", 3), (test.edge, "edge", 6))
-    for rate, name, colour in places:
+    for rate, name, i in places:
         if rate is not None:
-            ax.axvline(rate, color=style.COLOURS[colour], linestyle=style.DASHES[colour], label=f"{name}, {rate:.2g}")
+            ax.axvline(rate, label=f"{name}, {rate:.2g}", **charts.look(i))
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="loss (nats)", ylim=(0, 1.6 * test.middle[0]), xlim=(experiment.LOWEST, 20))
     ax.set_title(f"{shown.data}, {shown.optimizer}: a tenth of the edge trains well")
     ax.legend(loc="upper left", fontsize=11, frameon=True)
 
 
-def draw_factors(ax: Axes, measured: experiment.Result) -> None:
-    """Draw the suggestion over the best rate, for each set and optimizer."""
+def draw_factors(ax: charts.Axes, measured: experiment.Measured) -> None:
+    """Draw the suggestion over the best learning rate, for each set and optimizer."""
     names = list(dict.fromkeys(each.data for each in measured.comparisons))
-    shown = optimizers(measured)
+    shown = measured.optimizers
     for i, optimizer in enumerate(shown):
         found = [each for each in measured.comparisons if each.optimizer == optimizer]
         places = np.array([names.index(each.data) for each in found]) + 0.22 * (i - (len(shown) - 1) / 2)
-        best = np.array([each.best for each in found])
-        look: dict[str, Any] = {"color": style.COLOURS[i], "linewidth": 1, "alpha": 0.6}
-        ax.hlines(places, [each.low for each in found] / best, [each.high for each in found] / best, **look)
-        ax.plot([each.factors[0] for each in found], places, "osD"[i % 3], color=style.COLOURS[i], label=optimizer)
+        best, colour = np.array([each.best for each in found]), style.COLOURS[i]
+        low, high = ([each.low for each in found] / best, [each.high for each in found] / best)
+        ax.hlines(places, low, high, color=colour, linewidth=1, alpha=0.6)
+        ax.plot([each.factors[0] for each in found], places, "osD"[i % 3], color=colour, label=optimizer)
     ax.axvspan(0.1, 10, color="grey", alpha=0.12, linewidth=0)
     ax.axvline(1, color="black", linewidth=1)
     ax.set_xscale("log")
@@ -121,9 +116,8 @@ def draw_factors(ax: Axes, measured: experiment.Result) -> None:
     ax.set_ylim(len(names) + 0.9, -0.6)
     ax.set(xlabel="suggested learning rate / best of the sweep", xlim=(1e-3, 1e3))
     ax.set_title("Markers in the grey: the right decade")
-    ax.legend(
-        title="line: the rates tied with the best", loc="lower center", fontsize=11, ncols=len(shown), columnspacing=1.0
-    )
+    words = "line: the rates tied with the best"
+    ax.legend(title=words, loc="lower center", fontsize=11, ncols=len(shown), columnspacing=1.0)
 
 
 if __name__ == "__main__":

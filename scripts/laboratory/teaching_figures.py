@@ -14,70 +14,38 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from nn import MLP, SGD, Dataset, load_dataset, sharpness, train
 from tuning import LogUniform, Study, laboratory, plots, sweep
-from tuning.laboratory.findings import Claim, Findings
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from tuning.laboratory import Claim, Findings, charts
 
 README_FIGURES = ("learning_rate_u", "heatmap", "descent_paths")
 STEPS = 12
 FOLDER = Path(__file__).parents[1] / "figures"
 
 
-def rate_study(seed: int, quick: bool) -> Study:
-    """Return digits, batch size 32, at learning rates six to the decade, with several seeds each."""
-    points, repeats, epochs = (9, 2, 5) if quick else (25, 5, 20)
-    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": 32, "hidden_units": 32}
-    return sweep("digits", space, points=points, repeats=repeats, epochs=epochs, seed=seed, progress=False)
-
-
-def grid_study(seed: int, quick: bool) -> Study:
-    """Return digits at learning rates and batch sizes."""
-    points, sizes, epochs = (5, [8, 64], 5) if quick else (9, [4, 8, 16, 32, 64, 128, 256], 20)
-    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": sizes, "hidden_units": 32}
-    return sweep("digits", space, points=points, epochs=epochs, seed=seed, progress=False)
+def digits_study(seed: int, batch_size: int | list[int], **options: Any) -> Study:
+    """Sweep learning rates, and batch sizes where several are given, on the digits."""
+    space = {"learning_rate": LogUniform(1e-3, 10.0), "batch_size": batch_size, "hidden_units": 32}
+    return sweep("digits", space, seed=seed, progress=False, **options)
 
 
 def rates_to_the_cliff(study: Study) -> tuple[float, float]:
-    """Return the rate with the lowest mean training loss, and the largest one at which no seed diverged."""
-    means = {float(s.params["learning_rate"]): s.metrics["train_loss"] for s in study.summaries() if s.rank}  # type: ignore[arg-type]
+    """Return the learning rate with the lowest mean training loss, and the largest one at which no seed diverged."""
+    means: dict[Any, float] = {s.params["learning_rate"]: s.metrics["train_loss"] for s in study.summaries() if s.rank}
     return min(means, key=means.__getitem__), max(means)
 
 
-def figure_of(ax: Axes) -> Figure:
-    """Return the figure that axes are on."""
+def labelled(ax: charts.Axes, **labels: Any) -> charts.Figure:
+    """Return the figure that axes are on, after setting their properties."""
+    ax.set(**labels)
     return ax.figure  # type: ignore[return-value]
 
 
-def u_with_cliff(study: Study) -> Figure:
-    """Return the figure of the loss against the learning rate; the cliff is cut, so that the U shows."""
-    ax = plots.learning_rate_curve(study, "validation_loss")
-    ax.set(ylim=(None, 10), ylabel="validation loss (nats)", title="Too low, right, too high: a U with a cliff")
-    return figure_of(ax)
-
-
-def heat_map(study: Study) -> Figure:
-    """Return the figure of the accuracy over learning rate and batch size."""
-    ax = plots.heatmap(study)
-    ax.set(ylabel="batch size (examples)")
-    return figure_of(ax)
-
-
-def learning_curves(study: Study) -> Figure:
-    """Return the figure of the loss against the epochs, a line for each of some learning rates."""
-    ax = plots.learning_curves(study, "train_loss", top=8)
-    ax.set(ylabel="training loss (nats)", title="Faster with the rate, until it diverges")
-    return figure_of(ax)
-
-
-def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
+def descent(seed: int, steps: int) -> tuple[charts.Figure, dict[str, float]]:
     """Return a figure of descent on a line's squared error, and loss at the end over loss at the start of each path."""
     rng = np.random.default_rng(seed)
     x = rng.normal(0.6, 0.6, size=(100, 1))
@@ -93,14 +61,12 @@ def descent(seed: int, steps: int) -> tuple[Figure, dict[str, float]]:
     paths, ratios = {}, {}
     for name, optimizer in optimizers.items():
         path = plots.Recorder(start)
-        run = train(
-            model, data, optimizer, batch_size="full", epochs=steps, theta=start, callback=path, every_steps=1
-        )  # fmt: skip
+        run = train(model, data, optimizer, batch_size="full", epochs=steps, theta=start, callback=path, every_steps=1)
         paths[name] = path
         ratios[name] = model.loss(path.thetas[-1], data.X, data.y) / model.loss(start, data.X, data.y)
     ax = plots.descent_path(run, data, paths, limits=((-4, 5), (-3.5, 4)))
     ax.set_title(f"{steps} steps of gradient descent on a squared error", fontsize=14)
-    return figure_of(ax), ratios
+    return labelled(ax), ratios
 
 
 def forming_boundary(seed: int, quick: bool) -> bytes:
@@ -115,14 +81,29 @@ def forming_boundary(seed: int, quick: bool) -> bytes:
 
 def run(seed: int, quick: bool) -> Findings:
     """Run the sweeps and draw the figures."""
-    rates = rate_study(seed, quick)
+    if quick:
+        rates = digits_study(seed, 32, points=9, repeats=2, epochs=5)
+        sizes = digits_study(seed, [8, 64], points=5, epochs=5)
+    else:
+        rates = digits_study(seed, 32, points=25, repeats=5, epochs=20)
+        sizes = digits_study(seed, [4, 8, 16, 32, 64, 128, 256], points=9, epochs=20)
     best, largest = rates_to_the_cliff(rates)
     paths, ratios = descent(seed, STEPS)
     too_large, plain, momentum = ratios.values()
     figures = {
-        "learning_rate_u": u_with_cliff(rates),
-        "heatmap": heat_map(grid_study(seed, quick)),
-        "learning_curves": learning_curves(rates),
+        # The cliff is cut, so that the U shows.
+        "learning_rate_u": labelled(
+            plots.learning_rate_curve(rates, "validation_loss"),
+            ylim=(None, 10),
+            ylabel="validation loss (nats)",
+            title="Too low, right, too high: a U with a cliff",
+        ),
+        "heatmap": labelled(plots.heatmap(sizes), ylabel="batch size (examples)"),
+        "learning_curves": labelled(
+            plots.learning_curves(rates, "train_loss", top=8),
+            ylabel="training loss (nats)",
+            title="Faster with the rate, until it diverges",
+        ),
         "descent_paths": paths,
     }
     claims = [

@@ -9,47 +9,43 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tuning import laboratory
+from tuning.laboratory import charts
 from tuning.laboratory import trainability_boundary as experiment
-from tuning.laboratory.findings import Findings
 from tuning.laboratory.parallel import processes
 from tuning.plots import style
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+SHADES: dict[str, Any] = {"cmap": style.DIVERGING, "vmin": -1, "vmax": 1, "origin": "lower"}
 
 
-def run(seed: int, quick: bool) -> Findings:
+def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, and draw the roughest zoom of the first network as a picture."""
     smaller: dict[str, Any] = {"size": 64, "zoom_count": 3, "seeds": 2} if quick else {}
     pixels = 64 if quick else 512
     with processes() as pool:
-        result = experiment.measure(seed=seed, progress=True, pool=pool, **smaller)
-        roughest = int(np.nanargmax(result.zoomed[0]))
-        window = result.parts[0][roughest].window
-        picture = experiment.survey(
-            experiment.network(seed), window, pixels, f"picture of {pixels} x {pixels} trainings", pool
-        )
+        measured = experiment.measure(seed=seed, progress=True, pool=pool, **smaller)
+        roughest = int(np.nanargmax(measured.zoomed[0]))
+        window = measured.parts[0][roughest].window
+        words = f"picture of {pixels} x {pixels} trainings"
+        picture = experiment.survey(experiment.network(seed), window, pixels, words, pool)
     notes = [
         f"network {seed + i}: plane {whole:.3f}, zooms " + " ".join(f"{d:.2f}" for d in zoomed)
-        for i, (whole, zoomed) in enumerate(zip(result.whole, result.zoomed, strict=True))
+        for i, (whole, zoomed) in enumerate(zip(measured.whole, measured.zoomed, strict=True))
     ]
-    plane, *parts = result.controlled
+    plane, *parts = measured.controlled
     notes.append(f"control: plane {plane:.3f}, zooms " + " ".join(f"{d:.2f}" for d in parts))
-    notes.append(
-        f"picture: zoom {roughest + 1} of network {seed}, dimension {picture.dimension:.3f} at {pixels} pixels"
-    )
-    return Findings(
+    shown = f"picture: zoom {roughest + 1} of network {seed}"
+    notes.append(f"{shown}, dimension {picture.dimension:.3f} at {pixels} pixels")
+    return laboratory.Findings(
         "Where training works at all (Sohl-Dickstein 2024)",
-        experiment.claims(result),
-        {"trainability_boundary": drawn(result, picture)},
+        experiment.claims(measured),
+        {"trainability_boundary": draw(measured, picture)},
         notes,
-        {"trainability_boundary_picture.png": painted(picture)},
+        {"trainability_boundary_picture.png": paint(picture)},
     )
 
 
@@ -58,34 +54,33 @@ def shades(pace: experiment.Array) -> experiment.Array:
 
     Positive is training that works. Ranks spread the shades evenly, whatever the number of steps.
     """
-    result = np.zeros(pace.shape)
+    shade = np.zeros(pace.shape)
     for sign, side in ((1, pace > 0), (-1, pace <= 0)):
         slowness = np.abs(pace[side]).argsort(kind="stable").argsort(kind="stable")
-        result[side] = sign * (1 - 0.95 * slowness / max(len(slowness) - 1, 1))
-    return result
+        shade[side] = sign * (1 - 0.95 * slowness / max(len(slowness) - 1, 1))
+    return shade
 
 
-def painted(picture: experiment.Map) -> bytes:
+def paint(picture: experiment.Map) -> bytes:
     """Return a map as a PNG file with one pixel for each training."""
     file = io.BytesIO()
-    look = {"cmap": style.DIVERGING, "vmin": -1, "vmax": 1, "origin": "lower", "format": "png"}
-    style.library().imsave(file, shades(picture.pace), **look)
+    style.library().imsave(file, shades(picture.pace), format="png", **SHADES)
     return file.getvalue()
 
 
-def drawn(result: experiment.Boundary, picture: experiment.Map) -> Figure:
+def draw(measured: experiment.Measured, picture: experiment.Map) -> charts.Figure:
     """Draw the plane, the picture with its axes, and the boxes that the edges meet."""
     figure, axes = style.subplots(1, 3, width=18, height=6.4)
     plane, zoomed, boxes = axes[0]
-    show(plane, result.planes[0], "The whole plane: purple trains, orange does not")
-    for part in result.parts[0]:
+    show(plane, measured.planes[0], "The whole plane: purple trains, orange does not")
+    for part in measured.parts[0]:
         corner, side = part.window[:2], part.window.side
         plane.add_patch(style.library().Rectangle(corner, side, side, fill=False, color="black", linewidth=1.5))
     show(zoomed, picture, f"{experiment.ZOOM} times nearer: darker is faster")
     lines = [
-        (f"16-fold zooms, d = {np.median(result.zoomed):.2f}", [part for parts in result.parts for part in parts]),
-        (f"whole planes, d = {np.median(result.whole):.2f}", list(result.planes)),
-        (f"convex control, d = {np.median(result.controlled):.2f}", [result.control, *result.control_parts]),
+        (f"16-fold zooms, d = {np.median(measured.zoomed):.2f}", [part for parts in measured.parts for part in parts]),
+        (f"whole planes, d = {np.median(measured.whole):.2f}", list(measured.planes)),
+        (f"convex control, d = {np.median(measured.controlled):.2f}", [measured.control, *measured.control_parts]),
     ]
     for (label, maps), colour, marker in zip(lines, style.COLOURS, "osD", strict=False):
         for i, each in enumerate(maps):
@@ -100,11 +95,10 @@ def drawn(result: experiment.Boundary, picture: experiment.Map) -> Figure:
     return figure
 
 
-def show(ax: Axes, part: experiment.Map, title: str) -> None:
+def show(ax: charts.Axes, part: experiment.Map, title: str) -> None:
     """Draw a map in its place."""
     x, y, side = part.window
-    look: dict[str, Any] = {"cmap": style.DIVERGING, "vmin": -1, "vmax": 1, "origin": "lower"}
-    ax.imshow(shades(part.pace), extent=(x, x + side, y, y + side), interpolation="nearest", **look)
+    ax.imshow(shades(part.pace), extent=(x, x + side, y, y + side), interpolation="nearest", **SHADES)
     ax.set(xlabel="log$_{10}$ η$_0$, learning rate of the first layer", ylabel="log$_{10}$ η$_1$, of the second layer")
     ax.set_title(title)
     ax.grid(False)

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from nn import MLP, SGD, Dataset, train
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[Any]
@@ -49,23 +49,23 @@ BATCH_SIZES = tuple(2**power for power in range(8))
 class Measured:
     """Accuracy on held-out examples with true labels, after the same number of updates."""
 
-    rates: Array  # (R,) ascending
+    learning_rates: Array  # (R,) ascending
     batch_sizes: Array  # (B,) ascending
     accuracy: Array  # (R, B, repeats)
 
     @property
     def mean(self) -> Array:
-        """Return the mean accuracy over the repeats (R, B)."""
+        """The mean accuracy over the repeats (R, B)."""
         return self.accuracy.mean(axis=2)
 
     @property
     def standard_error(self) -> Array:
-        """Return the standard error of the mean (R, B)."""
+        """The standard error of the mean (R, B)."""
         return self.accuracy.std(axis=2, ddof=1) / np.sqrt(self.accuracy.shape[2])
 
     @property
     def best(self) -> Array:
-        """Return the position in `batch_sizes` (R,) with the best mean; the smaller of two that are the same."""
+        """The position in `batch_sizes` (R,) with the best mean; the smaller of two that are the same."""
         return self.mean.argmax(axis=1)
 
 
@@ -97,7 +97,7 @@ def accuracy_after(
 def measure(
     seed: int = 0,
     *,
-    rates: Sequence[float] = (0.02, 0.04, 0.08, 0.16),
+    learning_rates: Sequence[float] = (0.02, 0.04, 0.08, 0.16),
     batch_sizes: Sequence[int] = BATCH_SIZES,
     momentum: float = 0.9,
     updates: int = 8000,
@@ -109,19 +109,16 @@ def measure(
     progress: bool = False,
 ) -> Measured:
     """Return the accuracy for every learning rate, batch size and repeat."""
-    seeds = range(seed * repeats, (seed + 1) * repeats)
+    seeds = seeds_of(seed, repeats)
     parts = {each: examples(training_examples, wrong_labels, each) for each in seeds}
     model = MLP((64, hidden_units, 10), activation)
-    ladder, sizes = np.sort(np.array(rates, float)), np.sort(np.array(batch_sizes))
+    rates, sizes = np.sort(np.array(learning_rates, float)), np.sort(np.array(batch_sizes))
 
-    def score(job: tuple[float, int, int]) -> float:
-        rate, size, each = job
-        optimizer = SGD(rate, momentum=momentum)
-        return accuracy_after(updates, model, *parts[each], optimizer, size, each)
+    def score(rate: float, size: int, each: int) -> float:
+        return accuracy_after(updates, model, *parts[each], SGD(rate, momentum=momentum), size, each)
 
-    jobs = [(rate, int(size), each) for rate in ladder for size in sizes for each in seeds]
-    scores = map_in_threads(score, jobs, "best batch size" if progress else None)
-    return Measured(ladder, sizes, np.array(scores).reshape(len(ladder), len(sizes), repeats))
+    scores = grid_in_threads(score, rates, sizes, seeds, progress="best batch size" if progress else None)
+    return Measured(rates, sizes, scores)
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -135,14 +132,14 @@ def best_or_nan(measured: Measured) -> Array:
 
 def lead(measured: Measured) -> Array:
     """Return by how many standard errors the best batch size is ahead of the largest (R,), repeat by repeat."""
-    ahead = measured.accuracy[np.arange(len(measured.rates)), measured.best] - measured.accuracy[:, -1]
+    ahead = measured.accuracy[np.arange(len(measured.learning_rates)), measured.best] - measured.accuracy[:, -1]
     error = ahead.std(axis=1, ddof=1) / np.sqrt(ahead.shape[1])
     return np.divide(ahead.mean(axis=1), error, out=np.zeros(len(ahead)), where=error > 0)
 
 
 def slope(measured: Measured) -> float:
     """Return the slope of ln best batch size against ln η; NaN where a best batch is at an end of the grid."""
-    return log_slope(measured.rates, best_or_nan(measured))
+    return log_slope(measured.learning_rates, best_or_nan(measured))
 
 
 def slope_interval(measured: Measured, resamplings: int = 400, seed: int = 0) -> tuple[float, float]:
@@ -161,22 +158,18 @@ def claims(measured: Measured, network: str) -> list[Claim]:
     On a grid of powers of two, at most one doubling may be off, by one step at most. The slope over all may be off by
     0.2, and the best batch is to be ahead of the largest by 2 standard errors.
     """
-    best = best_or_nan(measured)
-    ratios, doublings = best[1:] / best[:-1], measured.rates[1:] / measured.rates[:-1]
+    best, rates = best_or_nan(measured), measured.learning_rates
+    ratios, doublings = best[1:] / best[:-1], rates[1:] / rates[:-1]
     steps_off = np.abs(np.log2(ratios / doublings))
     table = [
         Claim(f"{network}: best batch size, η = {high:g} against {low:g}", f"× {times:g}", ratio, times / 2, 2 * times)
-        for low, high, times, ratio in zip(measured.rates, measured.rates[1:], doublings, ratios, strict=False)
+        for low, high, times, ratio in zip(rates, rates[1:], doublings, ratios, strict=False)
     ]
     off = float((steps_off > 0.5).sum()) if np.isfinite(best).all() else float("nan")
+    ahead = f"{network}: best batch ahead of B = {measured.batch_sizes[-1]}, standard errors, least"
     return [
         *table,
         Claim(f"{network}: doublings of η that do not double the best batch size", "0", off, 0, 1),
         Claim(f"{network}: slope of ln best batch size on ln η", "1", slope(measured), 0.8, 1.2),
-        Claim(
-            f"{network}: best batch ahead of B = {measured.batch_sizes[-1]}, standard errors, least",
-            "> 0",
-            float(lead(measured).min()),
-            2.0,
-        ),
+        Claim(ahead, "> 0", float(lead(measured).min()), 2.0),
     ]

@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Run, Snapshot, train
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[Any]
@@ -48,7 +47,7 @@ DATA = Dataset(np.ones((2, 1)), np.zeros(2), task="regression", name="one exampl
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Throw:
     """f, λ and the loss before every step, all (T,), of one training with η = c/λ₀."""
 
     width: int
@@ -61,9 +60,9 @@ class Course:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was measured: some courses in full, how every training ended, and how high the loss was thrown."""
+    """Some throws in full, how every training ended, and how high the loss was thrown."""
 
-    courses: tuple[Course, ...]
+    throws: tuple[Throw, ...]
     factors: Array  # (C,) c
     widths: Array  # (W,)
     converged: Array  # (C, W, S) bool, for each start
@@ -116,7 +115,7 @@ def throw(width: int, c: float, seed: int, look: Callable[[Snapshot], bool] | No
     )
 
 
-def follow(width: int, c: float, seed: int, steps: int) -> Course:
+def follow(width: int, c: float, seed: int, steps: int) -> Throw:
     """Keep f, λ and the loss before each of at most `steps` steps, the last of them the first that is below 1e-10."""
     model = network(width)
     seen = [function_and_curvature(model, model.init(seed))]
@@ -127,7 +126,7 @@ def follow(width: int, c: float, seed: int, steps: int) -> Course:
 
     run = throw(width, c, seed, look, every=1)
     f, curvature = np.array(seen)[: len(run.history)].T
-    return Course(width, c, c / curvature[0], f, curvature, run.history.train_loss)
+    return Throw(width, c, c / curvature[0], f, curvature, run.history.train_loss)
 
 
 def recursion(f: Array, curvature: Array, learning_rate: float, width: int) -> tuple[Array, Array]:
@@ -137,14 +136,14 @@ def recursion(f: Array, curvature: Array, learning_rate: float, width: int) -> t
     return f * (1 - step + learning_rate * share), curvature + share * (step - 4)
 
 
-def recursion_error(course: Course) -> float:
+def recursion_error(throw: Throw) -> float:
     """Return by how much f or λ differ from one step of the recursion at most, relative to their size.
 
     The size of f is that before or after the step, whichever is larger: at c = 1, f falls to nearly 0 in one step.
     """
-    f, curvature = recursion(course.f[:-1], course.curvature[:-1], course.learning_rate, course.width)
-    size = np.maximum(np.abs(course.f[:-1]), np.abs(course.f[1:]))
-    errors = np.abs(f - course.f[1:]) / size, np.abs(curvature / course.curvature[1:] - 1)
+    f, curvature = recursion(throw.f[:-1], throw.curvature[:-1], throw.learning_rate, throw.width)
+    size = np.maximum(np.abs(throw.f[:-1]), np.abs(throw.f[1:]))
+    errors = np.abs(f - throw.f[1:]) / size, np.abs(curvature / throw.curvature[1:] - 1)
     return float(np.max(errors))
 
 
@@ -157,9 +156,9 @@ def slopes(measured: Measured) -> Array:
 def measure(
     seed: int = 0,
     *,
-    course_factors: Sequence[float] = (1.5, 2.5, 3.5, 4.5),
-    course_width: int = 1024,
-    course_steps: int = 60,
+    followed_factors: Sequence[float] = (1.5, 2.5, 3.5, 4.5),
+    followed_width: int = 1024,
+    followed_steps: int = 60,
     factors: Sequence[float] = (0.5, 1.0, 1.5, 1.9, 2.1, 2.5, 3.0, 3.5, 3.8, 3.9, 4.1, 4.2, 4.5, 5.0, 6.0, 8.0),
     widths: Sequence[int] = (64, 256, 1024, 4096),
     starts: int = 20,
@@ -168,11 +167,10 @@ def measure(
     peak_starts: int = 30,
     progress: bool = False,
 ) -> Measured:
-    """Return the courses, all from one start, the ends of all combinations of c and width, and the heights."""
+    """Return some throws, all from one start, the ends of all combinations of c and width, and the heights."""
     bar = "catapult: {}".format if progress else lambda _: None
 
-    def end(job: tuple[float, int, int]) -> tuple[bool, bool, float]:
-        c, width, start = job
+    def end(c: float, width: int, start: int) -> tuple[bool, bool, float]:
         run = throw(width, c, start)
         if run.reason != "callback":
             return False, run.status == "diverged", math.nan
@@ -180,30 +178,23 @@ def measure(
         _, first = function_and_curvature(run.model, run.model.init(start))
         return True, False, c * curvature / first
 
-    def peak(job: tuple[float, int, int]) -> float:
-        c, width, start = job
+    def peak(c: float, width: int, start: int) -> float:
         return float(throw(width, c, start).history.train_loss.max())
 
-    ends = map_in_threads(end, list(product(factors, widths, _seeds(seed, starts))), bar("ends"))
-    peaks = map_in_threads(peak, list(product(peak_factors, peak_widths, _seeds(seed, peak_starts))), bar("heights"))
-    converged, diverged, final = (
-        np.array(column).reshape(len(factors), len(widths), starts) for column in zip(*ends, strict=True)
-    )
+    ends = grid_in_threads(end, factors, widths, seeds_of(seed, starts), progress=bar("ends"))
+    converged, diverged, final = np.moveaxis(ends, -1, 0)
+    peaks = grid_in_threads(peak, peak_factors, peak_widths, seeds_of(seed, peak_starts), progress=bar("heights"))
     return Measured(
-        tuple(follow(course_width, c, seed, course_steps) for c in course_factors),
+        tuple(follow(followed_width, c, seed, followed_steps) for c in followed_factors),
         np.array(factors),
         np.array(widths),
-        converged,
-        diverged,
+        converged == 1,
+        diverged == 1,
         final,
         np.array(peak_factors),
         np.array(peak_widths),
-        np.array(peaks).reshape(len(peak_factors), len(peak_widths), peak_starts),
+        peaks,
     )
-
-
-def _seeds(seed: int, starts: int) -> range:
-    return range(seed * starts, (seed + 1) * starts)
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -213,7 +204,7 @@ def claims(measured: Measured) -> list[Claim]:
     """Hold what was measured against Lewkowycz et al. 2020."""
     low, high = measured.factors <= 3.9, measured.factors >= 4.1
     thrown = low & (measured.factors > 2)
-    recursions = max(recursion_error(course) for course in measured.courses)
+    recursions = max(recursion_error(each) for each in measured.throws)
     landed = measured.final[thrown][measured.converged[thrown]]
     flat = float(landed.max()) if landed.size else math.nan
     return [

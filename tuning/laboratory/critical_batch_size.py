@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, train
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads, map_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[Any]
 
 BATCH_SIZES = tuple(2**power for power in range(11))
-RATES = tuple(2.0 ** (half / 2) for half in range(-14, 6))
+LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-14, 6))
 # Noise scales cost ten times as much as losses, and change slowly.
 LOSS_SPACING, NOISE_SPACING = 1.03, 1.25
 
@@ -49,31 +49,31 @@ class Measured:
     """Steps to each target, for all settings, and the noise of the gradient on the way there at the best rates."""
 
     batch_sizes: Array  # (B,)
-    rates: Array  # (R,) ascending
+    learning_rates: Array  # (R,) ascending
     targets: Array  # (T,) losses, falling
     steps: Array  # (B, R, T, starts); ∞ where the target was not reached
     noise: Array  # (B, T, starts) mean over the steps to the target of tr Σ/‖G‖²; NaN where it was not reached
 
     @property
     def median_steps(self) -> Array:
-        """Return the median over the starts (B, R, T)."""
+        """The median over the starts (B, R, T)."""
         return np.median(self.steps, axis=3)
 
     @property
     def best_steps(self) -> Array:
-        """Return the steps (B, T) at the best rate."""
+        """The steps (B, T) at the best rate."""
         return self.median_steps.min(axis=1)
 
     @property
     def best_rates(self) -> Array:
-        """Return the best rate η* (B, T); NaN where it is the lowest or the highest, or where none gets there."""
+        """The best rate η* (B, T); NaN where it is the lowest or the highest, or where none gets there."""
         best = self.median_steps.argmin(axis=1)
-        inside = (best > 0) & (best < len(self.rates) - 1) & np.isfinite(self.best_steps)
-        return np.where(inside, self.rates[best], np.nan)
+        inside = (best > 0) & (best < len(self.learning_rates) - 1) & np.isfinite(self.best_steps)
+        return np.where(inside, self.learning_rates[best], np.nan)
 
 
-class Course(NamedTuple):
-    """What was seen of one training, (looks,) each: steps done, loss over all examples, gradient noise scale."""
+class LossCurve(NamedTuple):
+    """One training, looked at now and then, (looks,) each: steps done, loss over all examples, gradient noise scale."""
 
     steps: Array
     loss: Array
@@ -82,7 +82,7 @@ class Course(NamedTuple):
     def reach(self, target: float) -> float:
         """Return the steps to a loss below the target, by a straight line in log loss between two looks, or ∞.
 
-        >>> halving = Course(np.array([0, 2, 4, 6]), np.array([2.0, 1.0, 0.5, 0.25]), np.empty(0))
+        >>> halving = LossCurve(np.array([0, 2, 4, 6]), np.array([2.0, 1.0, 0.5, 0.25]), np.empty(0))
         >>> halving.reach(0.5 ** 0.5), halving.reach(0.1)
         (3.0, inf)
         """
@@ -109,9 +109,9 @@ def budget(batch_size: int) -> int:
 
 
 def follow(
-    model: MLP, data: Dataset, batch_size: int, rate: float, seed: int, target: float, noise: bool = False
-) -> Course:
-    """Train until the loss over all examples is below the target, or for the budget, and return what was seen."""
+    model: MLP, data: Dataset, batch_size: int, learning_rate: float, seed: int, target: float, noise: bool = False
+) -> LossCurve:
+    """Train until the loss over all examples is below the target, or for the budget, and look at it on the way."""
     every = max(1, 16 // batch_size)
     steps = -(-budget(batch_size) // every) * every
     spacing = NOISE_SPACING if noise else LOSS_SPACING
@@ -128,25 +128,25 @@ def follow(
     start = model.init(seed)
     look(0, start)
     batches = np.random.default_rng([seed, batch_size]).integers(0, len(data), (steps, batch_size))
-    train(model, data, SGD(rate), indices=batches, theta=start, callback=callback, every_steps=every)
+    train(model, data, SGD(learning_rate), indices=batches, theta=start, callback=callback, every_steps=every)
     at, loss, scale = (np.array(column) for column in zip(*seen, strict=True))
-    return Course(at, loss, scale if noise else np.empty(0))
+    return LossCurve(at, loss, scale if noise else np.empty(0))
 
 
-def mean_noise(course: Course, target: float) -> float:
+def mean_noise(curve: LossCurve, target: float) -> float:
     """Return the mean of the noise scale over the steps to the target; NaN where it was not reached."""
-    below = np.flatnonzero(course.loss < target)
+    below = np.flatnonzero(curve.loss < target)
     if not len(below) or not below[0]:
         return float("nan")
     part = slice(0, int(below[0]) + 1)
-    return float(np.trapezoid(course.noise[part], course.steps[part]) / course.steps[part][-1])
+    return float(np.trapezoid(curve.noise[part], curve.steps[part]) / curve.steps[part][-1])
 
 
 def measure(
     seed: int = 0,
     *,
     batch_sizes: Sequence[int] = BATCH_SIZES,
-    rates: Sequence[float] = RATES,
+    learning_rates: Sequence[float] = LEARNING_RATES,
     targets: Sequence[float] = (0.3, 0.2, 0.1),
     starts: int = 8,
     noise_starts: int = 2,
@@ -157,32 +157,28 @@ def measure(
     """Return the steps to each target for every batch size, rate and start, and the noise at the best rates."""
     model, data = problem(examples, hidden_units, seed)
     aims = np.sort(np.array(targets, float))[::-1]
-    ladder = np.sort(np.array(rates, float))
-    first_seed = seed * starts
+    rates = np.sort(np.array(learning_rates, float))
+    seeds = seeds_of(seed, starts)
 
-    def steps_of(job: tuple[int, float, int]) -> list[float]:
-        size, rate, start = job
-        course = follow(model, data, size, rate, first_seed + start, float(aims[-1]))
-        return [course.reach(target) for target in aims]
+    def steps_of(size: int, rate: float, start: int) -> list[float]:
+        curve = follow(model, data, size, rate, start, float(aims[-1]))
+        return [curve.reach(target) for target in aims]
 
     def noise_of(job: tuple[int, float, float, int]) -> float:
         size, target, rate, start = job
-        return mean_noise(follow(model, data, size, rate, first_seed + start, target, noise=True), target)
+        return mean_noise(follow(model, data, size, rate, start, target, noise=True), target)
 
-    settings = [(size, rate, start) for size in batch_sizes for rate in ladder for start in range(starts)]
-    steps = map_in_threads(steps_of, settings, "steps to target" if progress else None)
-    shape = (len(batch_sizes), len(ladder), starts, len(aims))
-    table = np.array(steps).reshape(shape).swapaxes(2, 3)
-    best = ladder[np.median(table, axis=3).argmin(axis=1)]
+    found = grid_in_threads(steps_of, batch_sizes, rates, seeds, progress="steps to target" if progress else None)
+    steps = found.swapaxes(2, 3)
+    best = rates[np.median(steps, axis=3).argmin(axis=1)]
     tuned = [
         (size, target, best[row, column], start)
         for row, size in enumerate(batch_sizes)
         for column, target in enumerate(aims)
-        for start in range(noise_starts)
+        for start in seeds[:noise_starts]
     ]
     noise = np.array(map_in_threads(noise_of, tuned, "noise scales" if progress else None))
-    sizes = np.array(batch_sizes)
-    return Measured(sizes, ladder, aims, table, noise.reshape(len(sizes), len(aims), noise_starts))
+    return Measured(np.array(batch_sizes), rates, aims, steps, noise.reshape(*best.shape, noise_starts))
 
 
 # -- what was published ----------------------------------------------------------------------------------------

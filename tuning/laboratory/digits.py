@@ -1,17 +1,37 @@
-"""The digits as several studies take them."""
+"""The digits as several experiments take them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nn import Dataset, load_dataset
 
 
-def standardised_digits(examples: int | None = None, seed: int = 0) -> Dataset:
-    """Return so many of the digits, all unless given, in an order that `seed` draws.
-
-    Each feature is standardised over all 1,797 of them.
-    """
+def some_digits(examples: int | None, seed: int) -> Dataset:
+    """Return so many of the digits, or all 1,797, in an order that `seed` draws."""
     digits = load_dataset("digits")
-    digits = digits.scaled_by(digits.fit_scaling())
     return digits.subset(np.random.default_rng(seed).permutation(len(digits))[:examples])
+
+
+def standardised_digits(examples: int | None = None, seed: int = 0) -> Dataset:
+    """Return so many of the digits, or all, drawn with `seed`; each feature is standardised over all 1,797 of them."""
+    scaling = load_dataset("digits").fit_scaling()
+    return some_digits(examples, seed).scaled_by(scaling)
+
+
+def principal_digits(examples: int, directions: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return digits drawn with `seed` on their principal directions of most variance.
+
+    Returns
+    -------
+    tuple of arrays
+        U (N, D), whose columns have length 1, the length s (D,) of the pixels along each direction, and the one-hot
+        targets minus their mean (N, 10).
+    """
+    digits = some_digits(examples, seed)
+    pixels, targets = np.asarray(digits.X), np.eye(10)[digits.targets]
+    U, s, _ = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
+    return U[:, :directions], s[:directions], targets - targets.mean(axis=0)

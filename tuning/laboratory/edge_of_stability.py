@@ -26,44 +26,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
-from tuning.laboratory.sharpening import follow_sharpness
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """One training: its loss before every step (T,), and the sharpness (M,) when `steps` (M,) were done."""
-
-    problem: str  # "chebyshev" or "digits"
-    optimizer: SGD
-    loss: Array
-    steps: Array
-    sharpness: Array
+from tuning.laboratory.parallel import map_in_threads, seeds_of
+from tuning.laboratory.sharpening import Sharpening, follow_sharpness
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """All courses: for each problem by optimiser, by rate, and by start."""
+    """All trainings: for each problem, "chebyshev" or "digits", by optimiser, by learning rate, and by start."""
 
-    courses: tuple[Course, ...]
+    trainings: tuple[Sharpening, ...]
 
-    def of(self, problem: str) -> list[list[Course]]:
-        """Return the courses of a problem, those that differ in their start alone together."""
-        groups: dict[SGD, list[Course]] = {}
-        for course in self.courses:
-            if course.problem == problem:
-                groups.setdefault(course.optimizer, []).append(course)
+    def of(self, problem: str) -> list[list[Sharpening]]:
+        """Return the trainings of a problem, those that differ in their start alone together."""
+        groups: dict[SGD, list[Sharpening]] = {}
+        for each in self.trainings:
+            if each.data == problem:
+                groups.setdefault(each.optimizer, []).append(each)
         return list(groups.values())
 
 
@@ -86,12 +71,6 @@ def optimizers(two_over_rate: float, momentum: float) -> list[SGD]:
     return [SGD(rate), SGD(rate, momentum=momentum), SGD(rate, momentum=momentum, nesterov=True)]
 
 
-def follow(model: MLP, data: Dataset, optimizer: SGD, steps: int, every: int, seed: int) -> Course:
-    """Train on all examples at once and look at the sharpness after each `every` steps."""
-    run, at, sharpness = follow_sharpness(model, data, optimizer, steps, every, seed)
-    return Course(data.name, optimizer, run.history.train_loss, at, sharpness)
-
-
 def measure(
     seed: int = 0,
     *,
@@ -104,10 +83,10 @@ def measure(
     every: int = 5,
     progress: bool = False,
 ) -> Measured:
-    """Return the course of every training: `starts` on the Chebyshev problem, one on the digits.
+    """Follow every training: `starts` on the Chebyshev problem, one on the digits.
 
-    Each of the rates, given as 2/η, is run by gradient descent, the heavy ball and Nesterov's method. The digits are
-    looked at half as often, since theirs is the dearer Hessian.
+    Each of the learning rates, given as 2/η, is run by gradient descent, the heavy ball and Nesterov's method. The
+    digits are looked at half as often, since theirs is the dearer Hessian.
     """
     small, large = chebyshev_problem(), digits_problem(seed=seed)
     jobs = [
@@ -116,12 +95,13 @@ def measure(
         for optimizer in optimizers(level, momentum)
     ]
     jobs += [
-        (*small, optimizer, steps, every, seed * starts + start)
+        (*small, optimizer, steps, every, start)
         for level in two_over_rates
         for optimizer in optimizers(level, momentum)
-        for start in range(starts)
+        for start in seeds_of(seed, starts)
     ]
-    return Measured(tuple(map_in_threads(lambda job: follow(*job), jobs, "edge of stability" if progress else None)))
+    words = "edge of stability" if progress else None
+    return Measured(tuple(map_in_threads(lambda job: follow_sharpness(*job), jobs, words)))
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -142,56 +122,56 @@ def name(optimizer: SGD) -> str:
     return "Nesterov" if optimizer.nesterov else "heavy ball" if optimizer.momentum else "gradient descent"
 
 
-def first_crossing(course: Course) -> int | None:
+def first_crossing(training: Sharpening) -> int | None:
     """Return the first position in `steps` at which the sharpness is at its limit or above; None where it never is."""
-    above = np.flatnonzero(course.sharpness >= limit(course.optimizer))
+    above = np.flatnonzero(training.sharpness >= limit(training.optimizer))
     return int(above[0]) if len(above) else None
 
 
-def settled(course: Course) -> float:
+def settled(training: Sharpening) -> float:
     """Return the median of sharpness/limit from the first crossing on; NaN where there was none."""
-    first = first_crossing(course)
-    return float("nan") if first is None else float(np.median(course.sharpness[first:]) / limit(course.optimizer))
+    first = first_crossing(training)
+    return float("nan") if first is None else float(np.median(training.sharpness[first:]) / limit(training.optimizer))
 
 
-def rises(course: Course) -> tuple[float, float]:
+def rises(training: Sharpening) -> tuple[float, float]:
     """Return the share of steps that raised the loss, before the first crossing and from there on.
 
-    A course that never crosses is all before. A part without steps has the share NaN.
+    A training that never crosses is all before. A part without steps has the share NaN.
     """
-    up = np.diff(course.loss) > 0
-    first = first_crossing(course)
-    at = len(up) if first is None else int(course.steps[first])
+    up = np.diff(training.loss) > 0
+    first = first_crossing(training)
+    at = len(up) if first is None else int(training.steps[first])
     before, after = (float(part.mean()) if len(part) else float("nan") for part in (up[:at], up[at:]))
     return before, after
 
 
-def long_run(course: Course) -> float:
+def long_run(training: Sharpening) -> float:
     """Return the median loss of the last tenth of the steps, which a peak at the very end does not move."""
-    return float(np.median(course.loss[-max(1, len(course.loss) // 10) :]))
+    return float(np.median(training.loss[-max(1, len(training.loss) // 10) :]))
 
 
 def claims(measured: Measured) -> list[Claim]:
-    """Hold the courses against Cohen et al. 2021; the tolerances are 0.96 to 1.04, with momentum 0.95 to 1.04."""
+    """Hold the trainings against Cohen et al. 2021; the tolerances are 0.96 to 1.04, with momentum 0.95 to 1.04."""
     table = []
     for problem in ("chebyshev", "digits"):
-        for courses in measured.of(problem):
-            optimizer = courses[0].optimizer
+        for starts in measured.of(problem):
+            optimizer = starts[0].optimizer
             level = limit(optimizer)
             case = f"{problem}, {name(optimizer)}, limit {level:g}"
-            medians = np.array([settled(course) for course in courses])
+            medians = np.array([settled(each) for each in starts])
             reached = medians[np.isfinite(medians)]
-            table.append(Claim(f"{case}: starts that reach it", "all", len(reached), len(courses), len(courses)))
+            table.append(Claim(f"{case}: starts that reach it", "all", len(reached), len(starts), len(starts)))
             farthest = float(reached[np.argmax(np.abs(reached - 1))]) if len(reached) else float("nan")
             low = 0.95 if optimizer.momentum else 0.96
             table.append(Claim(f"{case}: median λ/limit after that, farthest from 1", "1", farthest, low, 1.04))
     crossed = [
-        (course, first)
-        for course in measured.courses
-        if not course.optimizer.momentum and (first := first_crossing(course)) is not None
+        (each, first)
+        for each in measured.trainings
+        if not each.optimizer.momentum and (first := first_crossing(each)) is not None
     ]
-    shares = np.array([rises(course) for course, _ in crossed]).reshape(-1, 2)
-    changes = [long_run(course) / float(course.loss[course.steps[first]]) for course, first in crossed]
+    shares = np.array([rises(each) for each, _ in crossed]).reshape(-1, 2)
+    changes = [long_run(each) / float(each.loss[each.steps[first]]) for each, first in crossed]
     before, after, change = (
         (float(shares[:, 0].max()), float(shares[:, 1].min()), max(changes)) if crossed else [float("nan")] * 3
     )

@@ -1,4 +1,4 @@
-"""Three cases in which the course of training is known exactly: deep linear networks, the flow that gradient descent
+"""Three cases in which every step of training is known exactly: deep linear networks, the flow that gradient descent
 follows, the noise floor of mini-batches.
 
 **Deep linear networks** (Saxe, McClelland & Ganguli 2014, Exact solutions to the nonlinear dynamics of learning in deep
@@ -36,9 +36,10 @@ nothing; the first is theirs for a training in continuous time, which a small ra
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,14 @@ import scipy.integrate
 from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Snapshot, load_dataset, train
+from tuning.laboratory.digits import principal_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads
+from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[Any]
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +72,11 @@ class Modes:
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """Distance of gradient descent from both flows, for each rate."""
+    """Distance of gradient descent from both flows, for each learning rate."""
 
-    rates: Array  # (R,) h
+    learning_rates: Array  # (R,) h
     step: Array  # (R, 2) after one step: from the flow, from the modified flow
-    course: Array  # (R, 2) after a fixed time
+    in_time: Array  # (R, 2) after a fixed time
     time: float
 
 
@@ -88,7 +93,7 @@ class Floor:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was measured of the three."""
+    """The measurements of all three."""
 
     modes: Modes
     errors: Errors
@@ -100,12 +105,8 @@ class Measured:
 
 def whitened(examples: int, directions: int, seed: int) -> Dataset:
     """Return digits on their principal directions, with variance 1 in each, and centred one-hot targets."""
-    digits = load_dataset("digits")
-    digits = digits.subset(np.random.default_rng(seed).permutation(len(digits))[:examples])
-    pixels = np.asarray(digits.X)
-    U, _, _ = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
-    Y = np.eye(10)[digits.targets]
-    return Dataset(math.sqrt(examples) * U[:, :directions], Y - Y.mean(axis=0), task="regression", name="white digits")
+    U, _, Y = principal_digits(examples, directions, seed)
+    return Dataset(math.sqrt(examples) * U, Y, task="regression", name="white digits")
 
 
 def linear(sizes: Sequence[int], std: float | None = None) -> MLP:
@@ -114,15 +115,22 @@ def linear(sizes: Sequence[int], std: float | None = None) -> MLP:
 
 
 def learn_modes(
-    seed: int, *, examples: int, directions: int, hidden: int, start: float, std: float, rate: float, time: float
+    seed: int,
+    examples: int = 600,
+    directions: int = 6,
+    hidden: int = 128,
+    start: float = 1e-3,
+    std: float = 1e-3,
+    learning_rate: float = 0.02,
+    time: float = 60.0,
 ) -> Modes:
     """Train deep and shallow linear networks and follow the strength of each mode."""
     data = whitened(examples, directions, seed)
     V, s, Ut = np.linalg.svd(np.asarray(data.X).T @ data.y / examples, full_matrices=False)  # (D, K), (K,), (K, 10)
     s, V, Ut = s[s > 1e-6], V[:, s > 1e-6], Ut[s > 1e-6]
     outputs = Ut.shape[1]
-    every = max(1, round(time / rate / 400))
-    steps = every * math.ceil(time / rate / every)
+    every = max(1, round(time / learning_rate / 400))
+    steps = every * math.ceil(time / learning_rate / every)
 
     def follow(model: MLP, theta: Array) -> Array:
         def strengths(theta: Array) -> Array:
@@ -135,8 +143,8 @@ def learn_modes(
         def look(snapshot: Snapshot) -> None:
             seen.append(strengths(snapshot.theta))
 
-        plan: dict[str, Any] = {"batch_size": "full", "epochs": steps, "every_steps": every}
-        train(model, data, SGD(rate), theta=theta, callback=look, **plan)
+        descent = SGD(learning_rate)
+        train(model, data, descent, batch_size="full", epochs=steps, theta=theta, callback=look, every_steps=every)
         return np.array(seen)
 
     deep = linear((directions, hidden, outputs))
@@ -149,7 +157,7 @@ def learn_modes(
     (W1, _), (W2, _) = small.layers(theta)
     return Modes(
         strengths=s,
-        times=rate * every * np.arange(steps // every + 1),
+        times=learning_rate * every * np.arange(steps // every + 1),
         start=start,
         deep=follow(deep, aligned),
         shallow=follow(linear((directions, outputs)), np.zeros(directions * outputs)),
@@ -170,7 +178,13 @@ def flow(slope: Callable[[Array], Array], time: float, start: Array) -> Array:
     return end
 
 
-def compare_flows(seed: int, *, rates: Sequence[float], points: int, hidden: int, time: float) -> Errors:
+def compare_flows(
+    seed: int,
+    learning_rates: Sequence[float] = (1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256, 1 / 512),
+    points: int = 20,
+    hidden: int = 8,
+    time: float = 2.0,
+) -> Errors:
     """Take one step, and the steps that make `time`, at each rate, and return the distances from both flows."""
     X = np.linspace(-1, 1, points)[:, None]
     data = Dataset(X, np.sin(3 * X[:, 0]), task="regression", name="a sine")
@@ -189,14 +203,9 @@ def compare_flows(seed: int, *, rates: Sequence[float], points: int, hidden: int
         plain, better = (end - flow(slope, rate * steps, start) for slope in (downhill, modified))
         return float(np.linalg.norm(plain)), float(np.linalg.norm(better))
 
-    step = np.array([distances(rate, 1) for rate in rates])
-    course = np.array([distances(rate, round(time / rate)) for rate in rates])
-    return Errors(np.array(rates), step, course, time)
-
-
-def orders(rates: Array, errors: Array) -> Array:
-    """Return the slope (2,) of log error against log rate."""
-    return np.array([np.polyfit(np.log(rates), np.log(column), 1)[0] for column in errors.T])
+    step = np.array([distances(rate, 1) for rate in learning_rates])
+    in_time = np.array([distances(rate, round(time / rate)) for rate in learning_rates])
+    return Errors(np.array(learning_rates), step, in_time, time)
 
 
 # -- the noise floor -------------------------------------------------------------------------------------------
@@ -214,13 +223,12 @@ def regression(directions: int) -> Dataset:
 
 def settle(
     seed: int,
-    *,
-    directions: int,
-    rates: Sequence[float],
-    batch_sizes: Sequence[int],
-    steps: int,
-    chains: int,
-    progress: bool,
+    directions: int = 5,
+    learning_rates: Sequence[float] = (0.01, 0.02, 0.04, 0.08),
+    batch_sizes: Sequence[int] = (1, 4, 16),
+    steps: int = 40_000,
+    chains: int = 16,
+    progress: bool = False,
 ) -> Floor:
     """Run SGD from the optimum at each rate and batch size, in `chains`, and average the loss above its least value.
 
@@ -233,8 +241,8 @@ def settle(
     H = X.T @ X / len(X)
     model = linear((directions, 1))
 
-    def chain(job: tuple[float, int, int]) -> float:
-        rate, size, number = job
+    def chain(setting: tuple[float, int], number: int) -> float:
+        rate, size = setting
         rows = np.random.default_rng([seed, number, size]).integers(len(X), size=(steps, size))
         away: list[Array] = []
 
@@ -245,49 +253,24 @@ def settle(
         e = np.array(away[len(away) // 10 :])
         return float(np.einsum("td,de,te->t", e, H, e).mean() / 2)
 
-    settings = tuple(product(rates, batch_sizes))
-    jobs = [(*setting, number) for setting in settings for number in range(chains)]
-    found = np.array(map_in_threads(chain, jobs, "noise floors" if progress else None)).reshape(len(settings), chains)
+    settings = tuple(product(learning_rates, batch_sizes))
+    found = grid_in_threads(chain, settings, range(chains), progress="noise floors" if progress else None)
     return Floor(X, residuals, settings, found.mean(axis=1), found.std(axis=1, ddof=1) / math.sqrt(chains))
 
 
 def measure(
     seed: int = 0,
     *,
-    examples: int = 600,
-    directions: int = 6,
-    hidden: int = 128,
-    start: float = 1e-3,
-    std: float = 1e-3,
-    rate: float = 0.02,
-    time: float = 60.0,
-    flow_rates: Sequence[float] = (1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256, 1 / 512),
-    points: int = 20,
-    flow_hidden: int = 8,
-    flow_time: float = 2.0,
-    floor_directions: int = 5,
-    floor_rates: Sequence[float] = (0.01, 0.02, 0.04, 0.08),
-    batch_sizes: Sequence[int] = (1, 4, 16),
-    steps: int = 40_000,
-    chains: int = 16,
+    modes: Mapping[str, Any] = NONE,
+    flows: Mapping[str, Any] = NONE,
+    floor: Mapping[str, Any] = NONE,
     progress: bool = False,
 ) -> Measured:
-    """Return the courses of the modes, the distances from the flows, and the noise floors."""
-    return Measured(
-        learn_modes(
-            seed, examples=examples, directions=directions, hidden=hidden, start=start, std=std, rate=rate, time=time
-        ),
-        compare_flows(seed, rates=flow_rates, points=points, hidden=flow_hidden, time=flow_time),
-        settle(
-            seed,
-            directions=floor_directions,
-            rates=floor_rates,
-            batch_sizes=batch_sizes,
-            steps=steps,
-            chains=chains,
-            progress=progress,
-        ),
-    )
+    """Follow the modes, and find the distances from the flows and the noise floors.
+
+    `modes` are arguments of `learn_modes`, `flows` those of `compare_flows`, and `floor` those of `settle`.
+    """
+    return Measured(learn_modes(seed, **modes), compare_flows(seed, **flows), settle(seed, progress=progress, **floor))
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -314,21 +297,21 @@ def exponential(times: Array, strengths: Array) -> Array:
     return values
 
 
-def stationary_excess(X: Array, residuals: Array, rate: float, batch_size: int) -> float:
+def stationary_excess(X: Array, residuals: Array, learning_rate: float, batch_size: int) -> float:
     """Return ½·tr(HΣ), from the linear equations for Σ."""
     n, d = X.shape
     H, identity = X.T @ X / n, np.eye(d)
     fourth = np.einsum("na,nb,nc,nd->abcd", X, X, X, X).reshape(d * d, d * d) / n
     noise = np.einsum("n,na,nb->ab", residuals**2, X, X) / n
-    both = np.kron(H, H)
-    system = np.kron(H, identity) + np.kron(identity, H) - rate * ((1 - 1 / batch_size) * both + fourth / batch_size)
-    sigma = np.linalg.solve(system, rate / batch_size * noise.ravel()).reshape(d, d)
+    mixed = (1 - 1 / batch_size) * np.kron(H, H) + fourth / batch_size
+    system = np.kron(H, identity) + np.kron(identity, H) - learning_rate * mixed
+    sigma = np.linalg.solve(system, learning_rate / batch_size * noise.ravel()).reshape(d, d)
     return float(np.trace(H @ sigma)) / 2
 
 
-def small_rate_excess(X: Array, residuals: Array, rate: float, batch_size: int) -> float:
+def small_rate_excess(X: Array, residuals: Array, learning_rate: float, batch_size: int) -> float:
     """Return η·E[r²‖x‖²]/(4B)."""
-    return float(rate / (4 * batch_size) * np.mean(residuals**2 * np.sum(X**2, axis=1)))
+    return float(learning_rate / (4 * batch_size) * np.mean(residuals**2 * np.sum(X**2, axis=1)))
 
 
 def mode_error(found: Array, theory: Array, strengths: Array) -> float:
@@ -337,26 +320,26 @@ def mode_error(found: Array, theory: Array, strengths: Array) -> float:
 
 
 def claims(measured: Measured) -> list[Claim]:
-    """Hold what was measured against the closed forms."""
+    """Hold the measurements against the closed forms."""
     modes, errors, floor = measured.modes, measured.errors, measured.floor
     t, s = modes.times, modes.strengths
     sigmoid = sigmoidal(t, s, modes.start)
     random = sigmoidal(t, s, modes.random_start)
-    step, course = orders(errors.rates, errors.step), orders(errors.rates, errors.course)
+    step, in_time = ([log_slope(errors.learning_rates, e) for e in each.T] for each in (errors.step, errors.in_time))
     theory = np.array([stationary_excess(floor.X, floor.residuals, *setting) for setting in floor.settings])
     ratio = np.array([rate / size for rate, size in floor.settings])
     low = ratio <= 0.01
-    slope = float(np.polyfit(np.log(ratio[low]), np.log(floor.excess[low]), 1)[0])
+    slope = log_slope(ratio[low], floor.excess[low])
     off = floor.excess / theory
     return [
         Claim("two layers against the sigmoid: largest error / s", "0", mode_error(modes.deep, sigmoid, s), high=0.01),
         Claim("two layers, small random start, likewise", "small", mode_error(modes.random, random, s), high=0.1),
         Claim("one layer against the exponential", "0", mode_error(modes.shallow, exponential(t, s), s), high=0.01),
         Claim("two layers against the exponential", "far", mode_error(modes.deep, exponential(t, s), s), low=0.5),
-        Claim("one step: order of the error against the flow", "2", float(step[0]), 1.9, 2.1),
-        Claim("one step: order against the modified flow", "3", float(step[1]), 2.9, 3.1),
-        Claim(f"after the time {errors.time:g}: order against the flow", "1", float(course[0]), 0.9, 1.1),
-        Claim(f"after the time {errors.time:g}: order against the modified flow", "2", float(course[1]), 1.9, 2.1),
+        Claim("one step: order of the error against the flow", "2", step[0], 1.9, 2.1),
+        Claim("one step: order against the modified flow", "3", step[1], 2.9, 3.1),
+        Claim(f"after the time {errors.time:g}: order against the flow", "1", in_time[0], 0.9, 1.1),
+        Claim(f"after the time {errors.time:g}: order against the modified flow", "2", in_time[1], 1.9, 2.1),
         Claim("noise floor, measured / exact, smallest", "1", float(off.min()), 0.95, 1.05),
         Claim("noise floor, measured / exact, largest", "1", float(off.max()), 0.95, 1.05),
         Claim("slope of log floor against log η/B, η/B ≤ 0.01", "1", slope, 0.95, 1.05),

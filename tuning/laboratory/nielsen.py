@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Run, Snapshot, load_dataset, train
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import map_in_threads, seeds_of
 
 Array = NDArray[Any]
 
@@ -51,7 +51,7 @@ ONE = Dataset(np.ones((2, 1)), np.zeros((2, 1)), task="multilabel", name="1 to 0
 
 @dataclass(frozen=True, eq=False)
 class Neuron:
-    """The course of one neuron: cost and output before every step, and the output in the end."""
+    """The training of one neuron: cost and output before every step, and the output in the end."""
 
     start: tuple[float, float]  # w, b
     cost: str
@@ -88,11 +88,15 @@ class Setting:
     epochs: int = 30
 
     @property
+    def cost_in_words(self) -> str:
+        """The name of the cost in the book."""
+        return "quadratic" if self.cost == "squared_error" else "cross-entropy"
+
+    @property
     def words(self) -> str:
         """The setting in words, but for the number of images."""
-        cost = "quadratic" if self.cost == "squared_error" else "cross-entropy"
         penalty = f", λ/n = {self.decay:g}" if self.decay else ""
-        return f"784-{self.hidden}-10, {cost}, η = {self.learning_rate:g}{penalty}"
+        return f"784-{self.hidden}-10, {self.cost_in_words}, η = {self.learning_rate:g}{penalty}"
 
 
 SETTINGS = {
@@ -111,7 +115,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """What was measured on images; accuracies are in percent."""
+    """The measurements on images; accuracies are in percent."""
 
     images: int  # trained on where the setting does not say
     judged: int  # images that accuracies are of
@@ -121,18 +125,24 @@ class Digits:
     by_size: Array  # (Z,) accuracy at the end of a training on so many images
     seen: int  # images, repetitions included, in each of these
 
+    def trained_on(self, name: str) -> int:
+        """Return how many images a setting was trained on."""
+        return min(self.settings[name].images or self.images, self.images)
+
     def best(self, name: str) -> float:
-        """The best accuracy of any epoch: of the best start with the quadratic cost, as chapter 1 has it, else of the
-        median start."""
+        """Return the best accuracy of any epoch.
+
+        With the quadratic cost it is that of the best start, as chapter 1 has it, else of the median start.
+        """
         peaks = self.curves[name].max(axis=1)
         return float(peaks.max() if self.settings[name].cost == "squared_error" else np.median(peaks))
 
     def last(self, name: str) -> float:
-        """The accuracy after the last epoch, of the best start."""
+        """Return the accuracy after the last epoch, of the best start."""
         return float(self.curves[name][:, -1].max())
 
     def spread(self, name: str) -> float:
-        """The best start's best accuracy less that of the worst start."""
+        """Return the best start's best accuracy less that of the worst start."""
         return float(np.ptp(self.curves[name].max(axis=1)))
 
 
@@ -156,20 +166,16 @@ def follow(start: tuple[float, float], cost: str, learning_rate: float, steps: i
     def look(snapshot: Snapshot) -> None:
         z.append(float(snapshot.theta.sum()))
 
-    rate = SGD(learning_rate)
-    run = train(model, ONE, rate, batch_size="full", epochs=steps, theta=np.array(start), callback=look)
+    theta = np.array(start)
+    run = train(model, ONE, SGD(learning_rate), batch_size="full", epochs=steps, theta=theta, callback=look)
     return Neuron(start, cost, learning_rate, run.history.train_loss, 1 / (1 + np.exp(-np.array(z))))
 
 
 def load_images(folder: str | os.PathLike[str]) -> Dataset:
     """Return the MNIST images of all IDX files in a folder; raises ValueError where they are others."""
     images = load_dataset(folder)
-    if (
-        images.task != "classification"
-        or images.n_features != 784
-        or images.classes is None
-        or len(images.classes) < 10
-    ):
+    classes = 0 if images.classes is None else len(images.classes)
+    if images.task != "classification" or images.n_features != 784 or classes < 10:
         raise ValueError(
             f"the folder must hold MNIST's IDX files, of 28 x 28 pixels and ten classes, but {os.fspath(folder)!r} "
             f"holds {images!r}; get them with: python scripts/fetch_datasets.py mnist"
@@ -207,12 +213,12 @@ def learn(setting: Setting, data: Dataset, judged: Dataset, seed: int, every: in
     """Return the accuracy in percent after each `every` epochs, of one start."""
     model = network(setting, data)
     part = data if setting.images is None else data.subset(np.arange(min(setting.images, len(data))))
-    run: Run | None = None
+    options: dict[str, Any] = {"batch_size": BATCH, "seed": seed, "divergence_factor": math.inf}
+    begin: dict[str, Any] = {"theta": start_of(model, seed)}
     found = []
     for epoch in range(every, setting.epochs + 1, every):
-        begin: dict[str, Any] = {"theta": start_of(model, seed)} if run is None else {"resume": run.state}
-        rate = SGD(setting.learning_rate)
-        run = train(model, part, rate, batch_size=BATCH, epochs=epoch, seed=seed, divergence_factor=math.inf, **begin)
+        run = train(model, part, SGD(setting.learning_rate), epochs=epoch, **options, **begin)
+        begin = {"resume": run.state}
         found.append(accuracy(run, judged))
     return np.array(found)
 
@@ -244,7 +250,7 @@ def read_digits(
 
     base = Setting(30, "cross_entropy", 0.5, SIZE_DECAY)
     scaled = [replace(base, images=size, epochs=max(1, seen // size)) for size in small]
-    seeds = range(seed * repeats, (seed + 1) * repeats)
+    seeds = seeds_of(seed, repeats)
     jobs = [(setting, seeds[0], setting.epochs) for setting in scaled]
     jobs += [(setting, start, 1) for setting, start in product(settings.values(), seeds)]
     found = map_in_threads(job, jobs, "digits" if progress else None)
@@ -265,16 +271,16 @@ def measure(
     *,
     steps: int = 300,
     starts: Sequence[tuple[float, float]] = ((0.6, 0.9), (2.0, 2.0)),
-    rates: Sequence[tuple[str, float]] = (("squared_error", 0.15), ("cross_entropy", 0.15), ("cross_entropy", 0.005)),
+    costs: Sequence[tuple[str, float]] = (("squared_error", 0.15), ("cross_entropy", 0.15), ("cross_entropy", 0.005)),
     images: Dataset | None = None,
     progress: bool = False,
     **digits: Any,
 ) -> Measured:
-    """Return the course of the neuron from each start with each cost, and with `images` what `read_digits` finds.
+    """Train the neuron from each start with each of the `costs` at its learning rate, and on `images` `read_digits`.
 
     The neuron leaves nothing to chance, so `seed` is of the digits alone.
     """
-    neurons = tuple(follow(start, cost, rate, steps) for (cost, rate), start in product(rates, starts))
+    neurons = tuple(follow(start, cost, rate, steps) for (cost, rate), start in product(costs, starts))
     return Measured(neurons, None if images is None else read_digits(images, seed, progress=progress, **digits))
 
 
@@ -314,7 +320,7 @@ OTHER_IMAGES = {100: 7.0, 200: 5.0, 500: 3.5, 1000: 3.0, 2000: 2.5, 5000: 2.0, 1
 
 
 def claims(measured: Measured) -> list[Claim]:
-    """Hold what was measured against the book: two digits of the neuron's outputs, and what it says of the images."""
+    """Hold the measurements against the book: two digits of the neuron's outputs, and its accuracies."""
     return neuron_claims(measured.neurons) + (digit_claims(measured.digits) if measured.digits else [])
 
 
@@ -332,15 +338,10 @@ def neuron_claims(neurons: Sequence[Neuron]) -> list[Claim]:
             what = f"{start}, quadratic, η = {neuron.learning_rate:g}: output in the end"
             table.append(Claim(what, f"{paper:.2f}", float(neuron.outputs[-1]), paper - 0.005, paper + 0.005))
         if neuron.start == SATURATED:
-            table += [
-                Claim(
-                    f"{start}, quadratic: share of the cost's fall in the first half",
-                    "flat",
-                    neuron.first_half,
-                    high=0.25,
-                ),
-                Claim(f"{start}, quadratic: first fall of the cost / steepest", "slower", neuron.first_slope, high=0.5),
-            ]
+            what = f"{start}, quadratic: share of the cost's fall in the first half"
+            table.append(Claim(what, "flat", neuron.first_half, high=0.25))
+            what = f"{start}, quadratic: first fall of the cost / steepest"
+            table.append(Claim(what, "slower", neuron.first_slope, high=0.5))
     return table
 
 
@@ -349,7 +350,7 @@ def digit_claims(digits: Digits) -> list[Claim]:
     book = PUBLISHED
     table = []
     for name, setting in digits.settings.items():
-        images = min(setting.images or digits.images, digits.images)
+        images = digits.trained_on(name)
         same = setting == SETTINGS.get(name) and images == (setting.images or LARGEST)
         if same and not name.startswith("too"):
             off = OTHER_IMAGES[images]

@@ -1,4 +1,6 @@
-"""Independent trainings side by side: the kernels release Python's lock, so threads are enough for most.
+"""Independent trainings side by side, each with a seed of its own.
+
+The kernels release Python's lock, so threads are enough for most.
 
 Trainings so short that most of their time is Python's go to processes.
 """
@@ -9,14 +11,22 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def seeds_of(seed: int, starts: int) -> range:
+    """Return the seeds of so many starts; those of another `seed` are all others."""
+    return range(seed * starts, (seed + 1) * starts)
 
 
 def map_in_threads(
@@ -35,6 +45,20 @@ def map_in_threads(
             return [future.result() for future in bar]
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def grid_in_threads(
+    function: Callable[..., Any], *axes: Sequence[Any] | NDArray[Any], progress: str | None = None
+) -> NDArray[Any]:
+    """Return `function` of every combination of values, one from each axis, as `map_in_threads` does.
+
+    The array has a dimension for each axis, in their order, and then those of the results.
+
+    >>> grid_in_threads(lambda a, b: (a + b, a * b), [1, 2], [3, 4, 5]).shape
+    (2, 3, 2)
+    """
+    found = np.array(map_in_threads(lambda values: function(*values), list(product(*axes)), progress))
+    return found.reshape(*map(len, axes), *found.shape[1:])
 
 
 def processes(workers: int | None = None) -> Pool:

@@ -27,14 +27,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Run, load_dataset, sharpness, train
+from nn import MLP, SGD, Dataset, Run, sharpness, train
+from tuning.laboratory.digits import principal_digits
 from tuning.laboratory.findings import Claim
 from tuning.laboratory.parallel import map_in_threads
 
@@ -48,14 +49,14 @@ REDUCTION = 1e-10  # of the gradient, for which iterations are counted
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Eigenvalues, limits, rates and speeds; learning rates are absolute, and "rate" is the factor of one step."""
+    """Eigenvalues, limits, and the factor by which the gradient's length changes in one step."""
 
     eigenvalues: Array  # (D,) of the Hessian of one output, rising
     largest: float  # eigenvalue of the whole Hessian
     optimizers: tuple[SGD, ...]  # (O,) whose limits were looked for; their own learning rate means nothing
     limits: Array  # (O,) largest stable learning rates
     learning_rates: Array  # (R,)
-    rates: Array  # (R,) of gradient descent
+    factors: Array  # (R,) per step, of gradient descent
     best: float  # learning rate at which gradient descent is fastest
     plain: Array  # (T,) gradient norm in each step, at that learning rate
     polyak: Array  # (T,) the same of the heavy ball at Polyak's optimum
@@ -63,14 +64,10 @@ class Measured:
 
 def problem(examples: int = 600, directions: int = 8, seed: int = 0) -> tuple[MLP, Dataset]:
     """Return the linear network and the digits, drawn with `seed`, on their principal directions, so that L = 1."""
-    digits = load_dataset("digits")
-    digits = digits.subset(np.random.default_rng(seed).permutation(len(digits))[:examples])
-    pixels = np.asarray(digits.X)
-    U, s, _ = np.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
-    X = U[:, :directions] * s[:directions] * (math.sqrt(examples) / s[0])
-    Y = np.eye(10)[digits.targets]
+    U, s, Y = principal_digits(examples, directions, seed)
+    X = U * s * (math.sqrt(examples) / s[0])
     model = MLP((directions, 10), output="identity", loss="squared_error", init="lecun", bias=False, dtype="float64")
-    return model, Dataset(X, Y - Y.mean(axis=0), task="regression", name="digits on principal directions")
+    return model, Dataset(X, Y, task="regression", name="digits on principal directions")
 
 
 def descend(model: MLP, data: Dataset, optimizer: SGD, steps: int, start: Array) -> Run:
@@ -78,7 +75,7 @@ def descend(model: MLP, data: Dataset, optimizer: SGD, steps: int, start: Array)
     return train(model, data, optimizer, batch_size="full", epochs=steps, theta=start, divergence_factor=math.inf)
 
 
-def rate(model: MLP, data: Dataset, optimizer: SGD, steps: int, seed: int) -> float:
+def factor_per_step(model: MLP, data: Dataset, optimizer: SGD, steps: int, seed: int) -> float:
     """Return the factor by which the gradient's length changes per step in the long run, below 1 where it decays."""
     norms = descend(model, data, optimizer, steps, FAR * model.init(seed)).history.gradient_norm
     floor = ROUNDING * float(np.linalg.norm(model.gradient(np.zeros(model.size), data.X, data.y)))
@@ -88,16 +85,11 @@ def rate(model: MLP, data: Dataset, optimizer: SGD, steps: int, seed: int) -> fl
     return math.exp(np.polyfit(np.arange(len(late)), late, 1)[0])
 
 
-def with_rate(optimizer: SGD, learning_rate: float) -> SGD:
-    """Return the optimiser at another learning rate."""
-    return SGD(learning_rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
-
-
 def limit(model: MLP, data: Dataset, optimizer: SGD, steps: int, seed: int, tolerance: float = 1e-6) -> float:
     """Return the largest stable learning rate by bisection, correct to the factor 1 + `tolerance`."""
 
     def stable(learning_rate: float) -> bool:
-        return rate(model, data, with_rate(optimizer, learning_rate), steps, seed) <= 1
+        return factor_per_step(model, data, replace(optimizer, learning_rate=learning_rate), steps, seed) <= 1
 
     low, high = 0.0, 1.0
     while stable(high):
@@ -123,13 +115,13 @@ def measure(
     examples: int = 600,
     directions: int = 8,
     momenta: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
-    learning_rates: int = 40,
+    points: int = 40,
     steps: int = 2000,
     progress: bool = False,
 ) -> Measured:
-    """Return the limits of gradient descent and of both kinds of momentum, the rate at many learning rates, and speeds.
+    """Find the limits of gradient descent and of both kinds of momentum, and the factors at many learning rates.
 
-    The `learning_rates` are evenly spaced up to 1.1 times the measured limit of gradient descent.
+    There are `points` learning rates, evenly spaced up to 1.1 times the measured limit of gradient descent.
     """
     model, data = problem(examples, directions, seed)
     optimizers = (SGD(), *(SGD(momentum=beta, nesterov=kind) for kind in (False, True) for beta in momenta))
@@ -137,13 +129,13 @@ def measure(
     def limit_of(optimizer: SGD) -> float:
         return limit(model, data, optimizer, steps, seed)
 
-    def rate_at(learning_rate: float) -> float:
-        return rate(model, data, SGD(learning_rate), steps, seed)
+    def factor_at(learning_rate: float) -> float:
+        return factor_per_step(model, data, SGD(learning_rate), steps, seed)
 
     limits = np.array(map_in_threads(limit_of, optimizers, "stability limits" if progress else None))
-    grid = 1.1 * limits[0] * np.arange(1, learning_rates + 1) / learning_rates
+    grid = 1.1 * limits[0] * np.arange(1, points + 1) / points
     best = scipy.optimize.minimize_scalar(
-        rate_at, bounds=(0.01 * limits[0], limits[0]), method="bounded", options={"xatol": 1e-6 * limits[0]}
+        factor_at, bounds=(0.01 * limits[0], limits[0]), method="bounded", options={"xatol": 1e-6 * limits[0]}
     ).x
     eigenvalues = spectrum(model, data)
     small, large = math.sqrt(eigenvalues[0]), math.sqrt(eigenvalues[-1])
@@ -155,7 +147,7 @@ def measure(
         optimizers=optimizers,
         limits=limits,
         learning_rates=grid,
-        rates=np.array(map_in_threads(rate_at, grid.tolist(), "rates" if progress else None)),
+        factors=np.array(map_in_threads(factor_at, grid.tolist(), "factors" if progress else None)),
         best=float(best),
         plain=descend(model, data, SGD(float(best)), steps, start).history.gradient_norm,
         polyak=descend(model, data, polyak, steps, start).history.gradient_norm,
@@ -183,7 +175,7 @@ def stability_limit(optimizer: SGD, curvature: float) -> float:
     return 2 * (1 + beta) / (curvature * (1 + 2 * beta * optimizer.nesterov))
 
 
-def convergence_rate(learning_rates: Array, eigenvalues: Array) -> Array:
+def slowest_factor(learning_rates: Array, eigenvalues: Array) -> Array:
     """Return max(|1 − ημ|, |1 − ηL|) for each η (R,)."""
     low, high = eigenvalues[0], eigenvalues[-1]
     values: Array = np.maximum(np.abs(1 - learning_rates * low), np.abs(1 - learning_rates * high))
@@ -197,21 +189,15 @@ def name(optimizer: SGD) -> str:
 
 
 def claims(measured: Measured) -> list[Claim]:
-    """Hold what was measured against theory: limits to 1e-4, rates to 0.005, the fastest learning rate to 0.5 %."""
+    """Hold the measurement against theory: limits to 1e-4, factors to 0.005, the fastest learning rate to 0.5 %."""
     low, high = measured.eigenvalues[0], measured.eigenvalues[-1]
     table = [Claim("largest eigenvalue L, scaled to", "1", measured.largest, 1 - 1e-6, 1 + 1e-6)]
     for optimizer, found in zip(measured.optimizers, measured.limits, strict=True):
         theory = stability_limit(optimizer, high)
-        table.append(
-            Claim(
-                f"{name(optimizer)}: largest stable η",
-                f"{theory:.6f}",
-                float(found),
-                theory * (1 - 1e-4),
-                theory * (1 + 1e-4),
-            )
-        )
-    gap = np.abs(measured.rates - convergence_rate(measured.learning_rates, measured.eigenvalues))
+        low_limit, high_limit = theory * (1 - 1e-4), theory * (1 + 1e-4)
+        what = f"{name(optimizer)}: largest stable η"
+        table.append(Claim(what, f"{theory:.6f}", float(found), low_limit, high_limit))
+    gap = np.abs(measured.factors - slowest_factor(measured.learning_rates, measured.eigenvalues))
     best = 2 / (low + high)
     ratio = iterations(measured.polyak) / iterations(measured.plain)
     return [

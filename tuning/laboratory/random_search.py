@@ -39,7 +39,7 @@ from tuning.laboratory.findings import Claim
 Array = NDArray[Any]
 
 METHODS = ("grid", "random", "grid, rate alone", "random, rate alone")
-RATES = (1e-3, 10.0)
+LEARNING_RATES = (1e-3, 10.0)
 PENALTIES = (1e-8, 1e-5)
 
 
@@ -69,7 +69,7 @@ class Measured:
 def search(split: Split, method: str, budget: int, shift: float, epochs: int, seed: int) -> Study:
     """Return the sweep of one of `METHODS` with `budget` trials, a square number, its rates multiplied by `shift`."""
     kind, _, alone = method.partition(", ")
-    space: dict[str, Any] = {"learning_rate": LogUniform(RATES[0] * shift, RATES[1] * shift)}
+    space: dict[str, Any] = {"learning_rate": LogUniform(LEARNING_RATES[0] * shift, LEARNING_RATES[1] * shift)}
     if not alone:
         space["l2"] = LogUniform(*PENALTIES)
     size = {"n_trials": budget} if kind == "random" else {"points": round(budget ** (1 / len(space)))}
@@ -84,16 +84,8 @@ def lowest_loss(study: Study, guessing: float) -> float:
 
 def trials_of(study: Study) -> Array:
     """Return learning rate, penalty and validation loss of each trial (n, 3); diverged trials have NaN for a loss."""
-    return np.array(
-        [
-            (
-                t.params["learning_rate"],
-                t.params["l2"],
-                t.metrics["validation_loss"] if t.state == "completed" else np.nan,
-            )
-            for t in study.trials
-        ]
-    )
+    rows = [(t.params, t.metrics["validation_loss"] if t.state == "completed" else np.nan) for t in study.trials]
+    return np.array([(params["learning_rate"], params["l2"], loss) for params, loss in rows])
 
 
 def measure(
@@ -106,7 +98,7 @@ def measure(
     epochs: int = 6,
     progress: bool = False,
 ) -> Measured:
-    """Return what grid and random search find in k² trials, for each k of `points`.
+    """Search with grid and at random, in k² trials for each k of `points`, and keep the best of each search.
 
     The sweeps of one comparison share the seed, and so the start of every training.
     """
@@ -135,14 +127,10 @@ def measure(
 def claims(measured: Measured) -> list[Claim]:
     """Hold the comparisons against Bergstra & Bengio 2012, whose claims are in words: which one is better."""
     grid, random, grid_alone, random_alone = np.moveaxis(measured.excess, -1, 0)
+    share = "share of the loss's variance that the {} explains".format
     table = [
-        Claim(
-            "share of the loss's variance that the learning rate explains",
-            "most",
-            measured.shares["learning_rate"],
-            0.5,
-        ),
-        Claim("share of the loss's variance that the penalty explains", "none", measured.shares["l2"], high=0.05),
+        Claim(share("learning rate"), "most", measured.shares["learning_rate"], 0.5),
+        Claim(share("penalty"), "none", measured.shares["l2"], high=0.05),
     ]
     for b, budget in enumerate(measured.budgets):
         wins = float((random[:, b] < grid[:, b]).mean())

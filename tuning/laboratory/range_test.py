@@ -42,7 +42,7 @@ from nn import MLP, SGD, Adam, load_dataset, sharpness
 from nn.optimizers import Optimizer
 from tuning import sweep
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads, map_in_threads
 from tuning.laboratory.slopes import log_slope
 from tuning.learning_rate import RangeTest, range_test, stability_limit
 from tuning.study import Study
@@ -66,15 +66,15 @@ BISECTED = 0.02
 class Comparison:
     """A range test on a data set beside a sweep over the same rates.
 
-    `rates` and `losses` (S,) are those of the sweep, the mean validation loss over its seeds, infinite where one
-    diverged; `low` and `high` are the ends of the rates that are tied with the best. `suggested_loss` is the loss of a
-    sweep at the suggestion, on the same seeds.
+    `learning_rates` and `losses` (S,) are those of the sweep, the mean validation loss over its seeds, infinite where
+    one diverged; `low` and `high` are the ends of the rates that are tied with the best. `suggested_loss` is the loss
+    of a sweep at the suggestion, on the same seeds.
     """
 
     data: str
     optimizer: str
     test: RangeTest
-    rates: Array
+    learning_rates: Array
     losses: Array
     best: float
     low: float
@@ -83,7 +83,7 @@ class Comparison:
 
     @property
     def factors(self) -> Array:
-        """Of each of `RULES`, its rate over the best (3,); NaN where the test has none."""
+        """The learning rate of each of `RULES` over the best (3,); NaN where the test has none."""
         test = self.test
         rates = (test.suggestion, None if test.minimum is None else test.minimum / 10, test.steepest)
         return np.array([np.nan if rate is None else rate / self.best for rate in rates])
@@ -101,7 +101,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Measured:
     """Comparisons, and the largest stable rates.
 
     `limits` (widths, batch sizes) are geometric means over seeds, `limit_low` and `limit_high` the ends of their 95 %
@@ -117,8 +117,16 @@ class Result:
     limit_high: Array
     two_over_sharpness: Array
 
+    @property
+    def optimizers(self) -> list[str]:
+        """The names of the optimizers, in the order of the comparisons."""
+        return list(dict.fromkeys(each.optimizer for each in self.comparisons))
+
     def off(self, rule: int, optimizer: str | None = None) -> Array:
-        """By which factor, at least 1, a rule is off the best rate: for each comparison, or those of an optimizer."""
+        """Return the factor, at least 1, by which a rule is off the best rate, in each comparison of an optimizer.
+
+        Without an optimizer, it is that of every comparison.
+        """
         chosen = [each.factors[rule] for each in self.comparisons if optimizer in (None, each.optimizer)]
         return np.exp(np.abs(np.log(chosen)))
 
@@ -167,60 +175,53 @@ def measure(
     steps: int = 150,
     seed: int = 0,
     progress: bool = False,
-) -> Result:
+) -> Measured:
     """Compare range test and sweep on each data set, and bisect the stability limit on digits with plain SGD.
 
     `seeds` are those of each range test and sweep, `limit_seeds` and `steps` those of each limit, to whose batch sizes
     the full batch is added.
     """
     jobs = [(data, optimizer) for data in datasets for optimizer in optimizers]
-    words = ("range tests and sweeps", "stability limits") if progress else (None, None)
-    comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, words[0])
+    words = "range tests and sweeps" if progress else None
+    comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, words)
     split = load_dataset("digits").split(seed=seed)
     sizes = (*batch_sizes, len(split.train))
-
     chosen = range(seed, seed + limit_seeds)
 
     def network(width: int) -> MLP:
         return MLP((split.train.n_features, width, split.train.n_outputs))
 
-    def limit(job: tuple[int, int]) -> tuple[float, float, float]:
-        width, size = job
+    def limit(width: int, size: int) -> tuple[float, float, float]:
         found = stability_limit(network(width), split, batch_size=size, steps=steps, seeds=chosen, tolerance=BISECTED)
         return found.limit, *(found.interval or (np.nan, np.nan))
 
-    limits = np.array(map_in_threads(limit, [(width, size) for width in widths for size in sizes], words[1]))
-    middle, low, high = np.moveaxis(limits.reshape(len(widths), len(sizes), 3), 2, 0)
+    limits = grid_in_threads(limit, widths, sizes, progress="stability limits" if progress else None)
+    middle, low, high = np.moveaxis(limits, 2, 0)
     X, y = split.train.X, split.train.targets
     starts = [[sharpness(network(width), network(width).init(each), X, y) for each in chosen] for width in widths]
     sharp = 2 / np.exp(np.log(starts).mean(axis=1))
-    return Result(tuple(comparisons), tuple(widths), sizes, middle, low, high, sharp)
+    return Measured(tuple(comparisons), tuple(widths), sizes, middle, low, high, sharp)
 
 
 # -- what was published ----------------------------------------------------------------------------------------
 
 
-def claims(result: Result) -> list[Claim]:
+def claims(measured: Measured) -> list[Claim]:
     """Hold the range test to what is expected of it: the right decade, and a range with the best rate in it."""
-    held = np.mean([each.holds_best for each in result.comparisons])
+    held = np.mean([each.holds_best for each in measured.comparisons])
     rows = [Claim("part of the tests whose range holds the best rate of the sweep", "all", float(held), low=0.95)]
-    for optimizer in dict.fromkeys(each.optimizer for each in result.comparisons):
-        off = result.off(0, optimizer)
+    for optimizer in measured.optimizers:
+        off = measured.off(0, optimizer)
         rows += [
             Claim(f"{optimizer}: factor from the suggestion to the best rate, median", "good", np.median(off), high=5),
             Claim(f"{optimizer}: factor from the suggestion to the best rate, worst", "one decade", off.max(), high=10),
         ]
-    by_size = (result.limits[:, 1:] / result.limits[:, :-1]).min()
-    fitted, start = (log_slope(result.widths, each) for each in (result.limits[:, -1], result.two_over_sharpness))
+    by_size = (measured.limits[:, 1:] / measured.limits[:, :-1]).min()
+    fitted, start = (log_slope(measured.widths, each) for each in (measured.limits[:, -1], measured.two_over_sharpness))
+    slope = "slope of its log against that of the width"
     return [
         *rows,
         Claim("largest stable rate, a batch size over the one before, least", "rises", by_size, low=1 / (1 + BISECTED)),
-        Claim("2/λ at the start: slope of its log against that of the width", "-1", start, -1.2, -0.8),
-        Claim(
-            "largest stable rate, full batch: slope of its log against that of the width",
-            "-1, as 2/λ",
-            fitted,
-            -1.2,
-            -0.8,
-        ),
+        Claim(f"2/λ at the start: {slope}", "-1", start, -1.2, -0.8),
+        Claim(f"largest stable rate, full batch: {slope}", "-1, as 2/λ", fitted, -1.2, -0.8),
     ]

@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from nn import MLP, SGD, Dataset, Run, train
 from tuning.laboratory.findings import Claim
 from tuning.laboratory.parallel import map_in_processes, map_in_threads
+from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[np.float64]
 Trainer = Callable[[float, float], Run]
@@ -78,7 +79,7 @@ CONTROL_PLANE = Window(-3.0, -3.0, 4.0)
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """What becomes of training at every pixel of a window.
+    """Training at every pixel of a window.
 
     `pace` (size, size), rows by η₁ and columns by η₀: where it trains, the sum of all losses over the first one; where
     it does not, minus the sum of the first loss over each. Either is a number of steps, and a small one means fast.
@@ -112,6 +113,31 @@ class Map:
         return dimension(*self.boxes)
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The maps of each seed: the whole plane, and zooms into its edge; and those of the convex control."""
+
+    planes: tuple[Map, ...]
+    parts: tuple[tuple[Map, ...], ...]
+    control: Map
+    control_parts: tuple[Map, ...]
+
+    @property
+    def whole(self) -> Array:
+        """The dimension of each seed's plane (seeds,)."""
+        return np.array([plane.dimension for plane in self.planes])
+
+    @property
+    def zoomed(self) -> Array:
+        """The dimensions of each seed's zooms (seeds, zooms)."""
+        return np.array([[part.dimension for part in parts] for parts in self.parts])
+
+    @property
+    def controlled(self) -> Array:
+        """The dimensions of the control: its plane, then its zooms (1 + zooms,)."""
+        return np.array([part.dimension for part in (self.control, *self.control_parts)])
+
+
 def box_count(edge: NDArray[np.bool_], side: int) -> int:
     """Return how many boxes of `side` pixels have a pixel of the edge in them; `side` must divide the map.
 
@@ -128,9 +154,7 @@ def dimension(sides: Array, counts: Array) -> float:
     >>> round(dimension(np.array([1.0, 2.0, 4.0]), np.array([64.0, 16.0, 4.0])), 9)
     2.0
     """
-    if not counts.all():
-        return float("nan")
-    return -float(np.polyfit(np.log(sides), np.log(counts), 1)[0])
+    return -log_slope(sides, counts) if counts.all() else float("nan")
 
 
 def problem(seed: int) -> Dataset:
@@ -164,7 +188,7 @@ def _with_rates_in_turn(model: MLP, data: Dataset, theta: Array, steps: int, fir
 
 
 def pace(run: Run) -> float:
-    """Return how fast a run went to its end, as `Map` says."""
+    """Return the pace of a run, as `Map` defines it."""
     losses = run.history.step_loss
     assert losses is not None
     relative = losses / losses[0]
@@ -179,7 +203,7 @@ def survey(trainer: Trainer, window: Window, size: int, progress: str | None = N
     One training takes a quarter of a millisecond, half of it Python's, so that more threads would stand in each
     other's way.
     """
-    columns, rows = 10 ** window.centres(size)[0], 10 ** window.centres(size)[1]
+    columns, rows = (10**centres for centres in window.centres(size))
     row = partial(_paces, trainer, columns)
     if pool is not None:
         return Map(window, np.array(map_in_processes(pool, row, rows.tolist(), progress)))
@@ -198,31 +222,6 @@ def zooms(plane: Map, count: int, seed: int, factor: float = ZOOM) -> list[Windo
     return [plane.window.zoom(column, row, len(plane.edge), factor) for row, column in places[chosen].tolist()]
 
 
-@dataclass(frozen=True, eq=False)
-class Boundary:
-    """The maps of each seed: the whole plane, and zooms into its edge; and those of the convex control."""
-
-    planes: tuple[Map, ...]
-    parts: tuple[tuple[Map, ...], ...]
-    control: Map
-    control_parts: tuple[Map, ...]
-
-    @property
-    def whole(self) -> Array:
-        """The dimension of each seed's plane (seeds,)."""
-        return np.array([plane.dimension for plane in self.planes])
-
-    @property
-    def zoomed(self) -> Array:
-        """The dimensions of each seed's zooms (seeds, zooms)."""
-        return np.array([[part.dimension for part in parts] for parts in self.parts])
-
-    @property
-    def controlled(self) -> Array:
-        """The dimensions of the control: its plane, then its zooms (1 + zooms,)."""
-        return np.array([part.dimension for part in (self.control, *self.control_parts)])
-
-
 def measure(
     size: int = 128,
     zoom_size: int = 64,
@@ -232,7 +231,7 @@ def measure(
     steps: int = STEPS,
     progress: bool = False,
     pool: Pool | None = None,
-) -> Boundary:
+) -> Measured:
     """Survey the plane of `seeds` networks, with zooms into the edge of each, and that of the convex control.
 
     `size` and `zoom_size` are pixels along a side of the maps of planes and zooms; powers of two, at least 16. `pool`
@@ -249,16 +248,16 @@ def measure(
     numbers = range(seed, seed + seeds)
     surveys = [both(network(each, steps), PLANE, each, f"network {each}") for each in numbers]
     control = both(convex(seed, steps), CONTROL_PLANE, seed, "convex control")
-    return Boundary(tuple(plane for plane, _ in surveys), tuple(parts for _, parts in surveys), *control)
+    return Measured(tuple(plane for plane, _ in surveys), tuple(parts for _, parts in surveys), *control)
 
 
 # -- what was published ----------------------------------------------------------------------------------------
 
 
-def claims(result: Boundary) -> list[Claim]:
+def claims(measured: Measured) -> list[Claim]:
     """Hold the dimensions against the paper's; the bounds are those of maps of this size."""
-    whole, rough = result.whole.max(), (np.median(result.zoomed, axis=1) >= 1.3).mean()
-    smooth = max(result.controlled[0], np.median(result.controlled[1:]))
+    whole, rough = measured.whole.max(), (np.median(measured.zoomed, axis=1) >= 1.3).mean()
+    smooth = max(measured.controlled[0], np.median(measured.controlled[1:]))
     return [
         Claim("dimension of the whole plane's edge, the largest of the seeds", "smooth from afar", whole, high=1.2),
         Claim("part of the seeds whose 16-fold zooms have a median of at least 1.3", "1.17 to 1.98", rough, low=0.6),

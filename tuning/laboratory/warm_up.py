@@ -39,72 +39,65 @@ from nn import MLP, SGD, Dataset, Split, load_dataset
 from nn.schedules import Warmup
 from tuning import sweep
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.sharpening import follow_sharpness
+from tuning.laboratory.sharpening import Sharpening, follow_sharpness
 
 Array = NDArray[Any]
 
 HIDDEN = (64, 64)
-RATES = tuple(2.0 ** (half / 2) for half in range(-2, 13))
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """One training with a warm-up: the sharpness (M,) after `steps` (M,), and the rate (M,) of the next step."""
-
-    target: float
-    warmup: int
-    steps: Array
-    rates: Array
-    sharpness: Array
+LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-2, 13))
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The sweep: `loss` (warm-ups, rates, repeats) at the end, infinite where training diverged; and the course.
+    """The sweep: `loss` (warm-ups, rates, repeats) at the end, infinite where training diverged; and one training.
 
-    `blank` is the loss of outputs that are all zero.
+    `blank` is the loss of outputs that are all zero. `followed` is the training with its sharpness, whose learning
+    rates are those of `schedule`.
     """
 
     warmups: Array
-    rates: Array
+    learning_rates: Array
     loss: Array
     blank: float
-    course: Course
+    schedule: Warmup
+    followed: Sharpening
+
+    @property
+    def followed_rates(self) -> Array:
+        """The learning rate (M,) of the step that comes after each sharpness."""
+        return self.schedule(self.followed.steps)
 
 
-def follow(data: Dataset, target: float, warmup: int, steps: int, every: int, seed: int) -> Course:
+def follow(data: Dataset, optimizer: SGD, schedule: Warmup, steps: int, every: int, seed: int) -> Sharpening:
     """Train with a warm-up on all examples at once, and look at the sharpness after each `every` steps."""
     model = MLP((data.n_features, *HIDDEN, data.n_outputs)).for_task(data.task)
-    schedule = Warmup(target, warmup=warmup)
-    _, at, sharpness = follow_sharpness(model, data, SGD(target), steps, every, seed, schedule=schedule)
-    return Course(target, warmup, at, schedule(at), sharpness)
+    return follow_sharpness(model, data, optimizer, steps, every, seed, schedule=schedule)
 
 
 def search(
-    split: Split, rates: Sequence[float], warmups: Sequence[int], steps: int, repeats: int, seed: int, progress: bool
+    split: Split,
+    learning_rates: Sequence[float],
+    warmups: Sequence[int],
+    steps: int,
+    repeats: int,
+    seed: int,
+    progress: bool = False,
 ) -> Array:
     """Return the training loss (warm-ups, rates, repeats) after `steps` full-batch steps; infinite if it diverged."""
-    study = sweep(
-        split,
-        {
-            "schedule_warmup": list(warmups),
-            "learning_rate": list(rates),
-            "schedule": "warmup",
-            "hidden_units": [HIDDEN],
-            "batch_size": "full",
-        },
-        "grid",
-        epochs=steps,
-        repeats=repeats,
-        metric="train_loss",
-        seed=seed,
-        progress=progress,
-    )
-    loss = np.full((len(warmups), len(rates), repeats), np.inf)
+    space = {
+        "schedule_warmup": list(warmups),
+        "learning_rate": list(learning_rates),
+        "schedule": "warmup",
+        "hidden_units": [HIDDEN],
+        "batch_size": "full",
+    }
+    options: dict[str, Any] = {"metric": "train_loss", "seed": seed, "progress": progress}
+    study = sweep(split, space, "grid", epochs=steps, repeats=repeats, **options)
+    loss = np.full((len(warmups), len(learning_rates), repeats), np.inf)
     for trial in study.trials:
-        at = warmups.index(trial.params["schedule_warmup"]), rates.index(trial.params["learning_rate"]), trial.repeat
+        length, rate = trial.params["schedule_warmup"], trial.params["learning_rate"]
         if trial.state == "completed":
-            loss[at] = trial.metrics["train_loss"]
+            loss[warmups.index(length), learning_rates.index(rate), trial.repeat] = trial.metrics["train_loss"]
     return loss
 
 
@@ -112,20 +105,22 @@ def measure(
     seed: int = 0,
     *,
     data: str = "digits",
-    rates: Sequence[float] = RATES,
+    learning_rates: Sequence[float] = LEARNING_RATES,
     warmups: Sequence[int] = (1, 4, 16, 64, 256),
     steps: int = 400,
     repeats: int = 5,
-    course_rate: float = 8.0,
-    course_warmup: int = 256,
+    followed_rate: float = 8.0,
+    followed_warmup: int = 256,
     every: int = 4,
     progress: bool = False,
 ) -> Measured:
-    """Return the losses of the sweep over rates and warm-ups, and the course of one training with its sharpness."""
+    """Sweep over learning rates and warm-ups, and follow one training with its sharpness."""
     split = load_dataset(data).split(seed=seed)
-    loss = search(split, list(rates), list(warmups), steps, repeats, seed, progress)
-    course = follow(split.train, course_rate, course_warmup, steps, every, seed)
-    return Measured(np.array(warmups), np.array(rates), loss, math.log(split.train.n_outputs), course)
+    loss = search(split, list(learning_rates), list(warmups), steps, repeats, seed, progress)
+    schedule = Warmup(followed_rate, warmup=followed_warmup)
+    followed = follow(split.train, SGD(followed_rate), schedule, steps, every, seed)
+    blank = math.log(split.train.n_outputs)
+    return Measured(np.array(warmups), np.array(learning_rates), loss, blank, schedule, followed)
 
 
 def largest_rates(measured: Measured, part: float = 0.5) -> Array:
@@ -134,7 +129,7 @@ def largest_rates(measured: Measured, part: float = 0.5) -> Array:
     A trial fails if it ends above `part` of the loss of outputs that say nothing. NaN where the first rate fails.
     """
     trained = np.logical_and.accumulate(measured.loss < part * measured.blank, axis=1).sum(axis=1)
-    return np.where(trained > 0, measured.rates[np.maximum(trained - 1, 0)], np.nan)
+    return np.where(trained > 0, measured.learning_rates[np.maximum(trained - 1, 0)], np.nan)
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -142,40 +137,20 @@ def largest_rates(measured: Measured, part: float = 0.5) -> Array:
 
 def claims(measured: Measured) -> list[Claim]:
     """Hold the sweep against Kalra & Barkeshli 2024, whose claims are in words: warm-up raises the largest rate."""
-    largest = np.median(largest_rates(measured), axis=1)
-    longest = measured.warmups[-1]
     each = largest_rates(measured)
-    course = measured.course
-    end = int(np.argmax(course.steps >= course.warmup))
+    largest = np.median(each, axis=1)
+    followed = measured.followed
+    end = int(np.argmax(followed.steps >= measured.schedule.warmup))
+    flatter = float(followed.sharpness[end] / followed.sharpness[0])
+    beyond = float(followed.optimizer.learning_rate * followed.sharpness[0] / 2)
+    stable = float(np.median(measured.followed_rates[end:] * followed.sharpness[end:] / 2))
+    gain = f"largest trainable rate, warm-up of {measured.warmups[-1]} steps / none"
+    longer = "largest trainable rate, a warm-up / the next shorter one, least"
     return [
-        Claim(
-            f"largest trainable rate, warm-up of {longest} steps / none, median", "> 1", largest[-1] / largest[0], 1.4
-        ),
-        Claim(
-            f"largest trainable rate, warm-up of {longest} steps / none, least of the repeats",
-            "> 1",
-            float((each[-1] / each[0]).min()),
-            1.4,
-        ),
-        Claim(
-            "largest trainable rate, a warm-up / the next shorter one, least",
-            "≥ 1",
-            float((largest[1:] / largest[:-1]).min()),
-            0.99,
-        ),
-        Claim(
-            "sharpness when warm-up ends / at the start",
-            "< 1",
-            float(course.sharpness[end] / course.sharpness[0]),
-            high=1.0,
-        ),
-        Claim(
-            "η·λ/2 at the target rate when training begins", "> 1", float(course.target * course.sharpness[0] / 2), 1.0
-        ),
-        Claim(
-            "η·λ/2 after warm-up, median",
-            "≤ 1",
-            float(np.median(course.rates[end:] * course.sharpness[end:] / 2)),
-            high=1.0,
-        ),
+        Claim(f"{gain}, median", "> 1", largest[-1] / largest[0], 1.4),
+        Claim(f"{gain}, least of the repeats", "> 1", float((each[-1] / each[0]).min()), 1.4),
+        Claim(longer, "≥ 1", float((largest[1:] / largest[:-1]).min()), 0.99),
+        Claim("sharpness when warm-up ends / at the start", "< 1", flatter, high=1.0),
+        Claim("η·λ/2 at the target rate when training begins", "> 1", beyond, 1.0),
+        Claim("η·λ/2 after warm-up, median", "≤ 1", stable, high=1.0),
     ]

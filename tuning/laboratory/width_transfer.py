@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike, NDArray
 from nn import MLP, SGD, Dataset, Snapshot, reference, train
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import map_in_threads, seeds_of
 
 Array = NDArray[Any]
 Result = TypeVar("Result")
@@ -51,15 +51,15 @@ OCTAVE = 3
 class Measured:
     """One parametrisation at all widths (W,), from all starts.
 
-    `loss` (W, starts, R) after the last step at each of the `rates` (R,) is infinite where training diverged, and NaN
-    where the scan had ended before. `best` (W, starts) are the η*, NaN where there was none. `change` (W, check
+    `loss` (W, starts, R) after the last step at each of the `learning_rates` (R,) is infinite where training diverged,
+    and NaN where the scan had ended before. `best` (W, starts) are the η*, NaN where there was none. `change` (W, check
     starts, T, 3) is the root mean square, over examples and units, of how far each layer's activations are from the
-    start after each number of `check_steps` (T,) at the rate `check_rate`.
+    start after each number of `check_steps` (T,) at the learning rate `check_rate`.
     """
 
     parametrisation: str
     widths: Array
-    rates: Array
+    learning_rates: Array
     loss: Array
     best: Array
     change: Array
@@ -81,7 +81,7 @@ def network(width: int, parametrisation: str, base_width: int = 64) -> MLP:
 
 
 def first_minimum(rates: Array, losses: ArrayLike) -> float:
-    """Return the rate at which the loss has its first local minimum, scanning upwards; NaN where there is none.
+    """Return the learning rate of the first local minimum of the loss, scanning upwards; NaN where there is none.
 
     Between the rates (R,), it is the vertex of the parabola through three points of log loss against log rate. A loss
     that is not lower at the second rate than at the first has no minimum here: that lies below the scan.
@@ -117,7 +117,7 @@ def scan(model: MLP, data: Dataset, rates: Array, steps: int, beyond: int, seed:
     return losses, first_minimum(rates, losses)
 
 
-def coordinates(model: MLP, data: Dataset, rate: float, steps: Sequence[int], seed: int) -> Array:
+def coordinates(model: MLP, data: Dataset, learning_rate: float, steps: Sequence[int], seed: int) -> Array:
     """Return how far each layer's activations are from the start, (T, layers), after so many `steps` (T,), rising.
 
     It is the root mean square over examples and units; the last layer is the output.
@@ -132,7 +132,7 @@ def coordinates(model: MLP, data: Dataset, rate: float, steps: Sequence[int], se
         after = reference.forward(model.network, snapshot.theta, X)[0][1:]
         changes.append([float(np.sqrt(np.mean((a - b) ** 2))) for a, b in zip(after, before, strict=True)])
 
-    train(model, data, SGD(rate), batch_size="full", epochs=max(steps), theta=start, callback=look)
+    train(model, data, SGD(learning_rate), batch_size="full", epochs=max(steps), theta=start, callback=look)
     return np.array(changes)
 
 
@@ -151,7 +151,7 @@ def measure(
     check_steps: Sequence[int] = (1, 10),
     progress: bool = False,
 ) -> tuple[Measured, Measured]:
-    """Return what the standard parametrisation gives, and what μP gives: scans from the rate `lowest` upwards.
+    """Scan the learning rates from `lowest` upwards, in the standard parametrisation and under μP.
 
     All networks are trained on the same examples. The start s of every width is drawn with the same seed.
     """
@@ -161,7 +161,7 @@ def measure(
     networks = [(p, w) for w in sorted(widths, reverse=True) for p in PARAMETRISATIONS]
 
     def over_starts(count: int, work: Callable[[MLP, int], Result], what: str) -> dict[tuple[str, int], list[Result]]:
-        jobs = [(network(w, p, base_width), seed * count + start) for p, w in networks for start in range(count)]
+        jobs = [(network(w, p, base_width), start) for p, w in networks for start in seeds_of(seed, count)]
         found = map_in_threads(lambda job: work(*job), jobs, what if progress else None)
         return {key: found[i * count : (i + 1) * count] for i, key in enumerate(networks)}
 
@@ -169,19 +169,16 @@ def measure(
     checks = over_starts(
         check_starts, lambda model, s: coordinates(model, data, check_rate, check_steps, s), "coordinate check"
     )
-    standard, mup = (
-        Measured(
-            parametrisation,
-            np.array(widths),
-            rates,
-            np.array([[losses for losses, _ in scans[parametrisation, w]] for w in widths]),
-            np.array([[best for _, best in scans[parametrisation, w]] for w in widths]),
-            np.array([checks[parametrisation, w] for w in widths]),
-            check_rate,
-            tuple(check_steps),
-        )
-        for parametrisation in PARAMETRISATIONS
-    )
+
+    def measured(parametrisation: str) -> Measured:
+        found = [scans[parametrisation, width] for width in widths]
+        loss = np.array([[losses for losses, _ in starts] for starts in found])
+        best = np.array([[minimum for _, minimum in starts] for starts in found])
+        change = np.array([checks[parametrisation, width] for width in widths])
+        steps = tuple(check_steps)
+        return Measured(parametrisation, np.array(widths), rates, loss, best, change, check_rate, steps)
+
+    standard, mup = map(measured, PARAMETRISATIONS)
     return standard, mup
 
 
@@ -195,17 +192,10 @@ def change_slopes(measured: Measured) -> Array:
 
     A row for each of `check_steps`; NaN where a layer has not moved: with a zero readout, hidden layers stay at first.
     """
-    _, _, steps, layers = measured.change.shape
-    moved = np.all(measured.change > 0, axis=(0, 1))
-    return np.array(
-        [
-            [
-                _slope(measured.widths, np.log2(measured.change[:, :, t, layer]))[0] if moved[t, layer] else np.nan
-                for layer in range(layers)
-            ]
-            for t in range(steps)
-        ]
-    )
+    logs = np.log2(measured.change, out=np.full_like(measured.change, np.nan), where=measured.change > 0)
+    _, _, steps, layers = logs.shape
+    slopes = [_slope(measured.widths, logs[:, :, t, layer])[0] for t in range(steps) for layer in range(layers)]
+    return np.array(slopes).reshape(steps, layers)
 
 
 def _slope(widths: Array, values: Array) -> tuple[float, float]:

@@ -21,9 +21,14 @@ def made(best: tuple[int, ...], rates: tuple[float, ...] = (0.01, 0.02, 0.04, 0.
 
 def test_the_best_batch_grows_with_the_rate() -> None:
     found = experiment.measure(
-        seed=13, rates=(0.32, 0.02), batch_sizes=(128, 32, 8, 2), updates=1500, repeats=6, training_examples=900
+        seed=13,
+        learning_rates=(0.32, 0.02),
+        batch_sizes=(128, 32, 8, 2),
+        updates=1500,
+        repeats=6,
+        training_examples=900,
     )
-    assert found.rates.tolist() == [0.02, 0.32]
+    assert found.learning_rates.tolist() == [0.02, 0.32]
     assert found.batch_sizes.tolist() == [2, 8, 32, 128]
     assert found.accuracy.shape == (2, 4, 6)
     slow, fast = found.batch_sizes[found.best]

@@ -17,9 +17,9 @@ from tuning.laboratory.catapult import Measured
 def measured() -> Measured:
     return experiment.measure(
         seed=9,
-        course_factors=(0.7, 2.3, 3.7, 4.7),
-        course_width=300,
-        course_steps=40,
+        followed_factors=(0.7, 2.3, 3.7, 4.7),
+        followed_width=300,
+        followed_steps=40,
         factors=(0.4, 1.2, 2.2, 3.2, 3.9, 4.1, 7.0),
         widths=(100, 700),
         starts=4,
@@ -30,35 +30,35 @@ def measured() -> Measured:
 
 
 @pytest.mark.parametrize("c", [0.7, 2.3, 3.7, 4.7])
-def test_two_vectors_trained_by_hand_give_the_same_course(measured: Measured, c: float) -> None:
-    (course,) = (each for each in measured.courses if each.c == c)
-    n = course.width
+def test_two_vectors_trained_by_hand_make_the_same_throw(measured: Measured, c: float) -> None:
+    (throw,) = (each for each in measured.throws if each.c == c)
+    n = throw.width
     (u, _), (v, _) = experiment.network(n).layers(experiment.network(n).init(9))
-    u, v, eta = u.ravel(), v.ravel(), course.learning_rate
+    u, v, eta = u.ravel(), v.ravel(), throw.learning_rate
     assert eta * (u @ u + v @ v) / n == pytest.approx(c, rel=1e-12)
-    for step in range(min(len(course.f), 10)):
+    for step in range(min(len(throw.f), 10)):
         f = u @ v / math.sqrt(n)
-        assert course.f[step] == pytest.approx(f, rel=1e-7)
-        assert course.curvature[step] == pytest.approx((u @ u + v @ v) / n, rel=1e-7)
-        assert course.loss[step] == pytest.approx(f**2 / 2, rel=1e-7)
+        assert throw.f[step] == pytest.approx(f, rel=1e-7)
+        assert throw.curvature[step] == pytest.approx((u @ u + v @ v) / n, rel=1e-7)
+        assert throw.loss[step] == pytest.approx(f**2 / 2, rel=1e-7)
         u, v = u - eta * f * v / math.sqrt(n), v - eta * f * u / math.sqrt(n)
 
 
 def test_each_step_follows_the_recursion(measured: Measured) -> None:
-    for course in measured.courses:
-        f, curvature, eta, n = course.f[:-1], course.curvature[:-1], course.learning_rate, course.width
-        size = np.maximum(np.abs(f), np.abs(course.f[1:]))
-        assert np.abs(course.f[1:] - f * (1 - eta * curvature + eta**2 * f**2 / n)).max() < 1e-6 * size.max()
-        assert course.curvature[1:] == pytest.approx(curvature + eta * f**2 / n * (eta * curvature - 4), rel=1e-6)
-        assert experiment.recursion_error(course) < 1e-6
+    for throw in measured.throws:
+        f, curvature, eta, n = throw.f[:-1], throw.curvature[:-1], throw.learning_rate, throw.width
+        size = np.maximum(np.abs(f), np.abs(throw.f[1:]))
+        assert np.abs(throw.f[1:] - f * (1 - eta * curvature + eta**2 * f**2 / n)).max() < 1e-6 * size.max()
+        assert throw.curvature[1:] == pytest.approx(curvature + eta * f**2 / n * (eta * curvature - 4), rel=1e-6)
+        assert experiment.recursion_error(throw) < 1e-6
 
 
 @pytest.mark.parametrize("what", ["f", "curvature"])
-def test_a_course_off_by_a_millionth_is_found_out(measured: Measured, what: str) -> None:
-    course = measured.courses[1]
-    values = getattr(course, what).copy()
+def test_a_throw_off_by_a_millionth_is_found_out(measured: Measured, what: str) -> None:
+    throw = measured.throws[1]
+    values = getattr(throw, what).copy()
     values[7] *= 1 + 3e-6
-    assert experiment.recursion_error(replace(course, **{what: values})) > 1e-6
+    assert experiment.recursion_error(replace(throw, **{what: values})) > 1e-6
 
 
 def test_curvature_is_the_squared_gradient_of_f() -> None:
@@ -87,11 +87,11 @@ def test_the_throw_lands_where_it_is_flatter(measured: Measured) -> None:
 
 
 def test_the_loss_falls_from_the_first_step_below_two_and_rises_first_above(measured: Measured) -> None:
-    calm, *thrown = measured.courses
+    calm, *thrown = measured.throws
     assert (np.diff(calm.loss) < 0).all()
-    for course in thrown:
-        assert course.loss[1] > course.loss[0]
-    assert [course.loss[-1] < experiment.CONVERGED for course in measured.courses] == [True, True, True, False]
+    for throw in thrown:
+        assert throw.loss[1] > throw.loss[0]
+    assert [throw.loss[-1] < experiment.CONVERGED for throw in measured.throws] == [True, True, True, False]
 
 
 def test_the_height_is_proportional_to_the_width(measured: Measured) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nn import SGD, gradient_noise_scale, train
 from tuning.laboratory import critical_batch_size as experiment
-from tuning.laboratory.critical_batch_size import Course, Measured
+from tuning.laboratory.critical_batch_size import LossCurve, Measured
 
 SIZES = np.array([3, 12, 48, 192])
 
@@ -19,7 +19,7 @@ def measured() -> Measured:
     return experiment.measure(
         seed=6,
         batch_sizes=SIZES.tolist(),
-        rates=2.0 ** np.arange(-6, 3),
+        learning_rates=2.0 ** np.arange(-6, 3),
         targets=(0.25, 0.6),
         starts=3,
         noise_starts=1,
@@ -62,26 +62,26 @@ def test_a_lower_loss_has_a_larger_critical_batch_and_more_noise(measured: Measu
 
 def test_steps_to_a_loss_are_those_of_a_training_on_the_same_batches() -> None:
     model, data = experiment.problem(300, 12, seed=2)
-    course = experiment.follow(model, data, 16, 0.25, seed=5, target=0.9)
-    reached = course.reach(0.9)
+    curve = experiment.follow(model, data, 16, 0.25, seed=5, target=0.9)
+    reached = curve.reach(0.9)
     batches = np.random.default_rng([5, 16]).integers(0, len(data), (experiment.budget(16), 16))
     losses = [
         model.loss(
             train(model, data, SGD(0.25), indices=batches[:steps], theta=model.init(5)).theta, data.X, data.targets
         )
-        for steps in course.steps[-2:].tolist()
+        for steps in curve.steps[-2:].tolist()
     ]
-    assert losses == pytest.approx(course.loss[-2:].tolist(), rel=1e-6)
+    assert losses == pytest.approx(curve.loss[-2:].tolist(), rel=1e-6)
     assert losses[0] >= 0.9 > losses[1]
-    assert course.steps[-2] <= reached <= course.steps[-1]
-    assert course.steps[0] == 0
-    assert course.loss[0] == pytest.approx(model.loss(model.init(5), data.X, data.targets))
+    assert curve.steps[-2] <= reached <= curve.steps[-1]
+    assert curve.steps[0] == 0
+    assert curve.loss[0] == pytest.approx(model.loss(model.init(5), data.X, data.targets))
 
 
 @pytest.mark.parametrize(("target", "expected"), [(5.0, 0.0), (2.0, 3.0), (0.5, 7.0), (0.2, np.inf)])
 def test_steps_are_interpolated_in_the_logarithm_of_the_loss(target: float, expected: float) -> None:
-    course = Course(np.array([0, 1, 5, 9]), np.array([4.0, 4.0, 1.0, 0.25]), np.empty(0))
-    assert course.reach(target) == pytest.approx(expected)
+    curve = LossCurve(np.array([0, 1, 5, 9]), np.array([4.0, 4.0, 1.0, 0.25]), np.empty(0))
+    assert curve.reach(target) == pytest.approx(expected)
 
 
 def test_a_start_that_diverges_or_is_too_slow_needs_infinitely_many_steps() -> None:
@@ -91,9 +91,9 @@ def test_a_start_that_diverges_or_is_too_slow_needs_infinitely_many_steps() -> N
 
 
 def test_mean_noise_is_that_of_the_steps_to_the_target() -> None:
-    course = Course(np.array([0, 2, 4, 8]), np.array([3.0, 2.0, 1.0, 0.5]), np.array([1.0, 3.0, 5.0, 100.0]))
-    assert experiment.mean_noise(course, 1.5) == pytest.approx(3.0)
-    assert np.isnan(experiment.mean_noise(course, 0.1))
+    curve = LossCurve(np.array([0, 2, 4, 8]), np.array([3.0, 2.0, 1.0, 0.5]), np.array([1.0, 3.0, 5.0, 100.0]))
+    assert experiment.mean_noise(curve, 1.5) == pytest.approx(3.0)
+    assert np.isnan(experiment.mean_noise(curve, 0.1))
     model, data = experiment.problem(150, 8, seed=3)
     seen = experiment.follow(model, data, 32, 0.1, seed=1, target=1.5, noise=True)
     assert seen.noise[0] == pytest.approx(gradient_noise_scale(model, model.init(1), data.X, data.targets))
@@ -114,7 +114,7 @@ def test_fit_finds_the_curve_and_its_scatter() -> None:
 def test_a_best_rate_at_the_end_of_the_ladder_is_unknown() -> None:
     result = made()
     assert np.isfinite(result.best_rates).all()
-    cut = replace(result, rates=result.rates[:6], steps=result.steps[:, :6])
+    cut = replace(result, learning_rates=result.learning_rates[:6], steps=result.steps[:, :6])
     assert np.isnan(cut.best_rates).all(axis=1).tolist() == [best >= 5 for best in range(2, 8)] + [True] * 5
     never = replace(result, steps=np.full_like(result.steps, np.inf))
     assert np.isnan(never.best_rates).all()

@@ -1,10 +1,11 @@
-"""What holds for every study: it measures without knowing what is expected, and has a script that can be asked."""
+"""Every experiment measures without knowing what is expected, and has a script that can be asked for help."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.scripts.loading import load_script
 from tuning.laboratory.findings import Claim
 
 FOLDER = Path(tuning.laboratory.__file__).parent
-HELPERS = {"digits", "findings", "parallel", "sharpening", "slopes"}
+HELPERS = {"charts", "digits", "findings", "parallel", "sharpening", "slopes"}
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in {"__init__", "page", *HELPERS})
 LINE = "# -- what was published -"
 """Below it stands what is expected, and nothing above it may look there."""
@@ -39,12 +40,28 @@ def expectations_used(source: str) -> set[str]:
     return used & expected
 
 
-def test_there_are_studies() -> None:
+def test_all_experiments_are_found() -> None:
     assert {"catapult", "quadratic_stability", "warm_up"} <= set(EXPERIMENTS)
+    assert len(EXPERIMENTS) == 12
+    assert [*EXPERIMENTS, "teaching_figures"] == sorted(load_script("all_experiments").EXPERIMENTS, key=_figures_last)
+
+
+def _figures_last(name: str) -> tuple[bool, str]:
+    return name == "teaching_figures", name
+
+
+def test_the_former_name_of_the_laboratory_goes_on_working() -> None:
+    program = (
+        "import tuning.studies, tuning.laboratory; from tuning.studies import catapult, main; "
+        "from tuning.studies.page import page; "
+        "assert tuning.studies is tuning.laboratory; assert catapult is tuning.laboratory.catapult; "
+        "assert callable(catapult.measure) and callable(main) and callable(page)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_study_says_what_it_is_and_has_measure_and_claims(name: str) -> None:
+def test_an_experiment_says_what_it_is_and_has_measure_and_claims(name: str) -> None:
     experiment = importlib.import_module(f"tuning.laboratory.{name}")
     assert len((experiment.__doc__ or "").splitlines()) > 10
     assert "seed" in inspect.signature(experiment.measure).parameters
@@ -62,14 +79,14 @@ def test_a_measurement_uses_nothing_of_what_is_expected(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_a_study_takes_from_no_other_study(name: str) -> None:
+def test_an_experiment_takes_from_no_other(name: str) -> None:
     tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
     taken = {
         str(node.module).removeprefix("tuning.laboratory.")
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("tuning.laboratory")
     }
-    assert taken <= HELPERS
+    assert taken <= HELPERS - {"charts"}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import scipy.integrate
 from nn import MLP, SGD, train
 from tuning.laboratory import exact_theory as experiment
 from tuning.laboratory.exact_theory import Errors, Floor, Measured, Modes
+from tuning.laboratory.slopes import log_slope
 
 SEED = 11
 
@@ -19,19 +20,19 @@ SEED = 11
 @pytest.fixture(scope="module")
 def modes() -> Modes:
     return experiment.learn_modes(
-        SEED, examples=250, directions=4, hidden=150, start=4e-3, std=2e-3, rate=0.03, time=50.0
+        SEED, examples=250, directions=4, hidden=150, start=4e-3, std=2e-3, learning_rate=0.03, time=50.0
     )
 
 
 @pytest.fixture(scope="module")
 def errors() -> Errors:
-    return experiment.compare_flows(SEED, rates=(0.04, 0.02, 0.01, 0.005), points=13, hidden=5, time=1.2)
+    return experiment.compare_flows(SEED, learning_rates=(0.04, 0.02, 0.01, 0.005), points=13, hidden=5, time=1.2)
 
 
 @pytest.fixture(scope="module")
 def floor() -> Floor:
     return experiment.settle(
-        SEED, directions=3, rates=(0.015, 0.03, 0.15), batch_sizes=(3, 9), steps=20_000, chains=8, progress=False
+        SEED, directions=3, learning_rates=(0.015, 0.03, 0.15), batch_sizes=(3, 9), steps=20_000, chains=8
     )
 
 
@@ -46,8 +47,8 @@ def test_two_layers_learn_each_mode_along_a_sigmoid(modes: Modes) -> None:
 
 def test_the_rise_comes_the_later_the_weaker_the_mode(modes: Modes) -> None:
     """Half of the strength is reached at ln(s/a₀ − 1)/(2s)."""
-    for s, course in zip(modes.strengths, modes.deep.T, strict=True):
-        half = np.interp(s / 2, course, modes.times)
+    for s, strength in zip(modes.strengths, modes.deep.T, strict=True):
+        half = np.interp(s / 2, strength, modes.times)
         assert half == pytest.approx(math.log(s / 4e-3 - 1) / (2 * s), rel=0.01)
 
 
@@ -65,7 +66,9 @@ def test_a_small_random_start_is_as_good_as_aligned_in_a_wide_network_alone(mode
         return experiment.mode_error(found.random, theory, found.strengths)
 
     narrow = [
-        experiment.learn_modes(seed, examples=250, directions=4, hidden=5, start=4e-3, std=2e-3, rate=0.1, time=50.0)
+        experiment.learn_modes(
+            seed, examples=250, directions=4, hidden=5, start=4e-3, std=2e-3, learning_rate=0.1, time=50.0
+        )
         for seed in range(SEED, SEED + 4)
     ]
     assert error(modes) < 0.1
@@ -92,12 +95,12 @@ def test_the_inputs_are_white_and_the_targets_centred() -> None:
 
 
 def test_a_step_is_order_two_from_the_flow_and_order_three_from_the_modified_one(errors: Errors) -> None:
-    assert experiment.orders(errors.rates, errors.step) == pytest.approx([2, 3], abs=0.1)
+    assert [log_slope(errors.learning_rates, each) for each in errors.step.T] == pytest.approx([2, 3], abs=0.1)
     assert (errors.step[:, 1] < errors.step[:, 0]).all()
 
 
 def test_over_a_fixed_time_each_loses_one_order(errors: Errors) -> None:
-    assert experiment.orders(errors.rates, errors.course) == pytest.approx([1, 2], abs=0.1)
+    assert [log_slope(errors.learning_rates, each) for each in errors.in_time.T] == pytest.approx([1, 2], abs=0.1)
 
 
 def test_the_modified_flow_goes_down_the_loss_with_a_quarter_of_h_times_the_squared_gradient() -> None:
@@ -198,7 +201,7 @@ def test_claims_hold_and_each_number_off_breaks_its_own(modes: Modes, errors: Er
     assert broken(modes=replace(modes, shallow=modes.deep)) == [2]
     assert broken(modes=replace(modes, deep=modes.shallow)) == [0, 3]
     assert broken(errors=replace(errors, step=errors.step[:, [0, 0]])) == [5]
-    assert broken(errors=replace(errors, course=errors.course[:, [1, 1]])) == [6]
+    assert broken(errors=replace(errors, in_time=errors.in_time[:, [1, 1]])) == [6]
     off = np.ones(len(floor.settings))
     off[0] = 1.2
     assert broken(floor=replace(floor, excess=floor.excess * off)) == [9]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from tests.patience import PATIENCE
-from tuning.laboratory.parallel import map_in_threads
+from tuning.laboratory.parallel import grid_in_threads, map_in_threads, seeds_of
 
 
 @pytest.mark.parametrize("workers", [None, 1, 3])
@@ -49,3 +50,16 @@ def test_an_exception_cancels_what_has_not_begun(
     assert begun in ([0], [0, 1])  # the next may have begun before the exception was seen
     bar = capsys.readouterr().err
     assert bar == "" if progress is None else bar.endswith("\r")
+
+
+def test_a_grid_has_a_dimension_for_each_axis_and_then_those_of_the_results() -> None:
+    found = grid_in_threads(lambda a, b, c: [a, b, c, a + b + c], [1, 2], (10.0, 20.0, 30.0), np.array([100]))
+    assert found.shape == (2, 3, 1, 4)
+    assert found[1, 2, 0].tolist() == [2, 30, 100, 132]
+    assert grid_in_threads(lambda a: -a, range(3)).tolist() == [0, -1, -2]
+
+
+def test_no_two_seeds_share_a_start() -> None:
+    seeds = [start for seed in range(4) for start in seeds_of(seed, 5)]
+    assert len(set(seeds)) == 20
+    assert list(seeds_of(0, 3)) == [0, 1, 2]

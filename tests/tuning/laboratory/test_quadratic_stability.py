@@ -1,4 +1,4 @@
-"""Limits, rates and speeds on other quadratics than the script's, held against the roots of the error's recursion."""
+"""Limits, factors and speeds on other quadratics than the script's, held against the roots of the error's recursion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEED = 17
 
 @pytest.fixture(scope="module")
 def measured() -> Measured:
-    return experiment.measure(SEED, examples=250, directions=10, momenta=(0.25, 0.8), learning_rates=11, steps=1000)
+    return experiment.measure(SEED, examples=250, directions=10, momenta=(0.25, 0.8), points=11, steps=1000)
 
 
 def largest_root(optimizer: SGD, eigenvalue: float) -> float:
@@ -32,7 +32,7 @@ def test_limits_are_where_a_root_leaves_the_unit_circle(measured: Measured) -> N
     assert len(measured.limits) == 5
     for optimizer, limit in zip(measured.optimizers, measured.limits, strict=True):
         for factor, stable in ((1 - 1e-4, True), (1 + 1e-4, False)):
-            at = experiment.with_rate(optimizer, limit * factor)
+            at = replace(optimizer, learning_rate=limit * factor)
             assert all(largest_root(at, value) <= 1 for value in measured.eigenvalues) is stable
         assert experiment.stability_limit(optimizer, 1.0) == pytest.approx(limit, rel=1e-4)
 
@@ -50,16 +50,16 @@ def test_limits_are_where_a_root_leaves_the_unit_circle(measured: Measured) -> N
     ],
     ids=repr,
 )
-def test_rate_is_the_largest_root(optimizer: SGD) -> None:
+def test_factor_is_the_largest_root(optimizer: SGD) -> None:
     model, data = experiment.problem(examples=120, directions=4, seed=2)
     expected = max(largest_root(optimizer, value) for value in experiment.spectrum(model, data))
-    assert experiment.rate(model, data, optimizer, steps=800, seed=2) == pytest.approx(expected, abs=0.005)
+    assert experiment.factor_per_step(model, data, optimizer, steps=800, seed=2) == pytest.approx(expected, abs=0.005)
 
 
-def test_rate_at_any_learning_rate_is_that_of_the_slowest_direction(measured: Measured) -> None:
+def test_factor_at_any_learning_rate_is_that_of_the_slowest_direction(measured: Measured) -> None:
     assert measured.learning_rates[-1] > 2 / measured.largest  # where it diverges
-    for rate, eta in zip(measured.rates, measured.learning_rates, strict=True):
-        assert rate == pytest.approx(np.abs(1 - eta * measured.eigenvalues).max(), abs=0.005)
+    for factor, eta in zip(measured.factors, measured.learning_rates, strict=True):
+        assert factor == pytest.approx(np.abs(1 - eta * measured.eigenvalues).max(), abs=0.005)
 
 
 def test_the_fastest_learning_rate_lies_between_the_two_slowest_directions(measured: Measured) -> None:
@@ -84,11 +84,11 @@ def test_the_problem_is_the_quadratic_that_it_should_be() -> None:
     assert data.y.mean(axis=0) == pytest.approx(np.zeros(10), abs=1e-12)
 
 
-def test_rate_sees_a_decay_that_ends_in_rounding() -> None:
+def test_factor_sees_a_decay_that_ends_in_rounding() -> None:
     """One direction and η = 0.9/λ: gone after 16 + 100 digits, long before the steps are over."""
     model = MLP((1, 1), output="identity", loss="squared_error", bias=False, init="lecun", dtype="float64")
     data = Dataset(np.array([[2.0], [-2.0]]), np.array([1.0, -1.5]), task="regression")
-    assert experiment.rate(model, data, SGD(0.9 / 4), steps=1000, seed=0) == pytest.approx(0.1, rel=1e-6)
+    assert experiment.factor_per_step(model, data, SGD(0.9 / 4), steps=1000, seed=0) == pytest.approx(0.1, rel=1e-6)
 
 
 def test_iterations_count_to_ten_digits() -> None:
@@ -107,6 +107,6 @@ def test_claims_hold_and_each_number_off_breaks_its_own(measured: Measured) -> N
     off[3] *= 1.0002
     assert broken(limits=off) == [4]
     assert broken(largest=1.01) == [0]
-    assert broken(rates=measured.rates + 0.006 * (np.arange(11) == 6)) == [6]
+    assert broken(factors=measured.factors + 0.006 * (np.arange(11) == 6)) == [6]
     assert broken(best=measured.best * 1.01) == [7]
     assert broken(polyak=measured.plain) == [8]

@@ -57,7 +57,7 @@ def test_the_best_is_the_lowest_loss_of_a_sweep_with_the_seed_of_its_comparison(
 def test_the_range_of_rates_is_moved_and_that_of_penalties_is_not(method: str) -> None:
     split = load_dataset("iris").split(seed=2)
     found = experiment.search(split, method, 16, 100.0, 1, seed=2)
-    low, high = (100 * end for end in experiment.RATES)
+    low, high = (100 * end for end in experiment.LEARNING_RATES)
     rates = np.array([trial.params["learning_rate"] for trial in found.trials], float)
     assert (rates >= low * (1 - 1e-9)).all()
     assert (rates <= high * (1 + 1e-9)).all()

@@ -1,4 +1,4 @@
-"""The study of the range test: what it compares, and that plain SGD's suggestion finds the right decade."""
+"""The experiment on the range test: which rates it compares, and that plain SGD's suggestion finds the right decade."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from nn import MLP, load_dataset, sharpness
 from tuning import sweep
 from tuning.laboratory import range_test as experiment
-from tuning.laboratory.range_test import Comparison, Result
+from tuning.laboratory.range_test import Comparison, Measured
 from tuning.learning_rate import RangeTest
 
 
 @pytest.fixture(scope="module")
-def measured() -> Result:
+def measured() -> Measured:
     return experiment.measure(
         ("iris", "diabetes", "spirals"), ("SGD",), (8, 48), (8, 64), seeds=2, limit_seeds=2, steps=60, seed=31
     )
@@ -33,7 +33,7 @@ def comparison(suggestion: float, best: float, minimum: float = 3.0) -> Comparis
 @pytest.mark.parametrize(("suggestion", "best"), [(0.5, 5.0), (5.0, 0.5)])
 def test_a_rule_is_off_by_the_same_factor_below_and_above_the_best_rate(suggestion: float, best: float) -> None:
     each = comparison(suggestion, best)
-    result = Result((each,), (8,), (4,), *np.ones((3, 1, 1)), np.ones(1))
+    result = Measured((each,), (8,), (4,), *np.ones((3, 1, 1)), np.ones(1))
     assert each.factors[0] == pytest.approx(suggestion / best)
     assert result.off(0) == pytest.approx([10.0])
     assert each.test.minimum is not None
@@ -42,9 +42,9 @@ def test_a_rule_is_off_by_the_same_factor_below_and_above_the_best_rate(suggesti
     assert len(result.off(0, "Adam")) == 0
 
 
-def test_the_best_rate_and_the_price_are_those_of_real_sweeps(measured: Result) -> None:
+def test_the_best_rate_and_the_price_are_those_of_real_sweeps(measured: Measured) -> None:
     for each in measured.comparisons:
-        assert each.losses[each.rates == each.best] == each.losses.min()
+        assert each.losses[each.learning_rates == each.best] == each.losses.min()
         assert each.low <= each.best <= each.high
         assert each.test.seeds == (31, 32)
         how = {"metric": "validation_loss", "repeats": 2, "seed": 31, "progress": False}
@@ -56,7 +56,9 @@ def test_the_best_rate_and_the_price_are_those_of_real_sweeps(measured: Result) 
         assert each.price == pytest.approx(suggested.metrics["validation_loss"] / best.metrics["validation_loss"])
 
 
-def test_plain_sgds_suggestion_finds_the_right_decade_and_a_decade_below_the_minimum_does_not(measured: Result) -> None:
+def test_plain_sgds_suggestion_finds_the_right_decade_and_a_decade_below_the_minimum_does_not(
+    measured: Measured,
+) -> None:
     assert measured.off(0, "SGD").max() < 10
     assert measured.off(1, "SGD").max() > measured.off(0, "SGD").max()
     assert all(each.holds_best for each in measured.comparisons)
@@ -70,7 +72,7 @@ def test_each_optimizer_is_tested_and_swept_as_itself() -> None:
 
 
 def test_stability_limits_rise_with_the_batch_while_two_over_the_sharpness_falls_with_the_width(
-    measured: Result,
+    measured: Measured,
 ) -> None:
     split = load_dataset("digits").split(seed=31)
     assert measured.batch_sizes == (8, 64, len(split.train))
@@ -83,7 +85,7 @@ def test_stability_limits_rise_with_the_batch_while_two_over_the_sharpness_falls
     assert measured.two_over_sharpness[0] == pytest.approx(np.sqrt(np.prod(found)), rel=1e-3)
 
 
-def test_claims_fail_where_the_suggestion_is_far_off_and_the_range_misses_the_best(measured: Result) -> None:
+def test_claims_fail_where_the_suggestion_is_far_off_and_the_range_misses_the_best(measured: Measured) -> None:
     good = {claim.what: claim.holds for claim in experiment.claims(measured)}
     spoilt = replace(measured, comparisons=tuple(replace(c, best=c.best * 1e4) for c in measured.comparisons))
     bad = {claim.what: claim.holds for claim in experiment.claims(spoilt)}

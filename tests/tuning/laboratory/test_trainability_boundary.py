@@ -11,7 +11,7 @@ import pytest
 from nn import Run
 from tuning.laboratory import trainability_boundary as experiment
 from tuning.laboratory.parallel import processes
-from tuning.laboratory.trainability_boundary import Boundary, Map, Window
+from tuning.laboratory.trainability_boundary import Map, Measured, Window
 
 UNIT = Window(0.0, 0.0, 1.0)
 
@@ -113,7 +113,7 @@ def test_claims_hold_for_smooth_planes_with_rough_zooms_and_for_nothing_else() -
     smooth, rough = mapped(j >= 20), mapped((i + j) % 2 == 0)
 
     def holds(plane: Map, part: Map, control: Map) -> list[bool]:
-        result = Boundary((plane,) * 5, ((part,) * 3,) * 5, control, (control,))
+        result = Measured((plane,) * 5, ((part,) * 3,) * 5, control, (control,))
         return [claim.holds for claim in experiment.claims(result)]
 
     outcomes = {each: holds(*each) for each in itertools.product((smooth, rough), repeat=3)}

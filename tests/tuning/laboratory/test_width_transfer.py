@@ -109,7 +109,7 @@ def test_scan_ends_where_training_diverges() -> None:
 
 def test_coordinates_are_how_far_each_layer_is_from_the_start() -> None:
     data, model = standardised_digits(50, seed=6), experiment.network(32, "mup", base_width=16)
-    found = experiment.coordinates(model, data, rate=0.05, steps=(1, 3, 4), seed=2)
+    found = experiment.coordinates(model, data, learning_rate=0.05, steps=(1, 3, 4), seed=2)
 
     def layers(theta: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         V, W, U = (weights.astype(np.float64) for weights, _ in model.layers(theta))
@@ -126,7 +126,7 @@ def test_coordinates_are_how_far_each_layer_is_from_the_start() -> None:
     # From a zero readout, one step moves the outputs by η·A Aᵀ Y/N in the standard parametrisation.
     _, second, _ = layers(model.init(2))
     plain = experiment.network(32, "standard").replace(std=(None, None, 0.0))
-    first_step = experiment.coordinates(plain, data, rate=0.05, steps=[1], seed=2)[0, 2]
+    first_step = experiment.coordinates(plain, data, learning_rate=0.05, steps=[1], seed=2)[0, 2]
     V, W, _ = (weights.astype(np.float64) for weights, _ in plain.layers(plain.init(2)))
     A = np.maximum(np.maximum(data.X @ V, 0) @ W, 0)
     outputs = 0.05 * A @ (A.T @ np.eye(10)[data.targets]) / len(data)
