@@ -32,7 +32,7 @@ _NETWORK = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, Time
 
 @dataclass(frozen=True)
 class Source:
-    """Where the files of one data set are: mirrors, and the size in bytes and MD5 of every file."""
+    """The mirrors of a data set, and the size in bytes and MD5 of each of its files."""
 
     mirrors: tuple[str, ...]
     files: Mapping[str, tuple[int, str]]

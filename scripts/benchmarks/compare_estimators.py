@@ -1,4 +1,7 @@
-"""The estimators beside scikit-learn's: `compare_estimators.py` fits both on the five bundled sets.
+"""Fit the estimators of nn and of scikit-learn side by side, on the five bundled sets.
+
+    python scripts/benchmarks/compare_estimators.py
+    python scripts/benchmarks/compare_estimators.py --data iris wine --seeds 3
 
 Both get the same settings and the same seeds, each of which makes its own split, and features (and, in regression,
 targets) standardised by its training part. Prints the mean score on the unseen rows with its standard deviation over
@@ -38,7 +41,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 class Row(NamedTuple):
-    """What two packages did: scores (seeds,) and CPU seconds of a fit for scikit-learn, then for nn."""
+    """The results of two packages: scores (seeds,) and CPU seconds of a fit for scikit-learn, then for nn."""
 
     data: str
     setting: str
@@ -70,7 +73,7 @@ def fit(package: Any, data: Dataset, settings: dict[str, Any], seed: int) -> tup
 
 
 def compare(name: str, setting: str, seeds: int) -> Row:
-    """Return what both packages do on a bundled set."""
+    """Fit with both packages on a bundled set."""
     data, settings = load_dataset(name), SETTINGS[setting]
     results = []
     for package in (neural_network, estimators):
@@ -91,11 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
     if values.seeds < 2:
         parser.error(f"--seeds must be at least 2, to tell chance from merit, but got {values.seeds}")
     warnings.simplefilter("ignore", ConvergenceWarning)
-    header = (
-        f"{'data':14}{'settings':26}{'scikit-learn':>18}{'nn':>18}{'apart':>10}{'seconds':>10}{'nn':>9}{'faster':>9}"
-    )
     print(f"scikit-learn {__version__} and nn, {values.seeds} seeds")
-    print(header)
+    print(f"{'data':14}{'settings':26}{'scikit-learn':>18}{'nn':>18}{'apart':>10}{'seconds':>10}{'nn':>9}{'faster':>9}")
     rows = []
     with threadpool_limits(1):
         for setting in SETTINGS:

@@ -1,4 +1,7 @@
-"""What a trial costs beside its training: `noop_trials.py` runs 100,000 trials that do nothing.
+"""Measure the cost of a trial beside its training: 100,000 trials that do nothing.
+
+    python scripts/benchmarks/noop_trials.py
+    python scripts/benchmarks/noop_trials.py --trials 10000
 
 They go through the whole machinery: grid, seeds, threads, results with four curves of 20 epochs, durable study file,
 progress. Prints the time for each trial and the most memory that the process took; exit status 1 above the limits.

@@ -1,11 +1,14 @@
-"""What halving and refine save on the digits, beside the full grids that they are measured against.
+"""Measure what halving and refine save on the digits, beside full grids.
 
-python scripts/benchmarks/search_figures.py
+python scripts/benchmarks/search_figures.py            about a minute on two cores
+python scripts/benchmarks/search_figures.py --quick    fewer points, epochs and repeats
 """
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -33,18 +36,25 @@ def compared(name: str, cost: str, search: Study, grid: Study) -> None:
     print(f"  the grid's best is better by {gap.mean():.4f} ± {interval:.4f}")
 
 
-def main() -> None:
-    """Print the figures."""
+def main() -> int:
+    """Read the arguments and print the figures."""
+    parser = argparse.ArgumentParser(description="Measure what halving and refine save on the digits.")
+    parser.add_argument("--quick", action="store_true", help="fewer points, epochs and repeats")
+    quick = parser.parse_args().quick
     units = [16, 32, 64]
     space = {"learning_rate": "1e-3:1:log", "batch_size": [16, 32, 64], "hidden_units": units}
-    options: dict[str, Any] = {"points": 9, "epochs": 27, "repeats": 5}
+    repeats = 3 if quick else 5
+    options: dict[str, Any] = {"points": 3 if quick else 9, "epochs": 9 if quick else 27, "repeats": repeats}
     compared("halving", "epochs", sweep("digits", space, "halving", **options), sweep("digits", space, **options))
-    options = {"epochs": 20, "repeats": 5}
-    fine = sweep("digits", {"learning_rate": "1e-4:10:log", "hidden_units": units}, points=41, **options)
+    options = {"epochs": 5 if quick else 20, "repeats": repeats}
+    fine = sweep(
+        "digits", {"learning_rate": "1e-4:10:log", "hidden_units": units}, points=9 if quick else 41, **options
+    )
     wrong = {"learning_rate": "1e-5:1e-3:log", "hidden_units": units}
     refined = sweep("digits", wrong, "refine", points=3, rounds=8, widen=["learning_rate"], **options)
     compared("refine", "trials", refined, fine)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

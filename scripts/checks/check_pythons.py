@@ -1,7 +1,9 @@
 """Check the built wheel in an empty environment, and run the tests, on every supported Python that is present.
 
-python scripts/checks/check_pythons.py            # 3.11, 3.12 and 3.13, wherever PATH or pyenv has them
-python scripts/checks/check_pythons.py --no-tests # the wheel alone
+    python scripts/checks/check_pythons.py               3.11, 3.12 and 3.13, wherever PATH or pyenv has them
+    python scripts/checks/check_pythons.py --no-tests    the wheel alone
+
+Exit status 1 where something fails.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ assert importlib.util.find_spec("datasets") is None, "the wheel installs a top-l
 
 
 def interpreter(version: str) -> str | None:
-    """The path of a working interpreter of that version, from PATH or from pyenv."""
+    """Return the path of a working interpreter of that version, from PATH or from pyenv."""
     name = f"python{version}"
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     for candidate in [shutil.which(name), *map(str, sorted(pyenv.glob(f"versions/{version}*/bin/{name}")))]:
@@ -57,6 +59,7 @@ def check(python: str, wheel: Path, folder: Path, tests: bool) -> None:
 
 
 def main() -> int:
+    """Check each version, and print one line for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-tests", action="store_true", help="check the wheel alone")
     options = parser.parse_args()

@@ -1,4 +1,7 @@
-"""Kill sweeps at random moments, resume them, and check that nothing is lost: `python scripts/checks/kill_campaign.py`.
+"""Kill sweeps at random moments, resume them, and check that nothing is lost.
+
+    python scripts/checks/kill_campaign.py
+    python scripts/checks/kill_campaign.py --rounds 10 --kind halving
 
 Each round starts a sweep in a process of its own, kills that with SIGKILL at a random moment, once or several times,
 and checks after each kill that SQLite finds the file whole, and that every trial that had been saved, which is more
@@ -54,7 +57,7 @@ class Campaign:
         self.is_study = False
 
     def options(self, kind: str) -> dict[str, Any]:
-        """The arguments of a kind of sweep."""
+        """Return the arguments of a kind of sweep."""
         return {"epochs": 6, "n_jobs": 2, **SWEEPS[kind]}
 
     def round(self, number: int) -> str:

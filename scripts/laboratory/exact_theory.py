@@ -27,13 +27,13 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
         "Exact theory (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares)",
         experiment.claims(measured),
         {"exact_theory": draw(measured)},
-        ["", *notes(measured.floor)],
+        notes(measured.floor),
     )
 
 
 def notes(floor: experiment.Floor) -> list[str]:
     """Return the noise floors in words."""
-    lines = ["loss above its least value: measured ± standard error, exact, η·E[r²‖x‖²]/(4B)"]
+    lines = ["", "loss above its least value: measured ± standard error, exact, η·E[r²‖x‖²]/(4B)"]
     for (rate, size), excess, error in zip(floor.settings, floor.excess, floor.error, strict=True):
         exact = experiment.stationary_excess(floor.X, floor.residuals, rate, size)
         small = experiment.small_rate_excess(floor.X, floor.residuals, rate, size)

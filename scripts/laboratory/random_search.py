@@ -24,18 +24,17 @@ QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "epochs": 4}
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
     measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    words = f"{len(measured.best)} comparisons; excess loss: above the lowest that any search of a comparison found"
     return laboratory.Findings(
         "Random search against grid search (Bergstra & Bengio 2012)",
         experiment.claims(measured),
         {"random_search": draw(measured)},
-        [words, *notes(measured)],
+        notes(measured),
     )
 
 
 def notes(measured: experiment.Measured) -> list[str]:
     """Return how many learning rates each search tried, and its excess loss, in words."""
-    lines = []
+    lines = [f"{len(measured.best)} comparisons; excess loss: above the lowest that any search of a comparison found"]
     for b, budget in enumerate(measured.budgets):
         cells = [
             f"{method} {measured.excess[:, b, m].mean():.4f} ({measured.tried[:, b, m].mean():g} rates)"

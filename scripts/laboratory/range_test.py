@@ -26,30 +26,22 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
         "The range test, and how far to trust it (Smith 2017)",
         experiment.claims(measured),
         {"range_test": draw(measured)},
-        ["", *rules(measured), "", *prices(measured)],
+        notes(measured),
     )
 
 
-def rules(measured: experiment.Measured) -> list[str]:
-    """Return how far each rule is off, in words."""
-    lines = ["off the best rate by a factor of (median, worst):"]
+def notes(measured: experiment.Measured) -> list[str]:
+    """Return how far each rule is off, and the cost of the suggestions, in words."""
+    rules = ["off the best rate by a factor of (median, worst):"]
+    prices = ["validation loss at the suggestion over that at the best rate (median, worst):"]
     for optimizer in measured.optimizers:
-        each = [measured.off(i, optimizer) for i in range(len(experiment.RULES))]
-        cells = [
-            f"{rule} {np.median(off):.1f}, {off.max():.0f}" for rule, off in zip(experiment.RULES, each, strict=True)
-        ]
-        lines.append(f"  {optimizer:<13} " + "   ".join(cells))
-    return lines
-
-
-def prices(measured: experiment.Measured) -> list[str]:
-    """Return the cost of each optimizer's suggestions, in words."""
-    lines = ["validation loss at the suggestion over that at the best rate (median, worst):"]
-    for optimizer in measured.optimizers:
+        off = [(rule, measured.off(i, optimizer)) for i, rule in enumerate(experiment.RULES)]
+        cells = [f"{rule} {np.median(factors):.1f}, {factors.max():.0f}" for rule, factors in off]
+        rules.append(f"  {optimizer:<13} " + "   ".join(cells))
         found = [(each.price, each.data) for each in measured.comparisons if each.optimizer == optimizer]
         worst, data = max(found)
-        lines.append(f"  {optimizer:<13} {np.median([price for price, _ in found]):.2f}, {worst:.3g} on {data}")
-    return lines
+        prices.append(f"  {optimizer:<13} {np.median([price for price, _ in found]):.2f}, {worst:.3g} on {data}")
+    return ["", *rules, "", *prices]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:

@@ -9,6 +9,7 @@ wine, R² for diabetes, whose targets are standardised like its features. Needs 
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import warnings
@@ -35,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def score(name: str, seed: int) -> float:
-    """The score on the test part of the split with this seed, of a network with this seed."""
+    """Return the score on the test part of the split with this seed, of a network with this seed."""
     about = SETTINGS[name]
     split = load_dataset(name).split(validation=0.0, test=0.25, seed=seed)
     assert split.test is not None
@@ -60,7 +61,8 @@ def score(name: str, seed: int) -> float:
 
 
 def main() -> int:
-    """Write the file and print what is in it."""
+    """Write the file and print its means."""
+    argparse.ArgumentParser(description="Record scikit-learn's scores for the tests.").parse_args()
     record: dict[str, Any] = {"scikit-learn": sklearn.__version__, "test": 0.25, "seeds": SEEDS, "sets": {}}
     for name, about in SETTINGS.items():
         scores = [score(name, seed) for seed in range(SEEDS)]

@@ -1,4 +1,4 @@
-"""Record PyTorch's course on small networks, for the tests to replay without PyTorch.
+"""Record PyTorch's training of small networks, for the tests to replay without PyTorch.
 
     python scripts/records/record_torch.py            writes tests/nn/torch_replay.npz and prints its SHA-256
     python scripts/records/record_torch.py --check    compares the file with a new recording; status 1 if they differ
@@ -61,7 +61,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 
 def examples() -> dict[str, NDArray[Any]]:
-    """Features, all kinds of targets, and the rows of each mini-batch."""
+    """Return features, all kinds of targets, and the rows of each mini-batch."""
     rng = np.random.default_rng(20)
     X = rng.normal(size=(EXAMPLES, FEATURES))
     hidden = np.tanh(X @ rng.normal(size=(FEATURES, 4)))
@@ -76,7 +76,7 @@ def examples() -> dict[str, NDArray[Any]]:
 
 
 def network(layer_sizes: list[int], activation: str) -> torch.nn.Sequential:
-    """The network with PyTorch's own initial values."""
+    """Return the network with PyTorch's own initial values."""
     kinds = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "gelu": torch.nn.GELU}
     parts: list[torch.nn.Module] = []
     for n_in, n_out in itertools.pairwise(layer_sizes):
@@ -85,7 +85,7 @@ def network(layer_sizes: list[int], activation: str) -> torch.nn.Sequential:
 
 
 def loss_of(outputs: torch.Tensor, y: torch.Tensor, targets: str) -> torch.Tensor:
-    """The loss, summed over outputs and averaged over examples."""
+    """Return the loss, summed over outputs and averaged over examples."""
     if targets == "classes":
         return torch.nn.functional.cross_entropy(outputs, y)
     values = y.to(torch.float64).reshape(len(outputs), -1)
@@ -95,14 +95,14 @@ def loss_of(outputs: torch.Tensor, y: torch.Tensor, targets: str) -> torch.Tenso
 
 
 def flat(net: torch.nn.Sequential) -> NDArray[np.float64]:
-    """All parameters (P,) in the layout of nn."""
+    """Return all parameters (P,) in the layout of nn."""
     layers = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
     parts = [p for layer in layers for p in (layer.weight.T, layer.bias)]
     return np.concatenate([p.detach().numpy().ravel() for p in parts])
 
 
 def optimizer_of(net: torch.nn.Sequential, kind: str, penalty: float = 0.0, **options: Any) -> torch.optim.Optimizer:
-    """The optimizer, with the penalty on weights and not on biases."""
+    """Return the optimizer, with the penalty on weights and not on biases."""
     named = list(net.named_parameters())
     groups = [
         {"params": [p for name, p in named if name.endswith("weight")], "weight_decay": penalty},
@@ -113,7 +113,7 @@ def optimizer_of(net: torch.nn.Sequential, kind: str, penalty: float = 0.0, **op
 
 
 def record() -> dict[str, NDArray[Any]]:
-    """Everything that the file holds."""
+    """Train every network with every optimizer, and return the arrays of the file."""
     torch.set_num_threads(1)
     torch.manual_seed(7)
     arrays = examples()
@@ -140,7 +140,7 @@ def record() -> dict[str, NDArray[Any]]:
 
 
 def packed(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """The .npz archive of `arrays`, the same bytes whenever the numbers are the same."""
+    """Return the .npz archive of `arrays`, the same bytes whenever the numbers are the same."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():

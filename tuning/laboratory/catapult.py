@@ -75,16 +75,10 @@ class Measured:
 
 def network(width: int) -> MLP:
     """Return f = v·u/√n with u, v ~ N(0, 1)."""
-    return MLP(
-        (1, width, 1),
-        "identity",
-        "identity",
-        "squared_error",
-        std=1.0,
-        multipliers=(1.0, 1 / math.sqrt(width)),
-        bias=False,
-        dtype="float64",
-    )
+    scale = (1.0, 1 / math.sqrt(width))
+    layers = (1, width, 1)
+    linear: dict[str, Any] = {"activation": "identity", "output": "identity", "loss": "squared_error"}
+    return MLP(layers, **linear, std=1.0, multipliers=scale, bias=False, dtype="float64")
 
 
 def function_and_curvature(model: MLP, theta: Array) -> tuple[float, float]:

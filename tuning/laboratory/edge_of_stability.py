@@ -118,7 +118,7 @@ def limit(optimizer: SGD) -> float:
 
 
 def name(optimizer: SGD) -> str:
-    """Return what the optimiser is called: gradient descent, heavy ball or Nesterov."""
+    """Return the name of the optimiser: gradient descent, heavy ball or Nesterov."""
     return "Nesterov" if optimizer.nesterov else "heavy ball" if optimizer.momentum else "gradient descent"
 
 

@@ -59,7 +59,7 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Modes:
-    """How strongly the network holds each mode, over time; times are η·steps."""
+    """The strength of each mode in the network over time; times are η·steps."""
 
     strengths: Array  # (K,) s, falling
     times: Array  # (T,)

@@ -293,29 +293,14 @@ SATURATED = (2.0, 2.0)
 # less: chapter 1 ("Epoch 28: 9542 / 10000" and so on), chapter 3, and fig/more_data.json of the book's code for the
 # sizes.
 PUBLISHED = {
-    "quadratic 30": 95.42,
-    "quadratic 100": 96.59,
-    "too slow": 21.42,
-    "too fast": 9.82,
-    "entropy 30": 95.49,
-    "entropy 100": 96.82,
-    "decay 30": 96.49,
-    "decay 100": 97.92,
-    "few": 82.27,
-    "few, decay": 87.1,
-}
+    "quadratic 30": 95.42, "quadratic 100": 96.59, "too slow": 21.42, "too fast": 9.82, "entropy 30": 95.49,
+    "entropy 100": 96.82, "decay 30": 96.49, "decay 100": 97.92, "few": 82.27, "few, decay": 87.1,
+}  # fmt: skip
 PUBLISHED_BY_SIZE = {
-    100: 69.09,
-    200: 76.37,
-    500: 85.29,
-    1000: 88.85,
-    2000: 91.27,
-    5000: 93.24,
-    10_000: 94.89,
-    20_000: 95.85,
+    100: 69.09, 200: 76.37, 500: 85.29, 1000: 88.85, 2000: 91.27, 5000: 93.24, 10_000: 94.89, 20_000: 95.85,
     50_000: 95.97,
-}
-# What the draw of training images and of those judged makes, two standard deviations of each together, in points.
+}  # fmt: skip
+# The effect of the draw of training images and of those judged, two standard deviations of each together, in points.
 OTHER_IMAGES = {100: 7.0, 200: 5.0, 500: 3.5, 1000: 3.0, 2000: 2.5, 5000: 2.0, 10_000: 1.5, 20_000: 1.0, 50_000: 1.0}
 
 

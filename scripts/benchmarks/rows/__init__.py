@@ -1,4 +1,4 @@
-"""The rows of `scripts/benchmarks/benchmark.py`, and what they are measured with."""
+"""The rows of `scripts/benchmarks/benchmark.py`, and their measuring instruments."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def exponent(work: list[float], seconds: list[float]) -> float:
 
 
 def axes(size: float) -> dict[str, dict[int, Point]]:
-    """Return what is timed, by axis and value; with `size` below 1 the largest values are left out."""
+    """Return the points to time, by axis and value; with `size` below 1 the largest values are left out."""
     few = data_set(2048)
 
     def some(values: tuple[int, ...]) -> tuple[int, ...]:

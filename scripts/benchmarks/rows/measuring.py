@@ -1,4 +1,4 @@
-"""What a row of the benchmark is, and how contestants are timed: in turn, round after round."""
+"""The parts of a row of the benchmark, and the timing of contestants: in turn, round after round."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "torch", "jax")
 
 
 class NotMeasured(Exception):
-    """Why a figure can't be given."""
+    """A figure can't be given; the message says why."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work goes into the figures.
+    """The amount of work that goes into the figures.
 
     rounds: of short measurements; slow_rounds: of those that take seconds; least: the seconds that a short measurement
     lasts at least; seeds: for the scores that must be equal, slow_seeds: where a score takes seconds; trials: in the
@@ -63,9 +63,14 @@ class Goal:
         return value >= self.bound if self.at_least else value <= self.bound
 
 
+def times(key: str, what: str, bound: float) -> Goal:
+    """Return the goal to be at least so many times as fast as another."""
+    return Goal(key, what, bound, "x", at_least=True)
+
+
 @dataclass
 class Outcome:
-    """What measuring a row gave.
+    """The result of measuring a row.
 
     figures: by the key of a goal; missing: why a figure is not there; seconds: every round, by contestant; scores: by
     contestant, of every seed; points: a table of its own; took: seconds for all of it.
@@ -136,7 +141,7 @@ def ratio(seconds: Mapping[str, Sequence[float]], slower: str, faster: str = OUR
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """One BLAS thread for whoever uses one, where threadpoolctl is there to say so."""
+    """Limit BLAS to one thread in here, where threadpoolctl is there to do so."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:

@@ -93,7 +93,7 @@ def ours(work: Work) -> Fit:
 
 
 def scikit_learn(work: Work) -> Fit:
-    """MLPClassifier or MLPRegressor, with nothing that stops it early and no penalty."""
+    """Train MLPClassifier or MLPRegressor, with nothing that stops it early and no penalty."""
     network = library("sklearn.neural_network", "scikit-learn")
     ignored = library("sklearn.exceptions", "scikit-learn").ConvergenceWarning
     kind = network.MLPClassifier if work.y.ndim == 1 else network.MLPRegressor
@@ -113,7 +113,7 @@ def scikit_learn(work: Work) -> Fit:
 
 
 def sklearn_options(epochs: int, adam: bool = False) -> dict[str, Any]:
-    """What makes scikit-learn's networks do exactly `epochs` plain epochs."""
+    """Return the options with which scikit-learn's networks do exactly `epochs` plain epochs."""
     return {
         "solver": "adam" if adam else "sgd",
         "momentum": 0.0,
@@ -126,12 +126,12 @@ def sklearn_options(epochs: int, adam: bool = False) -> dict[str, Any]:
 
 
 def torch_eager(work: Work) -> Fit:
-    """PyTorch with `foreach` SGD; each epoch's order is gathered once and cut into batches."""
+    """Train in PyTorch with `foreach` SGD; each epoch's order is gathered once and cut into batches."""
     return _torch(work, compiled=False)
 
 
 def torch_compiled(work: Work) -> Fit:
-    """The same with forward, loss and their gradients through torch.compile."""
+    """Train in PyTorch with forward, loss and their gradients through torch.compile."""
     return _torch(work, compiled=True)
 
 
@@ -178,7 +178,7 @@ def _torch(work: Work, compiled: bool) -> Fit:
 
 
 def jax_jit(work: Work) -> Fit:
-    """JAX with the whole training under one jit: a scan over the epochs, in it a scan over the batches."""
+    """Train in JAX, the whole training under one jit: a scan over the epochs, in it a scan over the batches."""
     jax, training = _jax(work)
     compiled = jax.jit(training)
 
@@ -191,7 +191,7 @@ def jax_jit(work: Work) -> Fit:
 
 
 def jax_vmapped(work: Work) -> Fit:
-    """Seven trainings at once, vmapped over their learning rates; it predicts with the given rate's."""
+    """Train seven times at once in JAX, vmapped over the learning rates; the fit predicts with the given rate's."""
     jax, training = _jax(work)
     compiled = jax.jit(jax.vmap(training, in_axes=(None, None, 0)))
     rates = np.append(VMAPPED_RATES[:-1], work.learning_rate).astype(np.float32)
@@ -237,7 +237,7 @@ def _jax(work: Work) -> tuple[Any, Callable[..., Any]]:
 
 
 def _jax_start(work: Work, seed: int) -> tuple[list[Array], Array]:
-    """Initial parameters and the order of every epoch; NumPy shuffles faster than JAX does on a CPU."""
+    """Return initial parameters and the order of every epoch; NumPy shuffles faster than JAX does on a CPU."""
     rng, (inputs, hidden, outputs) = np.random.default_rng(seed), work.sizes
     theta = []
     for n_in, n_out in ((inputs, hidden), (hidden, outputs)):

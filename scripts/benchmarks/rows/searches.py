@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nn import load_dataset
 from rows import peers
-from rows.measuring import OURS, Effort, Goal, NotMeasured, Outcome, Row, cores, in_turn, ratio, unequal
+from rows.measuring import OURS, Effort, NotMeasured, Outcome, Row, cores, in_turn, ratio, times, unequal
 from tuning import LogUniform, Study, sweep
 
 POINTS, BATCH_SIZES, HIDDEN_UNITS = 7, [16, 32, 64, 128], [16, 32, 64]
@@ -152,18 +152,18 @@ def measure_halving(effort: Effort) -> Outcome:
 SWEEP = Row(
     "sweep",
     "sweep digits 7 rates x 4 batch sizes x 3 widths x 20 epochs, float32",
-    (Goal("sweep", "against GridSearchCV(MLPClassifier)", 40, "x", at_least=True),),
+    (times("sweep", "against GridSearchCV(MLPClassifier)", 40),),
     measure_sweep,
 )
 THREADS = Row(
     "threads",
     "2 threads against 1, on the sweep",
-    (Goal("threads", "2 threads against 1", 1.9, "x", at_least=True),),
+    (times("threads", "2 threads against 1", 1.9),),
     measure_threads,
 )
 HALVING = Row(
     "halving",
     "halving on the same space",
-    (Goal("halving", "against HalvingGridSearchCV", 60, "x", at_least=True),),
+    (times("halving", "against HalvingGridSearchCV", 60),),
     measure_halving,
 )

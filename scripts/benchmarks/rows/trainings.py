@@ -10,7 +10,7 @@ import numpy as np
 
 from nn import MLP, SGD, Dataset, train
 from rows import peers
-from rows.measuring import OURS, Effort, Goal, NotMeasured, Outcome, Row, in_turn, ratio, unequal
+from rows.measuring import OURS, Effort, Goal, NotMeasured, Outcome, Row, in_turn, ratio, times, unequal
 from rows.peers import Fit, Work
 
 SKLEARN, EAGER, COMPILED, JAX = "scikit-learn", "PyTorch eager", "PyTorch compiled", "JAX jit"
@@ -66,14 +66,14 @@ def measure_training(effort: Effort) -> Outcome:
         else:
             outcome.missing[key] = absent[names[0]]
     if VMAPPED in outcome.seconds:
-        times = ratio(outcome.seconds, VMAPPED) / len(peers.VMAPPED_RATES)
-        outcome.notes.append(f"{VMAPPED} takes {times:.1f}x as long for each training")
+        longer = ratio(outcome.seconds, VMAPPED) / len(peers.VMAPPED_RATES)
+        outcome.notes.append(f"{VMAPPED} takes {longer:.1f}x as long for each training")
     outcome.notes += [f"{name}: {why}" for name, why in absent.items() if name in (COMPILED, VMAPPED)]
     return outcome
 
 
 def measure_regression_and_adam(effort: Effort) -> Outcome:
-    """The two variants, one after the other."""
+    """Compare the two variants with scikit-learn, one after the other."""
     outcome = Outcome()
     for key, work in (
         ("regression", peers.digits_work(effort.epochs, regression=True)),
@@ -151,19 +151,16 @@ TRAINING = Row(
     "training",
     "one training, 64-32-10, batch 32, one thread",
     (
-        Goal("scikit-learn", "against scikit-learn", 28, "x", at_least=True),
-        Goal("torch", "against PyTorch", 50, "x", at_least=True),
-        Goal("jax", "against JAX jit", 4, "x", at_least=True),
+        times("scikit-learn", "against scikit-learn", 28),
+        times("torch", "against PyTorch", 50),
+        times("jax", "against JAX jit", 4),
     ),
     measure_training,
 )
 REGRESSION_AND_ADAM = Row(
     "regression-and-adam",
     "the same in regression and with Adam, against scikit-learn",
-    (
-        Goal("regression", "in regression", 15, "x", at_least=True),
-        Goal("adam", "with Adam", 15, "x", at_least=True),
-    ),
+    (times("regression", "in regression", 15), times("adam", "with Adam", 15)),
     measure_regression_and_adam,
 )
 PEAK = Row(
