@@ -1,7 +1,9 @@
 """Measure what halving and refine save on the digits, beside full grids.
 
-python scripts/benchmarks/search_figures.py            about a minute on two cores
-python scripts/benchmarks/search_figures.py --quick    fewer points, epochs and repeats
+    python scripts/benchmarks/search_figures.py
+    python scripts/benchmarks/search_figures.py --quick    with fewer points, epochs and repeats
+
+Repeats share their seeds, so that the bests of a search and of its grid are compared in pairs.
 """
 
 from __future__ import annotations
@@ -47,9 +49,8 @@ def main() -> int:
     options: dict[str, Any] = {"points": 3 if quick else 9, "epochs": 9 if quick else 27, "repeats": repeats}
     compared("halving", "epochs", sweep("digits", space, "halving", **options), sweep("digits", space, **options))
     options = {"epochs": 5 if quick else 20, "repeats": repeats}
-    fine = sweep(
-        "digits", {"learning_rate": "1e-4:10:log", "hidden_units": units}, points=9 if quick else 41, **options
-    )
+    wide = {"learning_rate": "1e-4:10:log", "hidden_units": units}
+    fine = sweep("digits", wide, points=9 if quick else 41, **options)
     wrong = {"learning_rate": "1e-5:1e-3:log", "hidden_units": units}
     refined = sweep("digits", wrong, "refine", points=3, rounds=8, widen=["learning_rate"], **options)
     compared("refine", "trials", refined, fine)

@@ -174,7 +174,7 @@ def main() -> int:
     """Run the campaign and print one line for each round."""
     parser = argparse.ArgumentParser(description="Kill sweeps with SIGKILL at random moments, resume and compare them.")
     parser.add_argument("--rounds", type=int, default=100, help="sweeps to kill (100)")
-    parser.add_argument("--kind", choices=list(SWEEPS), help="only this kind of sweep")
+    parser.add_argument("--kind", choices=list(SWEEPS), metavar="KIND", help=f"only one of: {'; '.join(SWEEPS)}")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
     values = parser.parse_args()
     campaign = Campaign(values.seed, list(SWEEPS) if values.kind is None else [values.kind])

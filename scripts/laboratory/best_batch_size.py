@@ -1,5 +1,7 @@
 """Double the learning rate, and the best batch size doubles (Smith & Le 2018).
 
+    python scripts/laboratory/best_batch_size.py [--quick]
+
 Trains 64-32-10, with relu and with tanh, for 8,000 updates with momentum 0.9 on digits of which 40 % have random
 labels, at four learning rates and batches of 1 to 128, and scores them on clean digits. Prints the table of claims and
 saves best_batch_size.png: accuracy against batch size, and the best batch against the learning rate. About 35 seconds

@@ -1,5 +1,7 @@
 """A learning rate between 2/λ and 4/λ throws the loss up and lands in a flatter place (Lewkowycz et al. 2020).
 
+    python scripts/laboratory/catapult.py [--quick]
+
 Prints the table of claims and saves catapult.png: the loss and the curvature from one start at four learning rates,
 and the height of the throw against the width. About 15 seconds on two cores.
 """

@@ -1,5 +1,7 @@
 """Larger batches save steps, up to the critical batch size (McCandlish et al. 2018; Shallue et al. 2019).
 
+    python scripts/laboratory/critical_batch_size.py [--quick]
+
 Trains 64-32-10 on the standardised digits with batches of 1 to 1,024 and the learning rate tuned for each. Prints the
 table of claims and saves critical_batch_size.png: steps to three losses, best rates, the critical batch size beside the
 gradient noise scale, and a map of all settings. About 40 seconds on two cores; --quick takes fewer sizes and starts.

@@ -1,5 +1,7 @@
 """Gradient descent sharpens until it is at its limit of stability, and stays there (Cohen et al. 2021).
 
+    python scripts/laboratory/edge_of_stability.py [--quick]
+
 Twenty points of a Chebyshev polynomial and 1,000 standardised digits, full batch, with gradient descent, the heavy ball
 and Nesterov's method. Prints the table of claims and saves edge_of_stability.png: loss above, sharpness below, and the
 limit as a dashed line. About 30 seconds on two cores; --quick leaves out the digits and all but one start and rate.

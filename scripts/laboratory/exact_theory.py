@@ -1,5 +1,7 @@
 """Three trainings whose every step is known exactly (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares).
 
+    python scripts/laboratory/exact_theory.py [--quick]
+
 Prints the table of claims and saves exact_theory.png: how a deep linear network learns its modes, how far gradient
 descent is from the flows that it follows, and the noise floor of mini-batches. About 30 seconds on two cores.
 """

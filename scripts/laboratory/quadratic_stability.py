@@ -1,5 +1,7 @@
 """Stability limits and convergence of gradient descent and momentum on a quadratic (Polyak 1964; Goh 2017).
 
+    python scripts/laboratory/quadratic_stability.py [--quick]
+
 A linear network on 600 digits, reduced to 8 directions. Prints the table of claims and saves quadratic_stability.png:
 the factor per step against the learning rate, the limits against the momentum, and the descent itself. About 8 seconds
 on two cores.

@@ -1,5 +1,7 @@
 """Random search tries more values of the hyper-parameter that matters than a grid does (Bergstra & Bengio 2012).
 
+    python scripts/laboratory/random_search.py [--quick]
+
 A hundred comparisons of grid and random search with 9, 16 and 25 trials on the digits, over a learning rate that
 matters and an L2 penalty that does not, and over the rate alone. Prints the table of claims and saves
 random_search.png: where the trials lie, how good a setting each search finds, and what the loss depends on. About 40

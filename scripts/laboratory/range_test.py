@@ -1,5 +1,7 @@
 """The range test, and how far to trust it (Smith 2017): its suggestion against a real sweep, on every bundled data set.
 
+    python scripts/laboratory/range_test.py [--quick]
+
 Prints the table of claims and saves range_test.png: a range test beside the sweep, the error of its suggestion on each
 set, and the largest stable learning rate by batch size and width. About 15 seconds on two cores.
 """

@@ -1,5 +1,8 @@
 """The figures that a teacher of gradient descent would show, on bundled data.
 
+    python scripts/laboratory/teaching_figures.py [--quick]
+    python scripts/laboratory/teaching_figures.py --readme
+
 - learning_rate_u: the loss against the learning rate, with a band over seeds: a U that ends in a cliff
 - heatmap: learning rate and batch size against each other
 - learning_curves: how the loss falls at each learning rate

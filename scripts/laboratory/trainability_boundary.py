@@ -1,6 +1,8 @@
 """Where training works at all: the edge between learning rates that train and rates that diverge is a fractal
 (Sohl-Dickstein 2024).
 
+    python scripts/laboratory/trainability_boundary.py [--quick]
+
 Surveys the plane of two per-layer rates for five networks and a convex control, zooms into the edges, prints their
 dimensions, and saves a figure and a picture of 512 x 512 trainings. About a minute on two cores.
 """

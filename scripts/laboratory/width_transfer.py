@@ -1,5 +1,7 @@
 """Under μP the best learning rate of a narrow network is that of a wide one, too (Yang et al. 2022).
 
+    python scripts/laboratory/width_transfer.py [--quick]
+
 512 standardised digits, networks 64-w-w-10 with w = 64 to 512, 40 full-batch steps: the learning rate is scanned in the
 standard parametrisation and under μP, and a coordinate check looks at how far activations move. Prints the table of
 claims and saves width_transfer.png. About 45 seconds on two cores; --quick has fewer starts and widths to 256.
