@@ -178,17 +178,9 @@ def measure(
     ends = grid_in_threads(end, factors, widths, seeds_of(seed, starts), progress=bar("ends"))
     converged, diverged, final = np.moveaxis(ends, -1, 0)
     peaks = grid_in_threads(peak, peak_factors, peak_widths, seeds_of(seed, peak_starts), progress=bar("heights"))
-    return Measured(
-        tuple(follow(followed_width, c, seed, followed_steps) for c in followed_factors),
-        np.array(factors),
-        np.array(widths),
-        converged == 1,
-        diverged == 1,
-        final,
-        np.array(peak_factors),
-        np.array(peak_widths),
-        peaks,
-    )
+    throws = tuple(follow(followed_width, c, seed, followed_steps) for c in followed_factors)
+    all_ends = np.array(factors), np.array(widths), converged == 1, diverged == 1, final
+    return Measured(throws, *all_ends, np.array(peak_factors), np.array(peak_widths), peaks)
 
 
 # -- what was published ----------------------------------------------------------------------------------------

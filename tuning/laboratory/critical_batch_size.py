@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, train
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import grid_in_threads, map_in_threads, seeds_of
+from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
 
 Array = NDArray[Any]
@@ -164,21 +164,17 @@ def measure(
         curve = follow(model, data, size, rate, start, float(aims[-1]))
         return [curve.reach(target) for target in aims]
 
-    def noise_of(job: tuple[int, float, float, int]) -> float:
-        size, target, rate, start = job
-        return mean_noise(follow(model, data, size, rate, start, target, noise=True), target)
+    def noise_of(row: int, column: int, start: int) -> float:
+        target = float(aims[column])
+        curve = follow(model, data, batch_sizes[row], best[row, column], start, target, noise=True)
+        return mean_noise(curve, target)
 
     found = grid_in_threads(steps_of, batch_sizes, rates, seeds, progress="steps to target" if progress else None)
     steps = found.swapaxes(2, 3)
     best = rates[np.median(steps, axis=3).argmin(axis=1)]
-    tuned = [
-        (size, target, best[row, column], start)
-        for row, size in enumerate(batch_sizes)
-        for column, target in enumerate(aims)
-        for start in seeds[:noise_starts]
-    ]
-    noise = np.array(map_in_threads(noise_of, tuned, "noise scales" if progress else None))
-    return Measured(np.array(batch_sizes), rates, aims, steps, noise.reshape(*best.shape, noise_starts))
+    tuned = range(len(batch_sizes)), range(len(aims)), seeds[:noise_starts]
+    noise = grid_in_threads(noise_of, *tuned, progress="noise scales" if progress else None)
+    return Measured(np.array(batch_sizes), rates, aims, steps, noise)
 
 
 # -- what was published ----------------------------------------------------------------------------------------

@@ -26,9 +26,9 @@ first steps, and at any of these rates those of the second layer drift to 0.1 by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,10 +36,9 @@ from numpy.typing import ArrayLike, NDArray
 from nn import MLP, SGD, Dataset, Snapshot, reference, train
 from tuning.laboratory.digits import standardised_digits
 from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_threads, seeds_of
+from tuning.laboratory.parallel import grid_in_threads, seeds_of
 
 Array = NDArray[Any]
-Result = TypeVar("Result")
 
 PARAMETRISATIONS = ("standard", "mup")
 LAYERS = ("first hidden layer", "second hidden layer", "output")
@@ -49,7 +48,7 @@ OCTAVE = 3
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One parametrisation at all widths (W,), from all starts.
+    """One parametrisation at all widths (W,), rising, from all starts.
 
     `loss` (W, starts, R) after the last step at each of the `learning_rates` (R,) is infinite where training diverged,
     and NaN where the scan had ended before. `best` (W, starts) are the η*, NaN where there was none. `change` (W, check
@@ -158,27 +157,23 @@ def measure(
     data = standardised_digits(examples, seed)
     rates = lowest * 2.0 ** (np.arange(12 * OCTAVE) / OCTAVE)
     # The widest first: what takes longest must not begin last.
-    networks = [(p, w) for w in sorted(widths, reverse=True) for p in PARAMETRISATIONS]
+    axes = sorted(widths, reverse=True), PARAMETRISATIONS
 
-    def over_starts(count: int, work: Callable[[MLP, int], Result], what: str) -> dict[tuple[str, int], list[Result]]:
-        jobs = [(network(w, p, base_width), start) for p, w in networks for start in seeds_of(seed, count)]
-        found = map_in_threads(lambda job: work(*job), jobs, what if progress else None)
-        return {key: found[i * count : (i + 1) * count] for i, key in enumerate(networks)}
+    def scan_one(width: int, parametrisation: str, start: int) -> list[float]:
+        losses, best = scan(network(width, parametrisation, base_width), data, rates, steps, beyond, start)
+        return [*losses, best]
 
-    scans = over_starts(starts, lambda model, s: scan(model, data, rates, steps, beyond, s), "scans")
-    checks = over_starts(
-        check_starts, lambda model, s: coordinates(model, data, check_rate, check_steps, s), "coordinate check"
+    def check_one(width: int, parametrisation: str, start: int) -> Array:
+        return coordinates(network(width, parametrisation, base_width), data, check_rate, check_steps, start)
+
+    bars = ("scans", "coordinate check") if progress else (None, None)
+    scans = grid_in_threads(scan_one, *axes, seeds_of(seed, starts), progress=bars[0])[::-1]
+    checks = grid_in_threads(check_one, *axes, seeds_of(seed, check_starts), progress=bars[1])[::-1]
+    sizes, at = np.sort(np.array(widths)), tuple(check_steps)
+    standard, mup = (
+        Measured(name, sizes, rates, scans[:, i, :, :-1], scans[:, i, :, -1], checks[:, i], check_rate, at)
+        for i, name in enumerate(PARAMETRISATIONS)
     )
-
-    def measured(parametrisation: str) -> Measured:
-        found = [scans[parametrisation, width] for width in widths]
-        loss = np.array([[losses for losses, _ in starts] for starts in found])
-        best = np.array([[minimum for _, minimum in starts] for starts in found])
-        change = np.array([checks[parametrisation, width] for width in widths])
-        steps = tuple(check_steps)
-        return Measured(parametrisation, np.array(widths), rates, loss, best, change, check_rate, steps)
-
-    standard, mup = map(measured, PARAMETRISATIONS)
     return standard, mup
 
 
