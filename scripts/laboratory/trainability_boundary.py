@@ -1,4 +1,4 @@
-"""Where training works at all: the edge between learning rates that train and rates that diverge is a fractal
+"""The boundary of trainability: the edge between learning rates that train and rates that diverge is a fractal
 (Sohl-Dickstein 2024).
 
     python scripts/laboratory/trainability_boundary.py [--quick]

@@ -9,7 +9,7 @@ equation 2.11 in the form solved for S)
 
 Far below B_crit, doubling the batch halves the steps, and the best learning rate η* doubles with it; far above, neither
 changes any more. B_crit grows as the loss to be reached falls, and the gradient noise scale tr Σ/‖G‖², averaged over
-the course of training, predicts its order of magnitude (equations 2.9 and D.6).
+the steps of training, predicts its order of magnitude (equations 2.9 and D.6).
 
 Setting: all 1,797 digits, each feature standardised; 64-32-10 relu, cross-entropy, plain gradient descent with a
 constant learning rate; batches of 1, 2, 4, … 1,024 drawn with replacement; rates in steps of √2; eight starts, of which

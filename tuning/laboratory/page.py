@@ -62,7 +62,7 @@ class Chapter:
 
     @property
     def verdict(self) -> str:
-        """How many claims are within tolerance, in words.
+        """The number of claims within tolerance, in words.
 
         >>> Chapter("catapult", "", "", 1.0, failure="ValueError: too wide").verdict
         'failed'

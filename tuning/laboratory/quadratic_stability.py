@@ -1,8 +1,8 @@
-"""Where gradient descent is stable on a quadratic, and how fast it is there (Polyak 1964, Some methods of speeding up
-the convergence of iteration methods; Goh 2017, Why momentum really works).
+"""The limit of stability on a quadratic, and the speed of convergence (Polyak 1964, Some methods of speeding up the
+convergence of iteration methods; Goh 2017, Why momentum really works).
 
 The error along an eigenvector of the Hessian with the eigenvalue λ does not mix with the others. Per step of gradient
-descent it is multiplied by 1 − ηλ; with momentum its course is a sum of powers of the roots z of a polynomial:
+descent it is multiplied by 1 − ηλ; with momentum it is a sum of powers of the roots z of a polynomial:
 
     gradient descent   z = 1 − ηλ                                   stable below η = 2/λ
     heavy ball         z² − (1 + β − ηλ)·z + β = 0                  stable below η = 2(1 + β)/λ

@@ -62,7 +62,7 @@ class Measured:
 
     @property
     def excess(self) -> Array:
-        """How far the losses found (N, B, 4) are above the lowest that was found in their comparison."""
+        """The losses found (N, B, 4) less the lowest that was found in their comparison."""
         return self.best - self.best.min(axis=(1, 2), keepdims=True)
 
 

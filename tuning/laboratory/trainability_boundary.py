@@ -1,4 +1,4 @@
-"""Where training works at all: the edge between learning rates that train and rates that diverge is a fractal.
+"""The boundary of trainability: the edge between learning rates that train and rates that diverge is a fractal.
 
 Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal". The rates of the two layers of a
 network,
@@ -73,7 +73,7 @@ class Window(NamedTuple):
 
 
 PLANE = Window(0.0, -2.0, 4.0)
-"""Of the network: η₀ from 1 to 10⁴, η₁ from 10⁻² to 10²."""
+"""The plane of the network: η₀ from 1 to 10⁴, η₁ from 10⁻² to 10²."""
 CONTROL_PLANE = Window(-3.0, -3.0, 4.0)
 
 
@@ -90,7 +90,7 @@ class Map:
 
     @property
     def trains(self) -> NDArray[np.bool_]:
-        """Where training works (size, size)."""
+        """True where training works (size, size)."""
         return self.pace > 0
 
     @cached_property

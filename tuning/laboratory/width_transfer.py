@@ -79,11 +79,11 @@ def network(width: int, parametrisation: str, base_width: int = 64) -> MLP:
     )
 
 
-def first_minimum(rates: Array, losses: ArrayLike) -> float:
+def first_minimum(learning_rates: Array, losses: ArrayLike) -> float:
     """Return the learning rate of the first local minimum of the loss, scanning upwards; NaN where there is none.
 
-    Between the rates (R,), it is the vertex of the parabola through three points of log loss against log rate. A loss
-    that is not lower at the second rate than at the first has no minimum here: that lies below the scan.
+    Between the learning rates (R,), it is the vertex of the parabola through three points of log loss against log rate.
+    A loss that is not lower at the second rate than at the first has no minimum here: that lies below the scan.
 
     >>> rates = 2.0 ** np.arange(5)
     >>> first_minimum(rates, [4.0, 2.0, 4.0, 1.0, 3.0]), first_minimum(rates, [1.0, 2.0, 1.0, 2.0, 3.0])
@@ -95,25 +95,25 @@ def first_minimum(rates: Array, losses: ArrayLike) -> float:
             break
         if here < high:
             shift = 0.5 * (low - high) / (low - 2 * here + high) if np.isfinite(high) else 0.0
-            return float(rates[i] * (rates[i + 1] / rates[i]) ** shift)
+            return float(learning_rates[i] * (learning_rates[i + 1] / learning_rates[i]) ** shift)
     return float("nan")
 
 
-def scan(model: MLP, data: Dataset, rates: Array, steps: int, beyond: int, seed: int) -> tuple[Array, float]:
+def scan(model: MLP, data: Dataset, learning_rates: Array, steps: int, beyond: int, seed: int) -> tuple[Array, float]:
     """Return the losses (R,) after `steps` full-batch steps, rate by rate upwards, and the first minimum.
 
     The scan ends where training diverges, or `beyond` rates after one at which the loss is higher than at the last; the
     losses of rates that it does not come to are NaN.
     """
-    start, losses, left = model.init(seed), np.full(len(rates), np.nan), beyond
-    for i, rate in enumerate(rates):
+    start, losses, left = model.init(seed), np.full(len(learning_rates), np.nan), beyond
+    for i, rate in enumerate(learning_rates):
         run = train(model, data, SGD(float(rate)), batch_size="full", epochs=steps, theta=start)
         losses[i] = np.inf if run.status == "diverged" else run.evaluate(data)["loss"]
         risen = i > 0 and losses[i] > losses[i - 1]
         left -= risen or left < beyond
         if left < 0 or np.isinf(losses[i]):
             break
-    return losses, first_minimum(rates, losses)
+    return losses, first_minimum(learning_rates, losses)
 
 
 def coordinates(model: MLP, data: Dataset, learning_rate: float, steps: Sequence[int], seed: int) -> Array:

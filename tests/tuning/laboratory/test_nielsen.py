@@ -160,7 +160,7 @@ def test_each_number_off_breaks_its_own_claim(digits: Digits) -> None:
 
 
 def like_the_book(digits: Digits) -> Digits:
-    """What would have come out had it been the book's, the quadratic cost scattering its starts."""
+    """Return accuracies that equal the book's, the quadratic cost scattering its starts."""
     off = {"quadratic 30": 9.0, "quadratic 100": 9.0}
     curves = {name: np.array([[value], [value - off.get(name, 0.0)]]) for name, value in experiment.PUBLISHED.items()}
     sizes = np.array([200, 1000, 5000])
