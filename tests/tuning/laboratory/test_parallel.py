@@ -61,5 +61,5 @@ def test_a_grid_has_a_dimension_for_each_axis_and_then_those_of_the_results() ->
 
 def test_no_two_seeds_share_a_start() -> None:
     seeds = [start for seed in range(4) for start in seeds_of(seed, 5)]
-    assert len(set(seeds)) == 20
+    assert len(seeds) == len(set(seeds)) == 20
     assert list(seeds_of(0, 3)) == [0, 1, 2]
