@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,18 +18,12 @@ from tuning.laboratory import catapult as experiment
 from tuning.laboratory import charts
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"widths": (64, 256), "starts": 5, "peak_widths": (256, 512, 1024), "peak_starts": 20}
+QUICK = {"widths": (64, 256), "starts": 5, "peak_widths": (256, 512, 1024), "peak_starts": 20}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "The catapult (Lewkowycz et al. 2020)",
-        experiment.claims(measured),
-        {"catapult": draw(measured)},
-        ["f = v·u/√n, learning rate η = c/λ₀; every share is over all c, widths and starts in question."],
-    )
+def notes(_: experiment.Measured) -> list[str]:
+    """Return the meaning of the letters."""
+    return ["f = v·u/√n, learning rate η = c/λ₀; every share is over all c, widths and starts in question."]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -68,6 +61,8 @@ def draw_heights(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.set(xlabel="width n (hidden units)", ylabel="peak loss", title="Peak loss is proportional to the width")
     ax.legend()
 
+
+run = laboratory.run_of(experiment, "The catapult (Lewkowycz et al. 2020)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

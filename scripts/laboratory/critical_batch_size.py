@@ -19,23 +19,19 @@ from tuning.laboratory import charts
 from tuning.laboratory import critical_batch_size as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"batch_sizes": (1, 4, 16, 64, 256, 1024), "starts": 3, "noise_starts": 1}
+QUICK = {"batch_sizes": (1, 4, 16, 64, 256, 1024), "starts": 3, "noise_starts": 1}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
+def notes(measured: experiment.Measured) -> list[str]:
+    """Return the curve that was fitted to the steps to each loss, and the noise scale, in words."""
     found = zip(measured.targets, experiment.fits(measured), experiment.noise_scales(measured), strict=True)
-    notes = [
-        f"loss {target:g}: S = {curve.min_steps:.3g}·(1 + {curve.critical_batch:.3g}/B); noise scale {scale:.3g}"
-        for target, curve, scale in found
+    return [
+        "S: steps to the loss at the best learning rate η* of each batch size B.",
+        *(
+            f"loss {target:g}: S = {curve.min_steps:.3g}·(1 + {curve.critical_batch:.3g}/B); noise scale {scale:.3g}"
+            for target, curve, scale in found
+        ),
     ]
-    return laboratory.Findings(
-        "The critical batch size (McCandlish et al. 2018; Shallue et al. 2019)",
-        experiment.claims(measured),
-        {"critical_batch_size": draw(measured)},
-        ["S: steps to the loss at the best learning rate η* of each batch size B.", *notes],
-    )
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -104,6 +100,10 @@ def draw_map(ax: charts.Axes, measured: experiment.Measured) -> None:
     charts.batch_size_axis(ax)
     ax.legend(loc="lower right", frameon=True)
 
+
+run = laboratory.run_of(
+    experiment, "The critical batch size (McCandlish et al. 2018; Shallue et al. 2019)", draw, notes, QUICK
+)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

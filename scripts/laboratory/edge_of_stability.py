@@ -10,28 +10,21 @@ limit as a dashed line. About 30 seconds on two cores; --quick leaves out the di
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tuning import laboratory
 from tuning.laboratory import charts
 from tuning.laboratory import edge_of_stability as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1}
+QUICK = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "The edge of stability (Cohen et al. 2021)",
-        experiment.claims(measured),
-        {"edge_of_stability": draw(measured)},
-        [
-            "λ is the sharpness. The limit is 2/η; heavy ball (2 + 2β)/η; Nesterov (2 + 2β)/(η(1 + 2β)); β = 0.5.",
-            "Sharpening can end below a high limit: then there is no crossing, and nothing to compare.",
-        ],
-    )
+def notes(_: experiment.Measured) -> list[str]:
+    """Return the meaning of the limits in the table."""
+    return [
+        "λ is the sharpness. The limit is 2/η; heavy ball (2 + 2β)/η; Nesterov (2 + 2β)/(η(1 + 2β)); β = 0.5.",
+        "Sharpening can end below a high limit: then there is no crossing, and nothing to compare.",
+    ]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -59,6 +52,8 @@ def draw(measured: experiment.Measured) -> charts.Figure:
         sharpness.set(xlabel="step", ylabel="sharpness λ (dashed: its limit)", ylim=(0, None))
     return figure
 
+
+run = laboratory.run_of(experiment, "The edge of stability (Cohen et al. 2021)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

@@ -9,7 +9,6 @@ descent is from the flows that it follows, and the noise floor of mini-batches. 
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -19,22 +18,12 @@ from tuning.laboratory import exact_theory as experiment
 from tuning.laboratory.slopes import log_slope
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"floor": {"learning_rates": (0.01, 0.04), "batch_sizes": (4, 16), "steps": 20_000}}
+QUICK = {"floor": {"learning_rates": (0.01, 0.04), "batch_sizes": (4, 16), "steps": 20_000}}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "Exact theory (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares)",
-        experiment.claims(measured),
-        {"exact_theory": draw(measured)},
-        notes(measured.floor),
-    )
-
-
-def notes(floor: experiment.Floor) -> list[str]:
+def notes(measured: experiment.Measured) -> list[str]:
     """Return the noise floors in words."""
+    floor = measured.floor
     lines = ["", "loss above its least value: measured ± standard error, exact, η·E[r²‖x‖²]/(4B)"]
     for (rate, size), excess, error in zip(floor.settings, floor.excess, floor.error, strict=True):
         exact = experiment.stationary_excess(floor.X, floor.residuals, rate, size)
@@ -110,6 +99,10 @@ def draw_floor(ax: charts.Axes, floor: experiment.Floor) -> None:
     ax.set_ylabel("loss above its least value (variance of y: 1)")
     ax.legend(loc="upper left", fontsize=10)
 
+
+run = laboratory.run_of(
+    experiment, "Exact theory (Saxe et al. 2014; Barrett & Dherin 2021; SGD on least squares)", draw, notes, QUICK
+)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

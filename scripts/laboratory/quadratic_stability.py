@@ -10,7 +10,6 @@ on two cores.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -20,23 +19,17 @@ from tuning.laboratory import charts
 from tuning.laboratory import quadratic_stability as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"momenta": (0.5, 0.9), "points": 12, "steps": 800}
+QUICK = {"momenta": (0.5, 0.9), "points": 12, "steps": 800}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
+def notes(measured: experiment.Measured) -> list[str]:
+    """Return the eigenvalues and the iterations in words."""
     low, high = measured.eigenvalues[0], measured.eigenvalues[-1]
     plain, polyak = experiment.iterations(measured.plain), experiment.iterations(measured.polyak)
-    return laboratory.Findings(
-        "Stability on a quadratic (Polyak 1964; Goh 2017)",
-        experiment.claims(measured),
-        {"quadratic_stability": draw(measured)},
-        [
-            f"μ = {low:.5f}, L = {high:.5f}, κ = {high / low:.3f}",
-            f"iterations to 1e-10 of the first gradient: {plain:g} at the fastest η, {polyak:g} at Polyak's optimum",
-        ],
-    )
+    return [
+        f"μ = {low:.5f}, L = {high:.5f}, κ = {high / low:.3f}",
+        f"iterations to 1e-10 of the first gradient: {plain:g} at the fastest η, {polyak:g} at Polyak's optimum",
+    ]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -86,6 +79,8 @@ def draw_limits(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.set_ylim(0, None)
     ax.legend()
 
+
+run = laboratory.run_of(experiment, "Stability on a quadratic (Polyak 1964; Goh 2017)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

@@ -20,18 +20,7 @@ from tuning.laboratory import charts
 from tuning.laboratory import random_search as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"points": (3, 4), "comparisons": 12, "epochs": 4}
-
-
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "Random search against grid search (Bergstra & Bengio 2012)",
-        experiment.claims(measured),
-        {"random_search": draw(measured)},
-        notes(measured),
-    )
+QUICK = {"points": (3, 4), "comparisons": 12, "epochs": 4}
 
 
 def notes(measured: experiment.Measured) -> list[str]:
@@ -98,6 +87,8 @@ def draw_dependence(ax: charts.Axes, measured: experiment.Measured, column: int,
     ax.set(xscale="log", xlabel=name, ylabel="validation loss (nats)")
     style.log_ticks(ax, "y", *ax.dataLim.intervaly)
 
+
+run = laboratory.run_of(experiment, "Random search against grid search (Bergstra & Bengio 2012)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

@@ -9,7 +9,6 @@ set, and the largest stable learning rate by batch size and width. About 15 seco
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -18,18 +17,7 @@ from tuning.laboratory import charts
 from tuning.laboratory import range_test as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"datasets": ("digits", "wine", "spirals"), "widths": (8, 32), "seeds": 3, "steps": 60}
-
-
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed=seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "The range test, and how far to trust it (Smith 2017)",
-        experiment.claims(measured),
-        {"range_test": draw(measured)},
-        notes(measured),
-    )
+QUICK = {"datasets": ("digits", "wine", "spirals"), "widths": (8, 32), "seeds": 3, "steps": 60}
 
 
 def notes(measured: experiment.Measured) -> list[str]:
@@ -113,6 +101,8 @@ def draw_factors(ax: charts.Axes, measured: experiment.Measured) -> None:
     words = "line: the rates tied with the best"
     ax.legend(title=words, loc="lower center", fontsize=11, ncols=len(shown), columnspacing=1.0)
 
+
+run = laboratory.run_of(experiment, "The range test, and how far to trust it (Smith 2017)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

@@ -11,7 +11,6 @@ rates, warm-ups and repeats.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
 
@@ -20,25 +19,18 @@ from tuning.laboratory import charts
 from tuning.laboratory import warm_up as experiment
 from tuning.plots import style
 
-QUICK: dict[str, Any] = {"learning_rates": (1, 2, 4, 8, 16, 32), "warmups": (1, 16, 256), "repeats": 2, "every": 16}
+QUICK = {"learning_rates": (1, 2, 4, 8, 16, 32), "warmups": (1, 16, 256), "repeats": 2, "every": 16}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    measured = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    largest, followed = experiment.largest_rates(measured), measured.followed
-    notes = [
+def notes(measured: experiment.Measured) -> list[str]:
+    """Return the largest trainable learning rate of each warm-up in words."""
+    lines = [
         f"warm-up of {length} steps: largest trainable rate {np.median(rates):.3g} "
         f"(repeats: {', '.join(f'{rate:.3g}' for rate in np.sort(rates))})"
-        for length, rates in zip(measured.warmups, largest, strict=True)
+        for length, rates in zip(measured.warmups, experiment.largest_rates(measured), strict=True)
     ]
-    target, start = followed.optimizer.learning_rate, 2 / followed.sharpness[0]
-    return laboratory.Findings(
-        "Warm-up raises the largest trainable learning rate (Kalra & Barkeshli 2024)",
-        experiment.claims(measured),
-        {"warm_up": draw(measured)},
-        [*notes, f"training that is followed: η = {target:g}; 2/λ at its start: {start:.3g}"],
-    )
+    target, start = measured.followed.optimizer.learning_rate, 2 / measured.followed.sharpness[0]
+    return [*lines, f"training that is followed: η = {target:g}; 2/λ at its start: {start:.3g}"]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -92,6 +84,10 @@ def log_axes(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.minorticks_off()
     ax.set_xlabel("length of the warm-up, steps")
 
+
+run = laboratory.run_of(
+    experiment, "Warm-up raises the largest trainable learning rate (Kalra & Barkeshli 2024)", draw, notes, QUICK
+)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

@@ -10,7 +10,7 @@ claims and saves width_transfer.png. About 45 seconds on two cores; --quick has 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,31 +20,25 @@ from tuning.laboratory import width_transfer as experiment
 from tuning.plots import style
 
 NAMES = {"standard": "standard", "mup": "μP"}
-QUICK: dict[str, Any] = {"widths": (64, 128, 256), "starts": 2, "check_starts": 4}
+QUICK = {"widths": (64, 128, 256), "starts": 2, "check_starts": 4}
 
 
-def run(seed: int, quick: bool) -> laboratory.Findings:
-    """Measure, compare, draw."""
-    both = experiment.measure(seed, progress=True, **(QUICK if quick else {}))
-    return laboratory.Findings(
-        "Width transfer (Yang et al. 2022)",
-        experiment.claims(*both),
-        {"width_transfer": draw(*both)},
-        [remark(measured) for measured in both],
-    )
-
-
-def remark(measured: experiment.Measured) -> str:
+def notes(both: Sequence[experiment.Measured]) -> list[str]:
     """Return the best learning rates, and the slope with its standard error, in words."""
-    means = 2.0 ** np.log2(measured.best).mean(axis=1)
-    rates = ", ".join(f"{rate:.4f} (w = {width})" for rate, width in zip(means, measured.widths, strict=True))
-    slope, error = experiment.rate_slope(measured)
-    name, starts = NAMES[measured.parametrisation], measured.best.shape[1]
-    return f"{name}: η* {rates}; slope {slope:.2f} with a standard error of {error:.2f} over {starts} starts."
+    lines = []
+    for measured in both:
+        means = 2.0 ** np.log2(measured.best).mean(axis=1)
+        rates = ", ".join(f"{rate:.4f} (w = {width})" for rate, width in zip(means, measured.widths, strict=True))
+        slope, error = experiment.rate_slope(measured)
+        name, starts = NAMES[measured.parametrisation], measured.best.shape[1]
+        words = f"slope {slope:.2f} with a standard error of {error:.2f} over {starts} starts"
+        lines.append(f"{name}: η* {rates}; {words}.")
+    return lines
 
 
-def draw(standard: experiment.Measured, mup: experiment.Measured) -> charts.Figure:
+def draw(both: Sequence[experiment.Measured]) -> charts.Figure:
     """Return the figure: loss against learning rate in both parametrisations, and the coordinate check."""
+    standard, mup = both
     figure, ((plain, transferred, check),) = style.subplots(1, 3, width=18, height=5.5)
     transferred.sharex(plain)
     transferred.sharey(plain)
@@ -84,6 +78,8 @@ def draw_check(ax: charts.Axes, standard: experiment.Measured, mup: experiment.M
     ax.set_xticks(mup.widths, [str(width) for width in mup.widths])
     ax.legend(fontsize=10)
 
+
+run = laboratory.run_of(experiment, "Width transfer (Yang et al. 2022)", draw, notes, QUICK)
 
 if __name__ == "__main__":
     sys.exit(laboratory.main(__doc__ or "", run))

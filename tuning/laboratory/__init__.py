@@ -14,5 +14,6 @@ from tuning.laboratory.findings import (
     command_line,
     main,
     perform,
+    run_of,
     write_whole,
 )

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,27 @@ class Findings:
         from tuning.plots import style
 
         return {f"{name}.png": style.png(figure) for name, figure in self.figures.items()} | self.files
+
+
+def run_of(
+    experiment: Any,
+    title: str,
+    draw: Callable[[Any], Figure],
+    notes: Callable[[Any], Sequence[str]],
+    smaller: Mapping[str, Any],
+) -> Callable[[int, bool], Findings]:
+    """Return the function that performs an experiment: it measures, holds that against the paper, and draws.
+
+    `experiment` is a module with `measure` and `claims`, whose name becomes that of the figure; `draw` and `notes` make
+    the figure and the remarks of the measurement; `smaller` are arguments of `measure` for the quick version.
+    """
+    name = experiment.__name__.rpartition(".")[2]
+
+    def run(seed: int, quick: bool) -> Findings:
+        measured = experiment.measure(seed=seed, progress=True, **(smaller if quick else {}))
+        return Findings(title, experiment.claims(measured), {name: draw(measured)}, notes(measured))
+
+    return run
 
 
 @dataclass(frozen=True)

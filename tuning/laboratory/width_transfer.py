@@ -204,8 +204,9 @@ def _slope(widths: Array, values: Array) -> tuple[float, float]:
 # -- what was published ----------------------------------------------------------------------------------------
 
 
-def claims(standard: Measured, mup: Measured) -> list[Claim]:
+def claims(both: Sequence[Measured]) -> list[Claim]:
     """Hold both parametrisations against Yang et al. 2022: slopes −1 ± 0.15 and 0 ± 0.2; coordinates 0 ± 0.05."""
+    standard, mup = both
     first, last = mup.check_steps[0], mup.check_steps[-1]
     check = f"coordinate check, η = {mup.check_rate:.2g}, step {last}"
     flat, steep = change_slopes(mup)[-1], change_slopes(standard)

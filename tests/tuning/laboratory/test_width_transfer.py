@@ -141,11 +141,11 @@ def test_claims_hold_for_the_published_slopes_and_for_no_others() -> None:
     moved[:, :, 0, 2] = width[:, None]
     still = np.ones((4, 3, 2, 3))
     standard, mup = made(level / width[:, None], moved), made(level, still)
-    assert [claim.holds for claim in experiment.claims(standard, mup)] == [True] * 7
-    assert not any(claim.holds for claim in experiment.claims(mup, standard)[:2])
-    assert [claim.holds for claim in experiment.claims(mup, standard)[2:]] == [False, True, False, False, False]
+    assert [claim.holds for claim in experiment.claims((standard, mup))] == [True] * 7
+    assert not any(claim.holds for claim in experiment.claims((mup, standard))[:2])
+    assert [claim.holds for claim in experiment.claims((mup, standard))[2:]] == [False, True, False, False, False]
     lost = replace(standard, best=np.where(np.arange(3) == 1, np.nan, standard.best))
-    assert not experiment.claims(lost, mup)[0].holds
+    assert not experiment.claims((lost, mup))[0].holds
 
 
 def test_slopes_of_what_has_not_moved_are_unknown() -> None:
