@@ -9,7 +9,7 @@ import math
 import sys
 import weakref
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numba.core import event
@@ -21,14 +21,36 @@ from nn.data import Dataset, LazyRows
 from nn.kernels import Examples as Examples
 from nn.kernels import Workspace as Workspace
 from nn.llvm import cache, elementary, products, registers
-from nn.model import MLP
 
 Array = NDArray[Any]
 
 cache.guard(kernels, reference, llvm, products, elementary, registers)
 
 
-def workspace(model: MLP, rows: int) -> Workspace:
+class Model(Protocol):
+    """The part of `nn.MLP` that is asked for below it: `MLP` has methods that need the kernels, which need these."""
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def output(self) -> str | None: ...
+    @property
+    def loss_name(self) -> str | None: ...
+    @property
+    def l2(self) -> float: ...
+    @property
+    def network(self) -> reference.Network: ...
+    def layers(self, theta: Array) -> list[tuple[Array, Array]]: ...
+    def for_task(self, task: str) -> Self: ...
+
+
+def workspace(model: Model, rows: int) -> Workspace:
     """Return room for a mini-batch of so many rows, in one block of which each part begins at a cache line."""
 
     def whole_lines(size: int) -> int:
@@ -48,7 +70,7 @@ def workspace(model: MLP, rows: int) -> Workspace:
     return Workspace(*parts)
 
 
-def features(model: MLP, X: ArrayLike) -> Array:
+def features(model: Model, X: ArrayLike) -> Array:
     """X (N, D) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
     array = as_array("X", X)
     inputs = model.layer_sizes[0]
@@ -59,7 +81,7 @@ def features(model: MLP, X: ArrayLike) -> Array:
     return _floats("X", array, model.dtype)
 
 
-def parameters(model: MLP, theta: ArrayLike, name: str = "theta") -> Array:
+def parameters(model: Model, theta: ArrayLike, name: str = "theta") -> Array:
     """A copy of theta (P,) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
     array = as_array(name, theta)
     if array.shape != (model.size,):
@@ -67,7 +89,7 @@ def parameters(model: MLP, theta: ArrayLike, name: str = "theta") -> Array:
     return _floats(name, array, model.dtype).copy()
 
 
-def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> Examples:
+def examples(model: Model, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> Examples:
     """Features that were checked before, with their targets in the form that the model's loss takes.
 
     `y` holds class numbers from 0 (N,), or values (N,) or (N, K). Class numbers become one column for each class
@@ -106,7 +128,7 @@ def examples(model: MLP, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> 
     return Examples(X, labels, Y, sample_weights(model, len(X), w))
 
 
-def examples_of(model: MLP, data: Dataset) -> Examples:
+def examples_of(model: Model, data: Dataset) -> Examples:
     """The examples of a data set in memory; the arrays are shared by all who ask for the same dtype and loss."""
     key = (model.dtype, model.output, model.loss_name, model.layer_sizes[0], model.layer_sizes[-1])
     known = _examples.setdefault(data, {})
@@ -115,14 +137,14 @@ def examples_of(model: MLP, data: Dataset) -> Examples:
     return known[key]
 
 
-def nothing(model: MLP) -> Examples:
+def nothing(model: Model) -> Examples:
     """No examples."""
     inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
     X, Y = np.empty((0, inputs), model.dtype), np.empty((0, outputs), model.dtype)
     return Examples(X, np.empty(0, np.int64), Y, np.empty(0, model.dtype))
 
 
-def targets(model: MLP, data: Dataset) -> Array:
+def targets(model: Model, data: Dataset) -> Array:
     """The targets of a data set. Raises ValueError where the model has other inputs or outputs than the data."""
     given: Array = data.targets
     inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
@@ -158,7 +180,7 @@ def _whole(y: Array) -> bool:
     return bool(np.isfinite(y).all() and (y == np.floor(y)).all())
 
 
-def sample_weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
+def sample_weights(model: Model, rows: int, w: ArrayLike | None) -> Array:
     """Return sample weights scaled to mean 1, or an empty array."""
     if w is None:
         return np.empty(0, model.dtype)
@@ -174,14 +196,14 @@ def sample_weights(model: MLP, rows: int, w: ArrayLike | None) -> Array:
 # -- calls -----------------------------------------------------------------------------------------------------
 
 
-def mean_loss(model: MLP, theta: Array, data: Examples) -> tuple[float, float]:
+def mean_loss(model: Model, theta: Array, data: Examples) -> tuple[float, float]:
     """The mean loss over the examples, without the penalty, and the share of right predictions."""
     rows = np.arange(len(data.X))
     scores: tuple[float, float] = kernels.evaluate(model.network, theta, data, rows, workspace(model, len(rows)))
     return scores
 
 
-def score(model: MLP, theta: Array, data: Dataset) -> tuple[float, float]:
+def score(model: Model, theta: Array, data: Dataset) -> tuple[float, float]:
     """The mean loss over a data set, and the share of right predictions; a mapped one is read in pieces."""
     if not isinstance(data.X, LazyRows):
         return mean_loss(model, theta, examples_of(model, data))
@@ -193,7 +215,7 @@ def score(model: MLP, theta: Array, data: Dataset) -> tuple[float, float]:
     return loss / len(data), right / len(data)
 
 
-def null_loss(model: MLP, data: Examples) -> float:
+def null_loss(model: Model, data: Examples) -> float:
     """The mean loss of outputs whose Z are all zero: what it costs to know nothing."""
     outputs = model.layer_sizes[-1]
     if model.loss_name == "cross_entropy":
@@ -203,28 +225,28 @@ def null_loss(model: MLP, data: Examples) -> float:
     return float(losses.mean() if len(data.w) == 0 else (losses * data.w).mean())
 
 
-def loss_gradient(model: MLP, theta: Array, data: Examples) -> tuple[float, Array]:
+def loss_gradient(model: Model, theta: Array, data: Examples) -> tuple[float, Array]:
     """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
     room, rows = workspace(model, len(data.X)), np.arange(len(data.X))
     loss, _ = kernels.loss_gradient(model.network, theta, data, rows, 0, -1, room)
     return loss, room.gradient
 
 
-def hessian_vector_product(model: MLP, theta: Array, v: Array, data: Examples) -> Array:
+def hessian_vector_product(model: Model, theta: Array, v: Array, data: Examples) -> Array:
     """H v (P,) of J over the examples."""
     product = np.empty_like(theta)
     kernels.hessian_vector_product(model.network, theta, v, data, np.arange(len(data.X)), product)
     return product
 
 
-def example_gradient_norms(model: MLP, theta: Array, data: Examples) -> Array:
+def example_gradient_norms(model: Model, theta: Array, data: Examples) -> Array:
     """‖∇ loss_i‖² (N,) of each example, without the penalty."""
     norms = np.empty(len(data.X), theta.dtype)
     kernels.example_gradient_norms(model.network, theta, data, np.arange(len(data.X)), norms)
     return norms
 
 
-def outputs(model: MLP, theta: Array, X: Array) -> Array:
+def outputs(model: Model, theta: Array, X: Array) -> Array:
     """The outputs (N, K) of the last layer."""
     result = np.empty((len(X), model.layer_sizes[-1]), model.dtype)
     kernels.predict(model.network, theta, X, workspace(model, len(X)), result)

@@ -21,55 +21,15 @@ import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 from nn import compiled
-from nn._arrays import as_array
 from nn.checks import integer, real
-from nn.compiled import Examples
 from nn.model import MLP
+from nn.objective import prepare
 
 Array = NDArray[Any]
 
 # A start that is given gets this much of a random direction added, relative to its length: from an exact eigenvector
 # alone, the Lanczos iteration would never see that another eigenvalue has become the largest.
 START_NOISE = 0.1
-
-
-def objective(model: MLP, X: ArrayLike, y: ArrayLike) -> tuple[MLP, Examples]:
-    """The model with output and loss named, and the examples as the kernels take them.
-
-    For many calls on the same examples, this spares checking and converting them each time.
-    """
-    targets = as_array("y", y)
-    if model.output is None or model.loss_name is None:
-        model = model.for_task(_task(targets))
-    return model, compiled.examples(model, compiled.features(model, X), targets)
-
-
-def _task(y: Array) -> str:
-    if y.dtype.kind == "f":
-        return "regression"
-    return "classification" if y.ndim == 1 else "multilabel"
-
-
-def loss(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
-    """J(theta)."""
-    model, data = objective(model, X, y)
-    vector = compiled.parameters(model, theta)
-    value, _ = compiled.mean_loss(model, vector, data)
-    penalty = sum(float(np.sum(W.astype(np.float64) ** 2)) for W, _ in model.layers(vector)) if model.l2 else 0.0
-    return value + 0.5 * model.l2 * penalty
-
-
-def gradient(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """∇J(theta) (P,)."""
-    model, data = objective(model, X, y)
-    return compiled.loss_gradient(model, compiled.parameters(model, theta), data)[1]
-
-
-def hessian_vector_product(model: MLP, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994)."""
-    model, data = objective(model, X, y)
-    vector = compiled.parameters(model, theta)
-    return compiled.hessian_vector_product(model, vector, compiled.parameters(model, v, "v"), data)
 
 
 # -- sharpness -------------------------------------------------------------------------------------------------
@@ -161,7 +121,7 @@ class SharpnessTracker:
     ) -> None:
         self.tolerance = real("tolerance", tolerance, 1e-12, below=1.0)
         self.max_iterations = integer("max_iterations", max_iterations, 1)
-        self.model, self.data = objective(model.replace(dtype="float64"), X, y)
+        self.model, self.data = prepare(model.replace(dtype="float64"), X, y)
         self.noise = np.random.default_rng(integer("seed", seed, 0)).standard_normal(self.model.size)
         self.vector = None
         self.iterations = 0  # of the last call
@@ -254,7 +214,7 @@ def example_gradient_norms(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayL
 
     From one backward pass for all of them (Goodfellow 2015), in the dtype of the model.
     """
-    model, data = objective(model, X, y)
+    model, data = prepare(model, X, y)
     norms: Array = np.sqrt(compiled.example_gradient_norms(model, compiled.parameters(model, theta), data))
     return norms
 
@@ -275,7 +235,7 @@ def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLik
     >>> gradient_noise_scale(model, [0.0], X=[[1.0], [1.0]], y=[-3.0, -1.0])
     0.25
     """
-    model, data = objective(model.replace(dtype="float64", l2=0.0), X, y)
+    model, data = prepare(model.replace(dtype="float64", l2=0.0), X, y)
     point = compiled.parameters(model, theta)
     signal = _squared_norm(compiled.loss_gradient(model, point, data)[1])
     second_moment = float(compiled.example_gradient_norms(model, point, data).mean())
@@ -311,7 +271,7 @@ def two_batch_noise_scale(
 
     `batch_sizes` are b and B, at most N; `draws` at least 2. Raises ValueError for others, before any work starts.
     """
-    model, data = objective(model.replace(dtype="float64", l2=0.0), X, y)
+    model, data = prepare(model.replace(dtype="float64", l2=0.0), X, y)
     point = compiled.parameters(model, theta)
     try:
         few, many = batch_sizes

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, curvature
+from nn import compiled, objective
 from nn._arrays import as_array, check_finite
 from nn.checks import integer, real
 from nn.model import MLP
@@ -114,13 +114,12 @@ def objective_function(model: MLP, X: ArrayLike, y: ArrayLike) -> Function:
     >>> check_gradient(function, model.init(seed=0)).relative_error < 1e-7
     True
     """
-    model, data = curvature.objective(model.replace(dtype="float64"), X, y)
+    model, data = objective.prepare(model.replace(dtype="float64"), X, y)
 
     def function(theta: Array) -> tuple[float, Array]:
         point = compiled.parameters(model, theta)
         value, gradient = compiled.loss_gradient(model, point, data)
-        penalty = sum(float((W * W).sum()) for W, _ in model.layers(point))
-        return value + 0.5 * model.l2 * penalty, gradient
+        return value + objective.penalty(model, point), gradient
 
     return function
 

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn import reference
 from nn.checks import integer, one_of, real
-
-if TYPE_CHECKING:
-    from nn.optimizers import Optimizer
+from nn.optimizers import Optimizer
 
 ACTIVATIONS = {
     "relu": reference.RELU,
@@ -317,21 +315,21 @@ class MLP:
         Shapes: theta (P,), X (N, D); y (N,) class numbers from 0, or values (N,) or (N, K). Where the model does not
         name its output and loss, they follow y: whole numbers are classes, other numbers are values.
         """
-        from nn import curvature
+        from nn import objective  # brings in Numba, which a description alone does not need
 
-        return curvature.loss(self, theta, X, y)
+        return objective.loss(self, theta, X, y)
 
     def gradient(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """∇J(theta) (P,); arguments as for `loss`."""
-        from nn import curvature
+        from nn import objective
 
-        return curvature.gradient(self, theta, X, y)
+        return objective.gradient(self, theta, X, y)
 
     def hessian_vector_product(self, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994); arguments as for `loss`."""
-        from nn import curvature
+        from nn import objective
 
-        return curvature.hessian_vector_product(self, theta, v, X, y)
+        return objective.hessian_vector_product(self, theta, v, X, y)
 
 
 @lru_cache(maxsize=1024)

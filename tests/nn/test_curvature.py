@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 import nn
-from nn import MLP, SGD, Dataset, compiled, curvature, load_dataset, train
+from nn import MLP, SGD, Dataset, compiled, curvature, load_dataset, objective, train
 from nn.curvature import (
     SharpnessTracker,
     example_gradient_norms,
@@ -65,7 +65,7 @@ def test_sharpness_is_what_eigsh_finds(activation: str, seed: int) -> None:
 
 def test_sharpness_of_a_trained_float32_network_is_what_eigsh_finds(digits: tuple[MLP, Array, Array, Array]) -> None:
     model, theta, X, y = digits
-    double, data = curvature.objective(model.replace(dtype="float64"), X, y)
+    double, data = objective.prepare(model.replace(dtype="float64"), X, y)
     point = theta.astype(np.float64)
 
     def product(v: Array) -> Array:
