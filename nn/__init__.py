@@ -13,7 +13,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nn.checkpoint import load as load
     from nn.curvature import gradient_noise_scale as gradient_noise_scale
     from nn.curvature import sharpness as sharpness
     from nn.data import Dataset as Dataset
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from nn.run import History as History
     from nn.run import Run as Run
     from nn.run import TrainState as TrainState
+    from nn.run import load as load
     from nn.stopping import EarlyStopping as EarlyStopping
     from nn.training import Snapshot as Snapshot
     from nn.training import train as train
 
 # Each name is imported when it is first used, so that what needs no kernels does not wait for Numba.
 _HOME = {
-    "load": "checkpoint",
     "gradient_noise_scale": "curvature",
     "sharpness": "curvature",
     "Dataset": "data",
@@ -47,6 +46,7 @@ _HOME = {
     "History": "run",
     "Run": "run",
     "TrainState": "run",
+    "load": "run",
     "EarlyStopping": "stopping",
     "Snapshot": "training",
     "train": "training",

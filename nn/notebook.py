@@ -8,13 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from nn.run import Run
 
 Line = tuple[NDArray[Any], NDArray[Any]]  # x and y, both (n,)
 
@@ -88,20 +85,6 @@ def svg_curves(
         parts.append(f'<path d="M{_LEFT} {level}h24" {style}/>')
         parts.append(_text(_LEFT + 30, level + 4, name, "start"))
     return "".join([*parts, "</svg>"])
-
-
-def run_html(run: Run) -> str:
-    """Return what a notebook shows of a run: how it ended, its model and metrics, and the curves of its losses."""
-    how = f"{run.status}{f' ({run.reason})' if run.reason else ''}"
-    where = f" in step {run.diverged_step:,}" if run.diverged_step is not None else ""
-    rows: list[tuple[str, str]] = [("model", repr(run.model)), ("parameters", f"{run.model.size:,}")]
-    rows += [("epochs", f"{run.epochs:,}"), ("steps", f"{run.steps:,}")]
-    rows += [(name.replace("_", " "), f"{value:.4g}") for name, value in run.metrics.items()]
-    epochs = np.arange(1, run.epochs + 1, dtype=np.float64)
-    known = {"training loss": run.history.train_loss, "validation loss": run.history.validation_loss}
-    lines = {name: (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
-    picture = svg_curves(lines, "epoch", "loss", log_y=True, dots=run.epochs == 1)
-    return html_box("Run", how + where, html_table(rows) + picture)
 
 
 def _thinned(x: NDArray[Any], y: NDArray[Any], log_x: bool, log_y: bool) -> Line:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, metrics
+from nn import checkpoint, compiled, metrics, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, LazyRows, Scaling
@@ -132,10 +132,17 @@ class Run:
         return f"Run({self.status}, {self.epochs:,} epochs{scores})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: how it ended, metrics, and the curves of the losses."""
-        from nn.notebook import run_html
-
-        return run_html(self)
+        """Return what a notebook shows: how the run ended, its model and metrics, and the curves of its losses."""
+        how = f"{self.status}{f' ({self.reason})' if self.reason else ''}"
+        where = f" in step {self.diverged_step:,}" if self.diverged_step is not None else ""
+        rows: list[tuple[str, str]] = [("model", repr(self.model)), ("parameters", f"{self.model.size:,}")]
+        rows += [("epochs", f"{self.epochs:,}"), ("steps", f"{self.steps:,}")]
+        rows += [(name.replace("_", " "), f"{value:.4g}") for name, value in self.metrics.items()]
+        epochs = np.arange(1, self.epochs + 1, dtype=np.float64)
+        known = {"training loss": self.history.train_loss, "validation loss": self.history.validation_loss}
+        lines = {name: (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
+        picture = notebook.svg_curves(lines, "epoch", "loss", log_y=True, dots=self.epochs == 1)
+        return notebook.html_box("Run", how + where, notebook.html_table(rows) + picture)
 
     @property
     def epochs(self) -> int:
@@ -197,10 +204,26 @@ class Run:
         return {"loss": loss, "accuracy": right}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to an `.npz` file without pickle; `nn.load` reads it. It appears whole or not at all."""
-        from nn import checkpoint
+        """Write everything to an `.npz` file without pickle, which `nn.load` reads.
 
-        checkpoint.save(self, path)
+        The file appears whole or not at all; an older one of that name is replaced.
+
+        Raises
+        ------
+        OSError
+            Where the file can't be written.
+        """
+        about = {"model": self.model.arguments, **{name: getattr(self, name) for name in _PLAIN}}
+        arrays = {"theta": self.theta}
+        for prefix, parts in (
+            ("state", self.state.to_arrays()),
+            ("history", vars(self.history)),
+            ("scaling", {} if self.scaling is None else vars(self.scaling)),
+        ):
+            arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
+        if self.classes is not None:
+            arrays["classes"] = self.classes
+        checkpoint.write(path, about, arrays)
 
     def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
         """Outputs (N, K) of the network, and whether regression values are to be given in raw units."""
@@ -224,3 +247,61 @@ class Run:
                 "give the data that was not split yet, or a part of the same split"
             )
         return data
+
+
+# The fields of a run that are written as text.
+_PLAIN = ("status", "reason", "diverged_step", "steps", "task", "class_names", "feature_names", "flat")
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """Read a run that `Run.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. Nothing in it is ever executed.
+
+    Returns
+    -------
+    Run
+        The run as it was saved, which predicts, evaluates and resumes as before.
+
+    Raises
+    ------
+    ValueError
+        In one line, for a file that is missing, truncated, foreign or of a newer version.
+    """
+    about, arrays = checkpoint.read(path)
+    try:
+        return _run(about, arrays)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} must be a whole run, but a part of it is missing or damaged: {error}"
+        ) from error
+
+
+def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
+    def under(prefix: str) -> dict[str, Array]:
+        return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+    history = dict.fromkeys(History.__dataclass_fields__) | under("history.")
+    shapes = {getattr(history[column], "shape", None) for column in ("train_loss", "gradient_norm", "update_norm")}
+    if shapes != {(len(arrays["state.history"]),)}:
+        raise ValueError("history must have the training loss and the norms of all epochs")
+    scaling = under("scaling.")
+    plain = {name: about[name] for name in _PLAIN}
+    for name in ("class_names", "feature_names"):
+        plain[name] = None if plain[name] is None else tuple(plain[name])
+    arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about["model"].items()}
+    model, theta = MLP(**arguments), arrays["theta"]
+    if theta.shape != (model.size,) or theta.dtype != model.dtype:
+        raise ValueError(f"theta must be {model.dtype} ({model.size},), but is {theta.dtype} {theta.shape}")
+    return Run(
+        model=model,
+        theta=theta,
+        history=History(**history),  # type: ignore[arg-type]
+        state=TrainState.from_arrays(under("state.")),
+        scaling=Scaling(**scaling) if scaling else None,
+        classes=arrays.get("classes"),
+        **plain,
+    )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nn import MLP, SGD, Adam, Dataset, EarlyStopping, Run, descent, kernels, load_dataset, train
+from nn import MLP, SGD, Adam, Dataset, EarlyStopping, Run, descent, kernels, load, load_dataset, train
 from nn.schedules import Cosine
 
 RNG = np.random.default_rng(0)
@@ -383,13 +383,11 @@ def test_any_numbers_train_or_are_refused_in_one_line(features: Any, seed: int, 
 @settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_no_run(content: bytes) -> None:
-    from nn import checkpoint
-
     file = io.BytesIO(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.open", lambda *arguments, **more: file)
         try:
-            checkpoint.load("run.npz")
+            load("run.npz")
         except ValueError as error:
             message = str(error)
         else:

@@ -7,19 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nn.files import replacing
+
 _SQLITE = b"SQLite format 3\0"
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a file to write to, which then takes the place of `target`, or leaves no trace; folders are made."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -36,7 +26,7 @@ def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
     target = Path(path)
     try:
         _check_place(target, what)
-        with replacing(target) as partial:
+        with replacing(target, make_folder=True) as partial:
             yield partial
     except OSError as error:
         raise ValueError(

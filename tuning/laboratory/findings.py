@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuning.export import replacing
+from nn.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,7 +177,7 @@ def perform(run: Callable[[int, bool], Findings], seed: int, quick: bool) -> Fin
 
 def write_whole(path: Path, content: bytes) -> Path:
     """Write a file whole or not at all, whatever comes between, and return its path; missing folders are made."""
-    with replacing(path) as partial:
+    with replacing(path, make_folder=True) as partial:
         partial.write_bytes(content)
     return path
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nn.files import replacing
 from tuning.charts import COLOURS, SEQUENTIAL
-from tuning.export import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,7 +131,7 @@ def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
     """
     figure: Any = getattr(drawn, "figure", drawn)
     target = Path(path)
-    with replacing(target) as partial:
+    with replacing(target, make_folder=True) as partial:
         figure.savefig(partial, format=target.suffix[1:] or "png")
     library().close(figure)
     return target
