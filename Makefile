@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: sweep test test-wheel test-pythons docs clean
+.PHONY: sweep test test-wheel test-pythons test-sklearn docs clean
 
 sweep: $(VENV)/installed
 	$(BIN)/nn-tuning sweep --config scripts/digits.toml
@@ -29,6 +29,16 @@ test-wheel: $(VENV)/installed-test
 # The same, and all tests there.
 test-pythons: $(VENV)/installed-test
 	$(BIN)/python scripts/checks/check_pythons.py
+
+# The estimators with the oldest scikit-learn that they support, the oldest that has all to compare them with, and the
+# newest.
+test-sklearn:
+	for version in 1.6 1.7 1; do \
+		$(PYTHON) -m venv --clear $(VENV)/sklearn && \
+		$(VENV)/sklearn/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sklearn]' \
+			hypothesis pytest "scikit-learn==$$version.*" && \
+		$(VENV)/sklearn/bin/python -m pytest tests/nn/estimators || exit 1; \
+	done
 
 # What code outside of the project calls, each module with a page of its own.
 DOCUMENTED := nn nn.reference nn.schedules nn.metrics nn.curvature nn.gradient_check nn.data nn.estimators \

@@ -13,16 +13,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, _fit_context, is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nn import compiled
-from nn.estimators.course import CALLER, Monitor, minimise
+from nn.estimators.course import Monitor, minimise
 from nn.estimators.epochs import Epochs, Problem, Stepper, pack
+from nn.estimators.sklearn_private import CALLER, Interval, Options, StrOptions, check_sample_weight, fit_context
 from nn.estimators.sparse import outputs, problem_of, stays_sparse
 from nn.model import ACTIVATIONS, MLP
 from nn.optimizers import SGD, Adam, Optimizer
@@ -94,8 +94,9 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, settings: Mapping[str, Any]) -> None:
         """Keep the arguments of a constructor, as they are, under their own names."""
-        for name in self._get_param_names():
-            setattr(self, name, settings[name])
+        for name, value in settings.items():
+            if name != "self":
+                setattr(self, name, value)
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
         """X and targets (N, K), a column for each output, checked; and the sample weights (N,) by `class_weight`."""
@@ -105,7 +106,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         """The name of the output activation, once the targets are known."""
         raise NotImplementedError
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Fit to X (N, D) and y (N,) or (N, K), with sample weights (N,); starts anew unless `warm_start`."""
         return self._fit(X, y, sample_weight, incremental=False)
@@ -119,7 +120,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         first_pass = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         X, targets, w = self._read(X, y, incremental, first_pass)
         if sample_weight is not None:
-            given = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            given = check_sample_weight(sample_weight, X, dtype=np.float64)
             w = given if w is None else given * w
         self.n_outputs_ = targets.shape[1]
         sizes = (X.shape[1], *hidden, self.n_outputs_)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from nn.estimators.epochs import Problem, Stepper, check_weight, poisson_loss, squares
+from nn.estimators.sklearn_private import CALLER
 from nn.optimizers import SGD
 
 Array = NDArray[Any]
@@ -20,8 +21,6 @@ Array = NDArray[Any]
 # The adaptive learning rate is divided by this where nothing improves any more, down to the least one.
 ADAPTIVE_FACTOR = 5.0
 LEAST_RATE = 1e-6
-# Warnings are those of a call in scikit-learn, the wrapper of `fit`, so that `filterwarnings(module="sklearn")` holds.
-CALLER = 4
 
 
 def say(text: str) -> None:

@@ -28,17 +28,17 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 try:
-    from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+    from sklearn.base import ClassifierMixin, RegressorMixin
 except ImportError as error:
     raise ImportError('nn.estimators needs scikit-learn; install it with: pip install "nn-tuning[sklearn]"') from error
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from nn.estimators.base import Perceptron, has_partial_fit
+from nn.estimators.sklearn_private import StrOptions, check_partial_fit_first_call, fit_context
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -230,12 +230,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
         """One epoch on X (N, D) and y, on from where the last one ended; the first call needs all `classes`."""
-        if _check_partial_fit_first_call(self, classes):
+        if check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, incremental=True)
@@ -343,7 +343,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         return "exp" if self.loss == "poisson" else "identity"
 
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch on X (N, D) and y (N,) or (N, K), on from where the last one ended."""
         return self._fit(X, y, sample_weight, incremental=True)
