@@ -21,7 +21,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from nn import batches, compiled, descent, kernels, reference
+from nn import batches, compiled, descent, reference
 from nn._arrays import aligned_empty
 from nn.model import MLP
 from nn.optimizers import Adam, Optimizer
@@ -192,7 +192,7 @@ class Rows(batches.InMemory):
     def give(self, rows: NDArray[np.int64], w: Array | None, start: int, steps: int) -> None:
         """Let the next steps, from `start`, read their mini-batches from these rows."""
         data = self.data if w is None else self.data._replace(w=w)
-        self.feed = kernels.Feed(data, rows, start, steps, reference.IN_ORDER)
+        self.feed = batches.Feed(data, rows, start, steps, reference.IN_ORDER)
 
 
 class KernelSteps:
