@@ -36,7 +36,7 @@ test-sklearn:
 	for version in 1.6 1.7 1; do \
 		$(PYTHON) -m venv --clear $(VENV)/sklearn && \
 		$(VENV)/sklearn/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[sklearn]' \
-			hypothesis pytest "scikit-learn==$$version.*" && \
+			hypothesis pandas pytest "scikit-learn==$$version.*" && \
 		$(VENV)/sklearn/bin/python -m pytest tests/nn/estimators || exit 1; \
 	done
 

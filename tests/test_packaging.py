@@ -1,4 +1,4 @@
-"""What a wheel holds, and that the parts know only whom they may know."""
+"""What a wheel holds, and what `--help` can do without."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ def test_a_wheel_carries_the_data_inside_nn_and_nothing_else_at_the_top(wheel: z
     assert top == {"nn", "tuning"}
     data = {path.name for path in (ROOT / "datasets").iterdir()}
     assert data <= {Path(name).name for name in wheel.namelist() if name.startswith("nn/datasets/")}
+
+
+def test_a_wheel_says_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
+    assert {"nn/py.typed", "tuning/py.typed"} <= set(wheel.namelist())
 
 
 def test_an_unpacked_wheel_loads_its_own_data(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
