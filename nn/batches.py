@@ -25,7 +25,7 @@ PIECE_BYTES = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The steps of a run and the rows of their batches."""
+    """The steps of a run, and the rows of its mini-batches."""
 
     examples: int
     batch_size: int
@@ -36,22 +36,23 @@ class Plan:
 
     @property
     def steps(self) -> int:
+        """The number of steps in all epochs."""
         return self.steps_per_epoch * self.epochs
 
     @property
     def words(self) -> str:
-        """What a continuation must have in common with the run that it continues."""
+        """In words, what a continuation must have in common with the run that it continues."""
         how = ("in order", "shuffled", "with replacement")[self.mode] if self.indices is None else "by indices"
         return f"batch_size={self.batch_size}, {how}, {self.steps_per_epoch} steps an epoch"
 
     def digest(self, learning_rates: Array) -> str:
-        """Return a short text for what the first steps are made with: their learning rates and the indices given."""
+        """Return a digest of the learning rates of the first steps, and of the indices given for them."""
         given = np.empty(0, np.int64) if self.indices is None else self.indices
         rows = given[: len(learning_rates) * self.batch_size]
         return _digest(np.ascontiguousarray(learning_rates, np.float64), rows)
 
     def new_order(self) -> NDArray[np.int64]:
-        """Room for the rows of the batches of one epoch, in order."""
+        """Return room for the rows of the batches of one epoch; they are in order."""
         if self.mode == reference.REPLACED:
             return np.zeros(self.steps_per_epoch * self.batch_size, np.int64)
         return np.arange(self.examples)
@@ -60,7 +61,7 @@ class Plan:
 def plan(
     examples: int, batch_size: Any, epochs: Any, shuffle: bool, replacement: bool, indices: ArrayLike | None
 ) -> Plan:
-    """Check what `train` was given and lay out its steps."""
+    """Lay out the steps of a run by the arguments of `train`. Raises ValueError for what does not fit."""
     for name, value in (("shuffle", shuffle), ("replacement", replacement)):
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be True or False, but got {brief(value)}")
@@ -100,7 +101,7 @@ def plan(
 
 
 def digest(part: Dataset, validation: Dataset | None, w: Array | None) -> str:
-    """A short text that tells data sets apart: by all targets, the sample weights, and some rows of the features."""
+    """Return a digest that tells data sets apart: by all targets, the sample weights, and some rows of the features."""
     texts = [_digest_of(data) for data in (part, validation) if data is not None]
     return " ".join(texts if w is None else [*texts, _digest(w)])
 
@@ -139,22 +140,22 @@ class InMemory:
         self.feed = Feed(self.data, self.order, 0, cycle, plan.mode)
 
     def reach(self, step: int, stop: int) -> int:
-        """The step that a call which starts at `step` may go on to, `stop` at most."""
+        """Return the step that a call which starts at `step` may go on to, `stop` at most."""
         return stop
 
     def batches(self, step: int, stop: int, seed: int) -> Feed:
-        """What the steps `step` … `stop` − 1 read."""
+        """Return the feed of the steps `step` … `stop` − 1."""
         return self.feed
 
     def score(self, theta: Array) -> tuple[float, float] | None:
-        """Validation loss and accuracy where the kernel can't work them out."""
+        """Return validation loss and accuracy where the kernel can't work them out, None where it does."""
         return None
 
 
 class Streamed:
     """Batches from a mapped file: the rows of the next steps are read, scaled and handed on as small arrays.
 
-    The arithmetic, and so every bit of the result, is that of `InMemory`.
+    It has the methods of `InMemory`, and every bit of the result is the same.
     """
 
     def __init__(self, model: MLP, part: Dataset, validation: Dataset | None, w: Array | None, plan: Plan) -> None:
@@ -193,6 +194,6 @@ class Streamed:
 
 
 def source(model: MLP, part: Dataset, validation: Dataset | None, w: Array | None, plan: Plan) -> InMemory | Streamed:
-    """Where the batches of a run come from. Raises ValueError where model and data do not fit together."""
+    """Return the source of a run's batches. Raises ValueError where model and data do not fit together."""
     mapped = isinstance(part.X, LazyRows)
     return (Streamed if mapped else InMemory)(model, part, validation, w, plan)

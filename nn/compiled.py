@@ -71,7 +71,7 @@ def workspace(model: Model, rows: int) -> Workspace:
 
 
 def features(model: Model, X: ArrayLike) -> Array:
-    """X (N, D) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
+    """Return X (N, D) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
     array = as_array("X", X)
     inputs = model.layer_sizes[0]
     if array.ndim != 2 or array.shape[1] != inputs:
@@ -82,7 +82,7 @@ def features(model: Model, X: ArrayLike) -> Array:
 
 
 def parameters(model: Model, theta: ArrayLike, name: str = "theta") -> Array:
-    """A copy of theta (P,) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
+    """Return a copy of theta (P,) as the kernels take it. Raises ValueError for a wrong shape, NaN and infinity."""
     array = as_array(name, theta)
     if array.shape != (model.size,):
         raise ValueError(f"{name} must have the shape ({model.size},) of the model's parameters, but got {array.shape}")
@@ -90,7 +90,7 @@ def parameters(model: Model, theta: ArrayLike, name: str = "theta") -> Array:
 
 
 def examples(model: Model, X: Array, y: ArrayLike, w: ArrayLike | None = None) -> Examples:
-    """Features that were checked before, with their targets in the form that the model's loss takes.
+    """Join features that were checked before with their targets, in the form that the model's loss takes.
 
     `y` holds class numbers from 0 (N,), or values (N,) or (N, K). Class numbers become one column for each class
     where the loss is not the softmax's. Raises ValueError for wrong shapes, labels outside the classes, NaN.
@@ -129,7 +129,7 @@ def examples(model: Model, X: Array, y: ArrayLike, w: ArrayLike | None = None) -
 
 
 def examples_of(model: Model, data: Dataset) -> Examples:
-    """The examples of a data set in memory; the arrays are shared by all who ask for the same dtype and loss."""
+    """Return the examples of a data set in memory; all who ask for the same dtype and loss share the arrays."""
     key = (model.dtype, model.output, model.loss_name, model.layer_sizes[0], model.layer_sizes[-1])
     known = _examples.setdefault(data, {})
     if key not in known:
@@ -138,14 +138,14 @@ def examples_of(model: Model, data: Dataset) -> Examples:
 
 
 def nothing(model: Model) -> Examples:
-    """No examples."""
+    """Return examples of which there are none."""
     inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
     X, Y = np.empty((0, inputs), model.dtype), np.empty((0, outputs), model.dtype)
     return Examples(X, np.empty(0, np.int64), Y, np.empty(0, model.dtype))
 
 
 def targets(model: Model, data: Dataset) -> Array:
-    """The targets of a data set. Raises ValueError where the model has other inputs or outputs than the data."""
+    """Return the targets of a data set. Raises ValueError where the model has other inputs or outputs than the data."""
     given: Array = data.targets
     inputs, outputs = model.layer_sizes[0], model.layer_sizes[-1]
     if data.X.shape[1] != inputs:
@@ -165,7 +165,7 @@ _examples: weakref.WeakKeyDictionary[Dataset, dict[tuple[Any, ...], Examples]] =
 
 
 def _floats(name: str, array: Array, dtype: str) -> Array:
-    """`array` in C order and the given dtype, copied only where it must be; only finite real numbers pass."""
+    """Return `array` in C order and the given dtype, copied only where it must be; it must hold finite real numbers."""
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, but got dtype {array.dtype}")
     with np.errstate(over="ignore"):
@@ -197,14 +197,14 @@ def sample_weights(model: Model, rows: int, w: ArrayLike | None) -> Array:
 
 
 def mean_loss(model: Model, theta: Array, data: Examples) -> tuple[float, float]:
-    """The mean loss over the examples, without the penalty, and the share of right predictions."""
+    """Return the mean loss over the examples, without the penalty, and the share of right predictions."""
     rows = np.arange(len(data.X))
     scores: tuple[float, float] = kernels.evaluate(model.network, theta, data, rows, workspace(model, len(rows)))
     return scores
 
 
 def score(model: Model, theta: Array, data: Dataset) -> tuple[float, float]:
-    """The mean loss over a data set, and the share of right predictions; a mapped one is read in pieces."""
+    """Return the mean loss over a data set, and the share of right predictions; a mapped one is read in pieces."""
     if not isinstance(data.X, LazyRows):
         return mean_loss(model, theta, examples_of(model, data))
     y, loss, right = targets(model, data), 0.0, 0.0
@@ -216,7 +216,7 @@ def score(model: Model, theta: Array, data: Dataset) -> tuple[float, float]:
 
 
 def null_loss(model: Model, data: Examples) -> float:
-    """The mean loss of outputs whose Z are all zero: what it costs to know nothing."""
+    """Return the mean loss of outputs whose Z are all zero: what it costs to know nothing."""
     outputs = model.layer_sizes[-1]
     if model.loss_name == "cross_entropy":
         return math.log(outputs) if model.output == "softmax" else outputs * math.log(2)
@@ -226,28 +226,28 @@ def null_loss(model: Model, data: Examples) -> float:
 
 
 def loss_gradient(model: Model, theta: Array, data: Examples) -> tuple[float, Array]:
-    """The mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
+    """Return the mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
     room, rows = workspace(model, len(data.X)), np.arange(len(data.X))
     loss, _ = kernels.loss_gradient(model.network, theta, data, rows, 0, -1, room)
     return loss, room.gradient
 
 
 def hessian_vector_product(model: Model, theta: Array, v: Array, data: Examples) -> Array:
-    """H v (P,) of J over the examples."""
+    """Return H v (P,) with H the Hessian of J over the examples."""
     product = np.empty_like(theta)
     kernels.hessian_vector_product(model.network, theta, v, data, np.arange(len(data.X)), product)
     return product
 
 
 def example_gradient_norms(model: Model, theta: Array, data: Examples) -> Array:
-    """‖∇ loss_i‖² (N,) of each example, without the penalty."""
+    """Return ‖∇ loss_i‖² (N,) of each example, without the penalty."""
     norms = np.empty(len(data.X), theta.dtype)
     kernels.example_gradient_norms(model.network, theta, data, np.arange(len(data.X)), norms)
     return norms
 
 
 def outputs(model: Model, theta: Array, X: Array) -> Array:
-    """The outputs (N, K) of the last layer."""
+    """Return the outputs (N, K) of the last layer."""
     result = np.empty((len(X), model.layer_sizes[-1]), model.dtype)
     kernels.predict(model.network, theta, X, workspace(model, len(X)), result)
     return result
@@ -257,7 +257,7 @@ def outputs(model: Model, theta: Array, X: Array) -> Array:
 
 
 class _CompileNotice(event.Listener):
-    """Says which kernel is being compiled; those that it calls are part of it."""
+    """A listener that says which kernel is being compiled; those that it calls are part of it."""
 
     def __init__(self) -> None:
         self.depth = 0

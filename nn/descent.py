@@ -121,18 +121,18 @@ class Descent:
             state.history = np.concatenate([state.history, history[:ended]])
 
     def finite(self) -> bool:
-        """Whether the last update left numbers; there is no step after it whose loss would show."""
+        """Return whether the last update left numbers; there is no step after it whose loss would show."""
         last = 0.0 if self.source.held_out is None else self.state.history[-1, kernels.VALIDATION_LOSS]
         return bool(np.isfinite(self.state.theta).all() and np.isfinite(last))
 
 
 def _next(step: int, size: int) -> int:
-    """The next multiple of `size` after `step`."""
+    """Return the next multiple of `size` after `step`."""
     return (step // size + 1) * size
 
 
 def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[LearningRates, str]:
-    """The learning rates of the steps [start, stop), and the schedule in words."""
+    """Return a function that gives the learning rates of the steps [start, stop), and the schedule in words."""
     if schedule is None:
         return lambda start, stop: np.full(stop - start, learning_rate), "constant"
     if isinstance(schedule, Schedule):
@@ -158,7 +158,7 @@ def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Lea
 
 
 def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) -> TrainState:
-    """The state before the first step."""
+    """Return the state before the first step."""
     size, (first, second) = len(theta), optimizer.moments()
     return TrainState(
         settings=settings,
@@ -176,7 +176,7 @@ def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) ->
 def continued_state(
     resume: Any, settings: dict[str, Any], plan: batches.Plan, learning_rates: LearningRates, fresh: TrainState
 ) -> TrainState:
-    """A copy of the state to go on from.
+    """Return a copy of the state to go on from.
 
     Raises ValueError where the settings are others, the end is passed, or arrays are not as in a `fresh` state.
     """

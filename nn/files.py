@@ -1,12 +1,31 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the file of a run: arrays and one text as `.npz`, without pickle."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+FORMAT = "nn-tuning run"
+VERSION = 1
+
+# What zipfile, NumPy and json raise for the many ways in which a file can be broken.
+_DAMAGE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError),
+    *(NotImplementedError, RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
+)
 
 
 @contextlib.contextmanager
@@ -50,3 +69,33 @@ def replacing(target: Path, make_folder: bool = False) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_run(path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
+    """Write arrays, and what JSON can say about them, to `path`: whole or not at all, in the place of an older file.
+
+    Raises OSError where it can't be written.
+    """
+    text = np.array(json.dumps({"format": FORMAT, "version": VERSION, **about}))
+    with replacing(Path(path)) as partial, open(partial, "wb") as file:
+        np.savez(file, about=text, **arrays)  # type: ignore[arg-type]
+
+
+def read_run(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
+    """Return the description and the arrays that `write_run` was given.
+
+    Raises ValueError, in one line, for a file that is missing, truncated, foreign or of a newer version.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        about = json.loads(str(arrays.pop("about")))
+        known, version = about["format"] == FORMAT, about["version"]
+    except FileNotFoundError:
+        raise ValueError(f"the path must be of a saved run, but there is nothing at {name!r}") from None
+    except _DAMAGE as error:
+        raise ValueError(f"{name!r} must be a run saved by Run.save, but is truncated or something else") from error
+    if not known or not isinstance(version, int) or version > VERSION:
+        raise ValueError(f"{name!r} must be a run in format {VERSION} or older, but is {about['format']} {version}")
+    return about, arrays

@@ -1,4 +1,4 @@
-"""`MLP`: an immutable description of a network, and how its parameters lie in one flat vector."""
+"""`MLP`: an immutable description of a network, and the layout of its parameters in one flat vector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACTIVATIONS = {
     "identity": reference.IDENTITY,
     "gelu": reference.GELU,
 }
-# (output, loss) → what the kernels call it.
+# (output, loss) → the number by which the kernels know the pair.
 OUTPUTS = {
     ("softmax", "cross_entropy"): reference.SOFTMAX_CROSS_ENTROPY,
     ("logistic", "cross_entropy"): reference.LOGISTIC_CROSS_ENTROPY,
@@ -38,7 +38,7 @@ TASKS = ("classification", "regression", "multilabel")
 
 
 class Initialisation(NamedTuple):
-    """Weights have mean 0 and this standard deviation; a uniform distribution has the limits ±√3·std."""
+    """A distribution of initial weights with mean 0; a uniform one has the limits ±√3·std."""
 
     uniform: bool
     std: Any  # (n_in, n_out) → float
@@ -63,27 +63,30 @@ INITIALISATIONS = {
 
 @dataclass(frozen=True, init=False, repr=False)
 class MLP:
-    """A multilayer perceptron.
+    """A multilayer perceptron: an immutable description, whose parameters theta (P,) are kept apart from it.
+
+    Layer i computes Z = m·(A W) + b from the activations A (B, n_in) of the layer before it, and passes on
+    activation(Z) (B, n_out). In theta the layers follow one another, W (n_in, n_out) before b (n_out,).
 
     Parameters
     ----------
     layer_sizes : sequence of int
-        Inputs, hidden units of each layer, outputs; `(64, 10)` is a linear model.
+        The numbers of inputs, of hidden units in each layer, and of outputs; `(64, 10)` is a linear model.
     activation : {"relu", "tanh", "logistic", "identity", "gelu"}
-        Of the hidden layers.
+        The activation function of the hidden layers.
     output, loss : str, optional
         `"softmax"` with `"cross_entropy"`; `"logistic"` with `"cross_entropy"` (one output: two classes; several:
         as many labels) or, for teaching, with `"squared_error"`; `"identity"` with `"squared_error"`, which is
         ½ Σ (z − y)² over the outputs. What is left out follows the task of the data.
     init : {"he", "glorot", "lecun", "torch", "normal", "zeros"}
-        How the weights start. Biases start at 0, but for `"torch"`.
+        The distribution of the initial weights (`INITIALISATIONS`). Biases start at 0, except with `"torch"`.
     std : float or sequence, optional
         The standard deviation of the initial weights, in place of that of `init`, for all layers or one for each;
         None in the sequence leaves a layer as it is. `(None, 0.0)` starts with a zero readout.
     multipliers : float or sequence, optional
-        The forward multiplier m of each layer: Z = m·(A W) + b.
+        The forward multiplier m, for all layers or one for each.
     bias : bool
-        Whether there are biases.
+        Whether the layers have biases.
     parametrisation : {"standard", "mup"}
         `"mup"` scales initialisation, multipliers and learning rates with the width, so that the best learning rate at
         `base_width` is the best at any width (Yang et al. 2022, table 8). At `base_width` it changes nothing.
@@ -95,6 +98,12 @@ class MLP:
     dropout : float
         The probability in [0, 1) that a hidden unit is silenced in a training step.
     dtype : {"float32", "float64"}
+        The precision of parameters and arithmetic.
+
+    Raises
+    ------
+    ValueError
+        Where an argument does not fit.
 
     Examples
     --------
@@ -156,11 +165,8 @@ class MLP:
             raise ValueError(f"output and loss must be one of {pairs}, but got {output} with {loss}")
         put("initialisation", one_of("init", init, INITIALISATIONS))
         depth = len(layer_sizes) - 1
-        stds = [std] * depth if std is None or np.ndim(std) == 0 else list(std)  # type: ignore[arg-type]
-        put("std", tuple(None if s is None else real("std", s, 0.0) for s in _one_a_layer("std", stds, depth)))
-        scales = [multipliers] * depth if np.ndim(multipliers) == 0 else list(multipliers)  # type: ignore[arg-type]
-        scales = _one_a_layer("multipliers", scales, depth)
-        put("multipliers", tuple(real("multipliers", m) for m in scales))
+        put("std", tuple(None if s is None else real("std", s, 0.0) for s in _one_a_layer("std", std, depth)))
+        put("multipliers", tuple(real("multipliers", m) for m in _one_a_layer("multipliers", multipliers, depth)))
         if not isinstance(bias, bool):
             raise ValueError(f"bias must be True or False, but got {bias!r}")
         put("bias", bias)
@@ -173,7 +179,7 @@ class MLP:
         put("dtype", one_of("dtype", _dtype_name(dtype), DTYPES))
 
     def replace(self, **changes: Any) -> MLP:
-        """The same model with other values for some of the constructor's arguments."""
+        """Return the same model with other values for some of the constructor's arguments."""
         return MLP(**{**self.arguments, **changes})
 
     @property
@@ -208,12 +214,12 @@ class MLP:
 
     @property
     def depth(self) -> int:
-        """Layers of weights, L."""
+        """The number L of layers with weights."""
         return len(self.layer_sizes) - 1
 
     @property
     def size(self) -> int:
-        """P, the number of parameters."""
+        """The number P of parameters."""
         return int(self._offsets[-1])
 
     @cached_property
@@ -223,15 +229,15 @@ class MLP:
         return np.cumsum([0, *each]).astype(np.int64)
 
     def layers(self, theta: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-        """The weights W (n_in, n_out) and biases b (n_out,) of each layer, as views of `theta` (P,)."""
+        """Return the weights W (n_in, n_out) and biases b (n_out,) of each layer, as views of `theta` (P,)."""
         net = self.network
         return [(reference.weights(net, theta, i), reference.biases(net, theta, i)) for i in range(self.depth)]
 
     def init(self, seed: int = 0) -> NDArray[Any]:
-        """Initial parameters (P,), drawn from `np.random.default_rng(seed)` in float64, then cast to the dtype.
+        """Draw initial parameters (P,) from `np.random.default_rng(seed)`, layer by layer, weights before biases.
 
-        Layer by layer: weights first, then biases. Under μP the standard deviations are those of the network with
-        `base_width`, and fall with the square root of the number of inputs between hidden layers.
+        They are drawn in float64, then cast to the dtype. Under μP the standard deviations are those of the network
+        with `base_width`, divided, between hidden layers, by the square root of the ratio of the widths.
         """
         rng = np.random.default_rng(integer("seed", seed, 0))
         scheme = INITIALISATIONS[self.initialisation]
@@ -252,7 +258,7 @@ class MLP:
 
     @property
     def _width_ratios(self) -> list[tuple[float, float]]:
-        """For each layer, how many times wider than at `base_width` its inputs and its outputs are."""
+        """The ratio of each layer's inputs, and of its outputs, to those at `base_width`."""
         if self.parametrisation == "standard":
             return [(1.0, 1.0)] * self.depth
         assert self.base_width is not None
@@ -260,11 +266,11 @@ class MLP:
         return list(pairwise(wide))
 
     def rate_multipliers(self, optimizer: Optimizer) -> NDArray[np.float64]:
-        """The multiple of the learning rate (L, 2) for W and b of each layer: the optimizer's, times that of μP."""
+        """Return the multiple of the learning rate (L, 2) for W and b of each layer: the optimizer's, times μP's."""
         given = optimizer.rate_multipliers
         if given is None and self.parametrisation == "standard":
             return np.ones((self.depth, 2))
-        own = _one_a_layer("rate_multipliers", [1.0] * self.depth if given is None else list(given), self.depth)
+        own = _one_a_layer("rate_multipliers", 1.0 if given is None else given, self.depth)
         multiples = np.repeat(np.array(own, dtype=np.float64)[:, None], 2, axis=1)
         for layer, (wide_in, wide_out) in enumerate(self._width_ratios):
             readout = layer == self.depth - 1
@@ -278,7 +284,7 @@ class MLP:
 
     @cached_property
     def network(self) -> reference.Network:
-        """The arrays and numbers that `reference.py` and the kernels work with; output and loss must be known."""
+        """The arrays and numbers that `reference.py` and the kernels work with; output −1 if output or loss is open."""
         output, loss = self.output, self.loss_name
         wide = [wide_in for wide_in, _ in self._width_ratios]
         scales = [
@@ -296,9 +302,10 @@ class MLP:
         )
 
     def for_task(self, task: str) -> MLP:
-        """This model with output and loss named, as the task asks where they were left out.
+        """Return this model with output and loss named: what was left out is chosen for the task.
 
-        `task` is `"classification"`, `"regression"` or `"multilabel"`; two classes may share one logistic output.
+        That is softmax for `"classification"`, or logistic with one output for two classes; logistic for
+        `"multilabel"`, both with cross-entropy; identity with squared error for `"regression"`.
 
         >>> MLP((4, 3)).for_task("classification").output
         'softmax'
@@ -310,23 +317,38 @@ class MLP:
     # -- the objective -----------------------------------------------------------------------------------------
 
     def loss(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
-        """J(theta): the mean loss over the examples, plus the penalty l2/2·ΣW². Without dropout.
+        """Return J(theta), the mean loss over the examples plus l2/2·ΣW², without dropout.
 
-        Shapes: theta (P,), X (N, D); y (N,) class numbers from 0, or values (N,) or (N, K). Where the model does not
-        name its output and loss, they follow y: whole numbers are classes, other numbers are values.
+        Parameters
+        ----------
+        theta : array (P,)
+            The parameters.
+        X : array (N, D)
+            The features of the examples.
+        y : array (N,) or (N, K)
+            Class numbers from 0 (N,), or values. Where the model does not name its output and loss, they follow y:
+            whole numbers are classes, or labels if they stand in columns; other numbers are values.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For wrong shapes, labels outside the classes, NaN and infinity.
         """
         from nn import objective  # brings in Numba, which a description alone does not need
 
         return objective.loss(self, theta, X, y)
 
     def gradient(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
-        """∇J(theta) (P,); arguments as for `loss`."""
+        """Return ∇J(theta) (P,), in the dtype of the model; arguments and errors are those of `loss`."""
         from nn import objective
 
         return objective.gradient(self, theta, X, y)
 
     def hessian_vector_product(self, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
-        """H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994); arguments as for `loss`."""
+        """Return H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994).
+
+        `v` (P,) is any direction; the other arguments and the errors are those of `loss`.
+        """
         from nn import objective
 
         return objective.hessian_vector_product(self, theta, v, X, y)
@@ -334,7 +356,7 @@ class MLP:
 
 @lru_cache(maxsize=1024)
 def _for_task(model: MLP, task: str) -> MLP:
-    """`MLP.for_task`, once for each model: the trials of a sweep share what has been worked out from it."""
+    """Do the work of `MLP.for_task` once for each model: the trials of a sweep share the result and its caches."""
     one_of("task", task, TASKS)
     output, loss = model.output, model.loss_name
     single = task == "multilabel" or model.layer_sizes[-1] == 1
@@ -350,7 +372,7 @@ def _for_task(model: MLP, task: str) -> MLP:
 
 
 def _dtype_name(dtype: Any) -> Any:
-    """The name of a NumPy dtype or Python type; what is neither comes back as it is, to be refused."""
+    """Return the name of a NumPy dtype or Python type; anything else comes back as it is, to be refused."""
     if dtype is None or isinstance(dtype, str):  # NumPy takes None for float64
         return dtype
     try:
@@ -360,11 +382,12 @@ def _dtype_name(dtype: Any) -> Any:
 
 
 def _one_or_all(values: tuple[Any, ...]) -> Any:
-    """The value that all layers share, which fits any depth, or the values of each."""
+    """Return the value that all layers share, which fits any depth, or the values of each."""
     return values[0] if len(set(values)) == 1 else values
 
 
-def _one_a_layer(name: str, values: list[Any], depth: int) -> list[Any]:
+def _one_a_layer(name: str, value: Any, depth: int) -> list[Any]:
+    values = [value] * depth if np.ndim(value) == 0 else list(value)
     if len(values) != depth:
         raise ValueError(f"{name} must have one value for each of the {depth} layers, but got {len(values)}")
     return values

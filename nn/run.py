@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import checkpoint, compiled, metrics, notebook
+from nn import compiled, files, metrics, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, LazyRows, Scaling
@@ -223,7 +223,7 @@ class Run:
             arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
         if self.classes is not None:
             arrays["classes"] = self.classes
-        checkpoint.write(path, about, arrays)
+        files.write_run(path, about, arrays)
 
     def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
         """Outputs (N, K) of the network, and whether regression values are to be given in raw units."""
@@ -271,7 +271,7 @@ def load(path: str | os.PathLike[str]) -> Run:
     ValueError
         In one line, for a file that is missing, truncated, foreign or of a newer version.
     """
-    about, arrays = checkpoint.read(path)
+    about, arrays = files.read_run(path)
     try:
         return _run(about, arrays)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
