@@ -1,4 +1,4 @@
-"""What training returns: `Run`, with its `History`, and the `TrainState` that it can be continued from."""
+"""The results of training: `Run`, with its `History`, and the `TrainState` that it can be continued from."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """The course of a run, one float64 value for each epoch that was completed.
+    """The course of a run: float64 arrays (epochs,) with one value for each epoch that was completed.
 
-    Training losses and accuracies are means over the examples of the epoch, each seen by the parameters of its own
-    step; validation is scored at the end of the epoch. Losses are without the L2 penalty. What does not apply is None:
-    accuracy in regression, R² elsewhere, validation where nothing is held out.
+    Training losses and scores are means over the examples of the epoch, each seen by the parameters of its own step;
+    validation is scored at the end of the epoch. Losses are without the L2 penalty. A column that does not apply is
+    None: accuracy in regression, R² elsewhere, validation where nothing is held out.
+
+    Attributes
+    ----------
+    train_loss, validation_loss, train_accuracy, validation_accuracy, train_r2, validation_r2 : array or None
+        The losses and scores.
+    gradient_norm, update_norm : array
+        Means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, without weight decay.
+    step_loss : array (steps,) or None
+        With `record_steps`, the loss of each mini-batch before its update.
     """
 
     train_loss: Array
@@ -34,15 +43,15 @@ class History:
     validation_accuracy: Array | None
     train_r2: Array | None
     validation_r2: Array | None
-    gradient_norm: Array  # mean over the steps of ‖g‖, before clipping
-    update_norm: Array  # mean over the steps of ‖Δθ‖, weight decay aside
-    step_loss: Array | None = None  # (steps,) loss of each mini-batch before its update, with record_steps
+    gradient_norm: Array
+    update_norm: Array
+    step_loss: Array | None = None
 
     def __len__(self) -> int:
         return len(self.train_loss)
 
     def metrics(self, epoch: int = -1) -> dict[str, float]:
-        """The losses and scores of an epoch, by default the last; NaN where none was completed."""
+        """Return the losses and scores of an epoch, by default the last, by name; NaN where none was completed."""
         columns = {name: getattr(self, name) for name in METRICS}
         return {
             name: float(values[epoch]) if len(values) else float("nan")
@@ -56,9 +65,9 @@ METRICS = ("train_loss", "validation_loss", "train_accuracy", "validation_accura
 
 @dataclass(eq=False)
 class TrainState:
-    """Everything that a bit-exact continuation needs.
+    """Everything that `train(…, resume=run.state)` needs to continue a run to the last bit.
 
-    `settings` are what the run was started with, in words, so that a continuation with others is refused.
+    `settings` says in words what the run was started with, so that a continuation with other settings is refused.
     """
 
     settings: dict[str, Any]
@@ -79,7 +88,7 @@ class TrainState:
     _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta")
 
     def to_arrays(self) -> dict[str, Array]:
-        """The state as named arrays of numbers and text, to be stored anywhere; nothing is lost."""
+        """Return the state as named arrays of numbers and text, which can be stored anywhere; nothing is lost."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._ARRAYS}
         for name in ("start_loss", "best_value"):
             numbers[name] = float(numbers[name]).hex()
@@ -87,7 +96,7 @@ class TrainState:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Array]) -> TrainState:
-        """The state that `to_arrays` was called on. Raises ValueError where something is missing or foreign."""
+        """Return the state that `to_arrays` was called on. Raises ValueError where a part is missing or foreign."""
         try:
             numbers = json.loads(str(arrays["state"]))
             for name in ("start_loss", "best_value"):
@@ -98,7 +107,7 @@ class TrainState:
             raise ValueError(f"a training state must have all its parts, but {error} is missing or wrong") from error
 
     def copy(self) -> TrainState:
-        """A copy that shares no array with this one."""
+        """Return a copy that shares no array with this one."""
         arrays: dict[str, Any] = {name: aligned(getattr(self, name)) for name in self._ARRAYS}
         others = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self._ARRAYS}
         return TrainState(**others, **arrays)
@@ -106,10 +115,34 @@ class TrainState:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """A trained network: parameters, history, and how it ended.
+    """A trained network: its parameters and history, and how the training ended.
 
-    `status` is `"completed"`, `"diverged"` (in step `diverged_step`, whose update was not made) or `"stopped"`, with
-    the `reason`: early stopping, target or callback. `theta` are the last parameters, or the best under early stopping.
+    Attributes
+    ----------
+    model : MLP
+        The network, with output and loss named.
+    theta : array (P,)
+        The last parameters; under early stopping, those of the best epoch.
+    history : History
+        The losses and scores of each epoch.
+    status : {"completed", "diverged", "stopped"}
+        How the training ended.
+    reason : {"", "early stopping", "target", "callback"}
+        Why it was stopped.
+    diverged_step : int or None
+        The step, counted from 0, in which it diverged and whose update was not made.
+    steps : int
+        The steps that were made.
+    state : TrainState
+        What a continuation starts from.
+    task : {"classification", "regression", "multilabel"}
+        The task of the training data.
+    scaling : Scaling or None
+        The scaling of the data that the run was trained on.
+    classes, class_names, feature_names : array, tuple of str, tuple of str, or None
+        The labels in the order of the outputs, and the names of the data.
+    flat : bool
+        Whether regression targets are (N,) rather than (N, K).
     """
 
     model: MLP
@@ -125,7 +158,7 @@ class Run:
     classes: Array | None = None
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
-    flat: bool = True  # whether regression targets are (N,) rather than (N, K)
+    flat: bool = True
 
     def __repr__(self) -> str:
         scores = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())
@@ -146,7 +179,7 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """Completed epochs."""
+        """The number of epochs that were completed."""
         return len(self.history)
 
     @property
@@ -156,10 +189,25 @@ class Run:
         return self.history.metrics(self.state.best_epoch if best else -1)
 
     def predict(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
-        """Predictions for X (N, D): labels as in the data's y (N,), numbers (N,) or (N, K), or 0/1 (N, K).
+        """Predict the targets of examples.
 
-        X is in the units of what the run was trained on: `split.test.X`, say. With `raw=True` X is as it was before the
-        split scaled it, and numbers come out as they were before too. A Dataset knows how it was scaled.
+        Parameters
+        ----------
+        X : array (N, D) or Dataset
+            Features in the units that the run was trained in, such as `split.test.X`. A Dataset knows its units.
+        raw : bool
+            Take the features of an array as they were before the split scaled them, and give numbers in the units that
+            targets had before.
+
+        Returns
+        -------
+        array
+            Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For other features than those of the model, NaN, or a Dataset that was scaled by other statistics.
         """
         outputs, unscale = self._outputs(X, raw)
         if self.task == "multilabel":
@@ -176,7 +224,11 @@ class Run:
         return self.classes[outputs.argmax(axis=1)]
 
     def predict_proba(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
-        """Probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone; X as for `predict`."""
+        """Return probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone.
+
+        Arguments and errors are those of `predict`; regression and identity outputs, which have no probabilities, are a
+        ValueError too.
+        """
         if self.model.output == "identity" or self.task == "regression":
             raise ValueError(f"probabilities need a softmax or logistic output, but got {self.model.output}")
         outputs, _ = self._outputs(X, raw)
@@ -187,10 +239,22 @@ class Run:
         return outputs / outputs.sum(axis=1, keepdims=True)
 
     def evaluate(self, data: Dataset) -> dict[str, float]:
-        """The mean loss, and accuracy or R², of the run on a data set: `split.validation`, say, or raw data.
+        """Score the run on a data set.
 
-        A data set that was not scaled is scaled as the training part was; loss is in the units of training.
-        Raises ValueError for data with other features, other classes, or scaled by other statistics.
+        Parameters
+        ----------
+        data : Dataset
+            A part of the split, such as `split.validation`, or raw data, which is scaled as the training part was.
+
+        Returns
+        -------
+        dict
+            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data with another task, other features, other classes, or scaled by other statistics.
         """
         if not isinstance(data, Dataset):
             raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")
@@ -226,7 +290,7 @@ class Run:
         files.write_run(path, about, arrays)
 
     def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
-        """Outputs (N, K) of the network, and whether regression values are to be given in raw units."""
+        """Return the outputs (N, K) of the network, and whether regression values are to be given in raw units."""
         unscale = raw and self.scaling is not None and self.scaling.target_mean is not None
         if isinstance(X, Dataset):
             unscale = unscale or (X.scaling is None and self.scaling is not None and self.task == "regression")

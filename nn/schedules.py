@@ -1,4 +1,4 @@
-"""Learning rate as a function of the step.
+"""Schedules: the learning rate as a function of the step.
 
 A schedule is an immutable description that is called with a step, or an array of steps, counted from 0, and returns
 the learning rate of each:
@@ -6,9 +6,9 @@ the learning rate of each:
 >>> Cosine(learning_rate=0.1, steps=100)(50)
 0.05
 
-What is left out is filled in by `train`: the learning rate by the optimizer's, the length by that of the run. So
+`train` fills in what is left out: the learning rate by the optimizer's, the length by that of the run. So
 `train(model, data, SGD(0.1), schedule=Cosine())` starts at 0.1 and ends near 0. A run that is to be resumed to more
-epochs later needs a schedule with its length given.
+epochs later needs a schedule with its length given. In the formulas η is `learning_rate` and t the step.
 """
 
 from __future__ import annotations
@@ -25,14 +25,19 @@ from nn.checks import brief, integer, real
 
 @dataclass(frozen=True)
 class Schedule:
-    """What all schedules share.
+    """The base of all schedules: a function from steps, counted from 0, to learning rates.
 
     Parameters
     ----------
     learning_rate : float, optional
-        The rate that the schedule starts from or rises to; the optimizer's unless given.
+        The learning rate η that the schedule starts from or rises to; the optimizer's unless given.
     steps : int, optional
-        The steps after which it has done its work and holds its last value; those of the run unless given.
+        The number of steps after which the schedule holds its last value; those of the run unless given.
+
+    Raises
+    ------
+    ValueError
+        Where a number does not fit; on a call, where the learning rate or a length that is needed was left out.
     """
 
     learning_rate: float | None = None
@@ -40,7 +45,7 @@ class Schedule:
 
     @property
     def takes_length(self) -> bool:
-        """Whether the values depend on `steps`."""
+        """Whether the learning rates depend on `steps`."""
         return True
 
     def __post_init__(self) -> None:
@@ -50,7 +55,7 @@ class Schedule:
             self._put("steps", integer("steps", self.steps, 1))
 
     def resolve(self, learning_rate: float, steps: int) -> Self:
-        """The same schedule with `learning_rate` and `steps` filled in where they were left out."""
+        """Return the same schedule with `learning_rate` and `steps` filled in where they were left out."""
         return replace(
             self,
             learning_rate=learning_rate if self.learning_rate is None else self.learning_rate,
@@ -83,7 +88,7 @@ class Schedule:
         return self.learning_rate
 
     def _progress(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From 0 at step 0 to 1 at step `steps` and after."""
+        """Return what part of the schedule is over: from 0 at step 0 to 1 at step `steps` and after."""
         assert self.steps is not None
         return np.minimum(step / self.steps, 1.0)
 
@@ -97,7 +102,7 @@ class Schedule:
 
 @dataclass(frozen=True, repr=False)
 class Constant(Schedule):
-    """η(t) = η."""
+    """A learning rate that does not change:  η(t) = η."""
 
     @property
     def takes_length(self) -> bool:
@@ -109,8 +114,17 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Step(Schedule):
-    """η(t) = η · factor^⌊t/every⌋: the rate drops by `factor` after each `every` steps.
+    """A learning rate that drops by a factor at regular intervals:  η(t) = η · factor^⌊t/every⌋.
 
+    Parameters
+    ----------
+    every : int
+        The number of steps between two drops.
+    factor : float
+        The factor > 0 of each drop.
+
+    Examples
+    --------
     >>> Step(learning_rate=1.0, every=10, factor=0.5)([0, 9, 10, 20])
     array([1.  , 1.  , 0.5 , 0.25])
     """
@@ -133,8 +147,15 @@ class Step(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Exponential(Schedule):
-    """η(t) = η · final^(t/steps): a straight line on a logarithmic axis, from η to η·final.
+    """A straight line on a logarithmic axis from η to η·final:  η(t) = η · final^(t/steps).
 
+    Parameters
+    ----------
+    final : float
+        The last learning rate as a multiple > 0 of the first.
+
+    Examples
+    --------
     >>> Exponential(learning_rate=1.0, steps=2, final=0.01)([0, 1, 2])
     array([1.  , 0.1 , 0.01])
     """
@@ -151,9 +172,14 @@ class Exponential(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
-    """η(t) = η · (final + (1 − final)·(1 + cos(π·t/steps))/2): half a cosine wave, from η to η·final.
+    """Half a cosine wave from η to η·final:  η(t) = η · (final + (1 − final)·(1 + cos(π·t/steps))/2).
 
     Loshchilov & Hutter 2017, without restarts.
+
+    Parameters
+    ----------
+    final : float
+        The last learning rate as a multiple >= 0 of the first.
     """
 
     final: float = 0.0
@@ -169,10 +195,18 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Warmup(Schedule):
-    """η(t) = η · (t + 1)/warmup for the first `warmup` steps, then the schedule `then`, by default constant.
+    """A linear rise, η(t) = η · (t + 1)/warmup, and then another schedule (Goyal et al. 2017).
 
-    `then` counts its own steps from the end of the warm-up and has what is left of the length. Goyal et al. 2017.
+    Parameters
+    ----------
+    warmup : int
+        The number of steps of the rise.
+    then : Schedule
+        The schedule after it, constant by default, which counts its own steps from the end of the warm-up and has what
+        is left of the length.
 
+    Examples
+    --------
     >>> Warmup(learning_rate=1.0, warmup=4)([0, 1, 2, 3, 4, 5])
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])
     """
@@ -207,9 +241,14 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class OneCycle(Schedule):
-    """Up along a cosine from η/start to η for the part `rise` of the length, then down along one to η/(start·end).
+    """A rise along a cosine from η/start to η, then a fall along one to η/(start·end) (Smith & Topin 2019).
 
-    Smith & Topin 2019; the defaults are those of PyTorch's OneCycleLR.
+    Parameters
+    ----------
+    rise : float
+        The part of the length, between 0 and 1, that the rise takes.
+    start, end : float
+        The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
     """
 
     rise: float = 0.3
@@ -233,10 +272,17 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Triangular(Schedule):
-    """Up and down between η·low and η in straight lines, `half` steps each way, for as long as the run lasts.
+    """Straight lines up and down between η·low and η for as long as the run lasts: Smith's (2017) cyclical rate.
 
-    The cyclical learning rate of Smith 2017.
+    Parameters
+    ----------
+    half : int
+        The number of steps of each line.
+    low : float
+        The lowest learning rate as a multiple of η, between 0 and 1.
 
+    Examples
+    --------
     >>> Triangular(learning_rate=1.0, half=2, low=0.0)([0, 1, 2, 3, 4])
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
@@ -260,10 +306,17 @@ class Triangular(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Ramp(Schedule):
-    """From η at step 0 to `final` at step `steps` − 1: by equal factors, or by equal steps if `linear`.
+    """A rise or fall from η at step 0 to `final` at step `steps` − 1, as in a range test (Smith 2017).
 
-    What a learning-rate range test does (Smith 2017). `final` is a learning rate, not a multiple of one.
+    Parameters
+    ----------
+    final : float
+        The last learning rate itself, not a multiple of one.
+    linear : bool
+        Go by equal differences rather than by equal factors.
 
+    Examples
+    --------
     >>> Ramp(learning_rate=1e-3, final=1.0, steps=4)([0, 1, 2, 3])
     array([0.001, 0.01 , 0.1  , 1.   ])
     """

@@ -13,10 +13,20 @@ from nn.run import TrainState
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when a metric has not improved by more than `min_delta` for `patience` epochs; keep the best parameters.
+    """Stop when a metric has not improved for some epochs, and keep the best parameters (Prechelt 1998).
 
-    Losses improve downwards, accuracy and R² upwards; NaN is never an improvement. Prechelt 1998.
+    Parameters
+    ----------
+    patience : int
+        The number of epochs without improvement after which training stops.
+    min_delta : float
+        The least improvement that counts is more than this. Losses improve downwards, accuracy and R² upwards; NaN is
+        never an improvement.
+    metric : str
+        A column of `History`, such as `"validation_loss"`.
 
+    Examples
+    --------
     >>> EarlyStopping(patience=5)
     EarlyStopping(patience=5, min_delta=0.0, metric='validation_loss')
     """
@@ -30,7 +40,7 @@ class EarlyStopping:
         object.__setattr__(self, "min_delta", real("min_delta", self.min_delta, 0.0))
 
     def update(self, state: TrainState, value: float, epoch: int) -> bool:
-        """Note the metric of a finished epoch in `state`; whether it is time to stop."""
+        """Note the metric of a finished epoch in `state`, and return whether it is time to stop."""
         better = gain(self.metric, value) > gain(self.metric, state.best_value) + self.min_delta
         if math.isnan(state.best_value) and not math.isnan(value):
             better = True
@@ -40,12 +50,12 @@ class EarlyStopping:
 
 
 def gain(metric: str, value: float) -> float:
-    """The value with its sign such that more is better."""
+    """Return the value with its sign such that more is better."""
     return -value if metric.endswith("loss") else value
 
 
 def check_target(target: Mapping[str, Any] | None, known: Collection[str]) -> dict[str, float]:
-    """A target as a dict from metrics to the values to reach."""
+    """Return a target as a dict from metrics to the values to reach. Raises ValueError for an unknown metric."""
     if target is None:
         return {}
     if not isinstance(target, Mapping):
@@ -54,7 +64,7 @@ def check_target(target: Mapping[str, Any] | None, known: Collection[str]) -> di
 
 
 def reached(target: Mapping[str, float], metrics: Mapping[str, float]) -> bool:
-    """Whether every metric is as good as its target; NaN never is.
+    """Return whether every metric is as good as its target; NaN never is.
 
     >>> reached({"validation_accuracy": 0.9}, {"validation_accuracy": 0.91})
     True
