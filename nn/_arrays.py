@@ -1,4 +1,4 @@
-"""Checks and small tools for the arrays that come in from outside."""
+"""Checks of arrays that come in from outside, and arrays that begin at a cache line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK_BYTES = 1 << 24
-"""How much of a large array is looked at in one piece, in bytes."""
+"""The size of the pieces in which a large array is looked at, in bytes."""
 
 CACHE_LINE = 64
 """Bytes that move between memory and core at once; on no machine is a vector register longer."""
@@ -54,7 +54,7 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def feature_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return what features of `dtype` are worked with in: float32 stays, all other numbers become float64."""
+    """Return the dtype that features of `dtype` are worked with in: float32 stays, other numbers become float64."""
     if dtype.kind not in "biuf":
         raise TypeError(f"X must be of real numbers, but got dtype {dtype}; encode other columns as numbers")
     return np.dtype(np.float32 if dtype.newbyteorder("=") == np.float32 else np.float64)

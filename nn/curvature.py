@@ -1,12 +1,11 @@
-"""The objective as a function of theta: loss, gradient, curvature, and how noisy the gradient is.
+"""The shape of the objective J at a point theta: how sharply it curves, and how noisy its gradient is.
 
-All take the model first, then theta (P,), X (N, D) and y; y holds class numbers from 0 (N,), or values (N,) or (N, K).
-Where the model does not name its output and loss, they follow y: whole numbers are classes, other numbers are values.
-Nothing here uses dropout. J is the mean loss over the examples plus l2/2·ΣW².
+All functions take the model first, then theta (P,), X (N, D) and y; y holds class numbers from 0 (N,), or values (N,)
+or (N, K). Where the model does not name its output and loss, they follow y: whole numbers are classes, other numbers
+are values. Nothing here uses dropout. J is the mean loss over the examples plus l2/2·ΣW².
 
-Loss, gradient, Hessian-vector products and the norms of examples' gradients are in the dtype of the model. Eigenvalues
-and noise scales are computed in float64 at the given theta, whatever the model's dtype: they are differences of large
-numbers, or limits that float32 does not reach.
+Eigenvalues and noise scales are computed in float64 at the given theta, whatever the model's dtype: they are
+differences of large numbers, or limits that float32 does not reach.
 """
 
 from __future__ import annotations
@@ -46,11 +45,13 @@ def sharpness(
     start: ArrayLike | None = None,
     seed: int = 0,
 ) -> float:
-    """The largest algebraic eigenvalue of the Hessian of J over all parameters, on all the examples.
+    """Return the sharpness: the largest algebraic eigenvalue of the Hessian of J at theta, on all the examples.
 
-    Arguments, accuracy, warnings and errors are those of `top_eigenpair`, which also gives the eigenvector. Gradient
-    descent with the learning rate η is stable on a quadratic where the sharpness is below 2/η.
+    Gradient descent with the learning rate η is stable on a quadratic where the sharpness is below 2/η. Parameters,
+    accuracy, warnings and errors are those of `top_eigenpair`, which gives the eigenvector besides.
 
+    Examples
+    --------
     ½·(2·θ)² has the second derivative 4:
 
     >>> model = MLP((1, 1), output="identity", bias=False)
@@ -74,18 +75,46 @@ def top_eigenpair(
     start: ArrayLike | None = None,
     seed: int = 0,
 ) -> tuple[float, Array]:
-    """The largest algebraic eigenvalue λ of the Hessian, and its eigenvector u (P,) of length 1; both float64.
+    """Return the largest algebraic eigenvalue of the Hessian of J at theta, and its eigenvector.
 
-    By the Lanczos iteration with full re-orthogonalisation on exact Hessian-vector products (Golub & Van Loan 2013,
-    section 10.1), from a random direction drawn with `seed`, or from `start` (P,), such as the eigenvector at a theta
-    nearby. Each iteration costs one product on all examples and keeps one vector of P numbers.
+    It is found by the Lanczos iteration with full re-orthogonalisation on exact Hessian-vector products (Golub & Van
+    Loan 2013, section 10.1). Each iteration costs one product on all examples and keeps one vector of P numbers.
 
-    It has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error of λ is as a rule of the
-    order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty. λ is never above the true value but
-    for rounding. Without convergence within `max_iterations`, λ is still such a lower bound and is returned, with a
-    RuntimeWarning that states the residual. Where the Hessian is not finite, λ and u are NaN.
+    Parameters
+    ----------
+    model : MLP
+        The network. Where it does not name its output and loss, they follow y.
+    theta : array (P,)
+        The parameters.
+    X : array (N, D)
+        The features of the examples.
+    y : array (N,) or (N, K)
+        Class numbers from 0 (N,), or values.
+    tolerance : float
+        The iteration has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error of λ is as
+        a rule of the order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty.
+    max_iterations : int
+        The iterations after which it ends in any case.
+    start : array (P,), optional
+        The direction to start from, such as the eigenvector at a theta nearby; a random one unless given.
+    seed : int
+        The seed of the random direction.
 
-    Raises ValueError or TypeError for what does not fit, before any work starts.
+    Returns
+    -------
+    tuple of float and array (P,)
+        λ, which is never above the true value but for rounding, and u of length 1, both in float64; NaN where the
+        Hessian is not finite.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, before any work starts.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where it has not converged: λ is then a lower bound, and the warning states the residual.
     """
     tracker = SharpnessTracker(model, X, y, tolerance=tolerance, max_iterations=max_iterations, seed=seed)
     if start is not None:
@@ -95,12 +124,15 @@ def top_eigenpair(
 
 
 class SharpnessTracker:
-    """Sharpness along a trajectory: the examples are checked once, each call starts from the last eigenvector.
+    """Sharpness along a trajectory: the examples are checked once, and each call starts from the last eigenvector.
 
-    `tracker(theta)` is the sharpness at theta (P,), and `tracker.vector` (P,) then its eigenvector, None after NaN.
-    Arguments and accuracy are those of `top_eigenpair`. A warm start changes the number of iterations, and the value
-    within the tolerance only, unless the two largest eigenvalues are about to cross.
+    `tracker(theta)` returns the sharpness at theta (P,); then `tracker.vector` (P,) is its eigenvector (None after NaN)
+    and `tracker.iterations` the number of iterations that it took. Parameters, accuracy, warnings and errors are those
+    of `top_eigenpair`. A warm start changes the value within the tolerance only, unless the two largest eigenvalues are
+    about to cross.
 
+    Examples
+    --------
     >>> model = MLP((1, 1), output="identity", bias=False)
     >>> tracker = SharpnessTracker(model, X=[[2.0]], y=[0.0])
     >>> [round(tracker(theta), 9) for theta in ([3.0], [2.0])]
@@ -124,7 +156,7 @@ class SharpnessTracker:
         self.model, self.data = prepare(model.replace(dtype="float64"), X, y)
         self.noise = np.random.default_rng(integer("seed", seed, 0)).standard_normal(self.model.size)
         self.vector = None
-        self.iterations = 0  # of the last call
+        self.iterations = 0
 
     def start_from(self, start: ArrayLike) -> None:
         """Take `start` (P,) for the last eigenvector. Raises ValueError for a wrong shape, NaN and zero."""
@@ -136,7 +168,7 @@ class SharpnessTracker:
         self.vector = vector / np.linalg.norm(vector)
 
     def __call__(self, theta: ArrayLike) -> float:
-        """The sharpness at theta (P,)."""
+        """Return the sharpness at theta (P,)."""
         point = compiled.parameters(self.model, theta)
         start = self.noise
         if self.vector is not None:
@@ -171,8 +203,9 @@ class _Ritz(NamedTuple):
 
 
 def _lanczos(product: Callable[[Array], Array], start: Array, tolerance: float, max_iterations: int) -> _Ritz:
-    """The largest Ritz pair of a symmetric operator: T = Qᵀ H Q is tridiagonal, its top eigenpair (λ, s) gives Q s.
+    """Find the largest Ritz pair of a symmetric operator H.
 
+    T = Qᵀ H Q is tridiagonal, and its top eigenpair (λ, s) gives the vector Q s.
     The residual ‖H Q s − λ Q s‖ is the next off-diagonal element of T times |s_m|. Each ‖T e_i‖ is ‖H q_i‖ ≤ ‖H‖.
     """
     size = len(start)
@@ -210,9 +243,10 @@ def _lanczos(product: Callable[[Array], Array], start: Array, tolerance: float, 
 
 
 def example_gradient_norms(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """‖g_i‖ (N,), not squared: the length of the gradient of each example's loss, without the penalty.
+    """Return ‖g_i‖ (N,), not squared: the norm of the gradient of each example's loss, without the penalty.
 
-    From one backward pass for all of them (Goodfellow 2015), in the dtype of the model.
+    One backward pass gives all of them (Goodfellow 2015), in the dtype of the model. Arguments and errors are those of
+    `MLP.loss`.
     """
     model, data = prepare(model, X, y)
     norms: Array = np.sqrt(compiled.example_gradient_norms(model, compiled.parameters(model, theta), data))
@@ -220,15 +254,38 @@ def example_gradient_norms(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayL
 
 
 def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
-    """B_simple = tr Σ / ‖G‖², the batch size at which noise and signal of a mini-batch gradient are the same.
+    """Return B_simple = tr Σ / ‖G‖², the batch size at which noise and signal of a mini-batch gradient are the same.
 
-    McCandlish et al. 2018, equation 2.9, exactly. G = 1/N Σ_i g_i is the gradient over the N examples, and Σ the
-    covariance of the g_i with the divisor N, as befits batches that are drawn from these N:
+    That is equation 2.9 of McCandlish et al. 2018, computed exactly. G = 1/N Σ_i g_i is the gradient over the N
+    examples, and Σ the covariance of the g_i with the divisor N, as befits batches that are drawn from these N:
 
         tr Σ = 1/N Σ_i ‖g_i‖² − ‖G‖²
 
-    Gradients are those of the loss, without the penalty. Infinite where G is 0 and the g_i are not; NaN where all are.
+    Gradients are those of the loss, without the penalty.
 
+    Parameters
+    ----------
+    model : MLP
+        The network. Where it does not name its output and loss, they follow y.
+    theta : array (P,)
+        The parameters.
+    X : array (N, D)
+        The features of the examples.
+    y : array (N,) or (N, K)
+        Class numbers from 0 (N,), or values.
+
+    Returns
+    -------
+    float
+        B_simple; infinite where G is 0 and the g_i are not, NaN where all are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, before any work starts.
+
+    Examples
+    --------
     Two examples that pull by 3 and 1 in one direction: G = 2, Σ = 1.
 
     >>> model = MLP((1, 1), output="identity", bias=False)
@@ -243,7 +300,7 @@ def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLik
 
 
 class NoiseScale(NamedTuple):
-    """A two-batch estimate; `standard_error` is that of `noise_scale`, from the scatter of the draws."""
+    """A two-batch estimate of the noise scale; its standard error comes from the scatter of the draws."""
 
     noise_scale: float  # covariance_trace / squared_gradient
     standard_error: float
@@ -261,7 +318,7 @@ def two_batch_noise_scale(
     draws: int = 100,
     seed: int = 0,
 ) -> NoiseScale:
-    """The estimate of `gradient_noise_scale` from gradients at two batch sizes b < B (McCandlish et al. 2018, A.1).
+    """Estimate `gradient_noise_scale` from gradients at two batch sizes b < B (McCandlish et al. 2018, A.1).
 
         ‖G‖²  ≈  (B·‖G_B‖² − b·‖G_b‖²) / (B − b)
         tr Σ  ≈  (‖G_b‖² − ‖G_B‖²) / (1/b − 1/B)
@@ -269,7 +326,26 @@ def two_batch_noise_scale(
     Both are unbiased for batches drawn with replacement, as here, and are averaged over the draws. Their ratio is not
     unbiased; its standard error is that of a ratio of means, to first order.
 
-    `batch_sizes` are b and B, at most N; `draws` at least 2. Raises ValueError for others, before any work starts.
+    Parameters
+    ----------
+    model, theta, X, y
+        As for `gradient_noise_scale`.
+    batch_sizes : tuple of int
+        b and B, at most N.
+    draws : int
+        The number of batches of each size, at least 2.
+    seed : int
+        The seed of the draws.
+
+    Returns
+    -------
+    NoiseScale
+        The estimate with its standard error, and the two means that it is the ratio of.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, before any work starts.
     """
     model, data = prepare(model.replace(dtype="float64", l2=0.0), X, y)
     point = compiled.parameters(model, theta)
@@ -300,7 +376,7 @@ def _squared_norm(g: Array) -> float:
 
 
 def _ratio(noise: float, signal: float) -> float:
-    """noise / signal; by 0 it is infinite, and NaN for 0 / 0."""
+    """Return noise / signal; by 0 it is infinite, and NaN for 0 / 0."""
     if signal == 0:
         return math.copysign(math.inf, noise) if noise != 0 else math.nan
     return noise / signal

@@ -1,4 +1,4 @@
-"""A checker for gradients: does what the chain rule gave agree with differences of the function itself?
+"""A checker for gradients: it compares what the chain rule gave with differences of the function itself.
 
 It takes any function from theta (P,) to its value and gradient, so that a derivative written as an exercise is
 checked in the same way as those of this package.
@@ -25,7 +25,7 @@ ROUNDINGS = 32
 
 
 class Comparison(NamedTuple):
-    """The slope of the function along one direction of theta, from the gradient and from the function itself."""
+    """The slope of a function along one direction of theta, from its gradient and from its values."""
 
     direction: str  # "parameter 3", or "random direction 0"
     analytic: float  # gradient · direction
@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
 
 
 class GradientCheck(NamedTuple):
-    """All comparisons of a check, and the largest relative error among them."""
+    """The comparisons of a check that was passed, and the largest relative error among them."""
 
     relative_error: float
     comparisons: tuple[Comparison, ...]
@@ -50,20 +50,46 @@ def check_gradient(
     step: float = 1e-4,
     seed: int = 0,
 ) -> GradientCheck:
-    """Compare a gradient with central differences in float64; raise ValueError with both numbers if they differ.
+    """Compare a gradient with central differences in float64, and raise an error with both numbers if they differ.
 
-    `function(theta)` gives a value f and its gradient (P,). Slopes are compared along random directions u of length 1,
-    in which every parameter takes part, and along `coordinates` single parameters (all, if P is not more), which show
-    where an error sits. The numeric slope is of fourth order in h = step · max(1, max|theta|):
+    The numeric slope along a direction u of length 1 is of fourth order in h = step · max(1, max|theta|):
 
         f'(0) ≈ (8·(f(h) − f(−h)) − (f(2h) − f(−2h))) / 12h,    f(t) = f(theta + t·u)
 
     A difference of a few roundings of f, divided by h, is not held against the gradient. The function must be smooth
-    within 2h of theta: at a kink of relu the two slopes differ by right.
+    within 2h of theta: at a kink of relu the two slopes differ by right. It is called
+    4 · (directions + coordinates) + 1 times.
 
-    Raises ValueError or TypeError for a bad theta, a value that is not one finite number, or a gradient of another
-    shape. The check itself uses 4 · (directions + coordinates) + 1 calls of the function.
+    Parameters
+    ----------
+    function : callable
+        `function(theta)` gives a value f and its gradient (P,).
+    theta : array (P,)
+        The point to check the gradient at.
+    tolerance : float
+        The largest relative error that passes.
+    directions : int
+        The number of random directions, in which every parameter takes part.
+    coordinates : int
+        The number of single parameters to go along (all, if P is not more), which show where an error sits.
+    step : float
+        The relative step of the differences.
+    seed : int
+        The seed of the directions and of the choice of parameters.
 
+    Returns
+    -------
+    GradientCheck
+        All comparisons, and the largest relative error among them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a gradient that differs; for a bad theta, a value that is not one finite number, or a gradient of another
+        shape.
+
+    Examples
+    --------
     The gradient of Σt² is 2t:
 
     >>> check_gradient(lambda t: (t @ t, 2 * t), [1.0, -3.0]).relative_error < 1e-7
@@ -107,7 +133,9 @@ def check_gradient(
 
 
 def objective_function(model: MLP, X: ArrayLike, y: ArrayLike) -> Function:
-    """The objective J of a model, penalty included, as a function of theta for `check_gradient`; in float64.
+    """Return the objective J of a model, penalty included, as a function of theta for `check_gradient`, in float64.
+
+    X (N, D) and y are those of `MLP.loss`.
 
     >>> model = MLP((2, 3, 1), activation="tanh")
     >>> function = objective_function(model, X=[[1.0, 2.0], [0.5, -1.0]], y=[0.5, 1.5])

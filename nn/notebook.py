@@ -1,4 +1,4 @@
-"""What a notebook shows: HTML tables and small SVG curves, by hand, so that no plotting library is needed.
+"""HTML tables and small SVG curves for notebooks, written by hand, so that no plotting library is needed.
 
 Every text that comes from outside is escaped: a data set named `<script>` does nothing.
 """
@@ -37,7 +37,7 @@ def html_table(rows: Iterable[Sequence[object]], headings: Sequence[object] = ()
 
 
 def html_box(kind: str, title: str, inside: str = "") -> str:
-    """Return what is shown of an object: its kind, a title, and HTML that scrolls where it is wider than the page."""
+    """Return the view of an object: its kind, a title, and HTML that scrolls where it is wider than the page."""
     return f'<div style="overflow-x: auto"><b>{escape(kind)}</b>: {escape(title)}{inside}</div>'
 
 
@@ -88,7 +88,7 @@ def svg_curves(
 
 
 def _thinned(x: NDArray[Any], y: NDArray[Any], log_x: bool, log_y: bool) -> Line:
-    """Return a line on the axes' scales, with what has no place on them as NaN."""
+    """Return a line on the axes' scales, with NaN for points that have no place on them."""
     every = max(1, len(x) // MOST_POINTS)
     kept = np.unique(np.append(np.arange(0, len(x), every), len(x) - 1)) if len(x) else np.arange(0)
     return _scaled(np.asarray(x, dtype=np.float64)[kept], log_x), _scaled(np.asarray(y, dtype=np.float64)[kept], log_y)

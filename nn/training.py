@@ -1,4 +1,4 @@
-"""`train`: gradient descent on a model and data, from scratch or on from a `TrainState`."""
+"""`train`: gradient descent on a model and data, from the start or on from a `TrainState`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,25 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What a callback is shown between two steps."""
+    """The state of a run between two steps, as a callback is shown it.
 
-    step: int  # steps done
-    epoch: int  # epochs completed
-    theta: Array  # (P,) a copy
-    learning_rate: float  # of the step just done
-    history: History  # so far
+    Attributes
+    ----------
+    step, epoch : int
+        The steps that were made, and the epochs that were completed.
+    theta : array (P,)
+        A copy of the parameters.
+    learning_rate : float
+        The learning rate of the last step.
+    history : History
+        The losses and scores of the completed epochs.
+    """
+
+    step: int
+    epoch: int
+    theta: Array
+    learning_rate: float
+    history: History
 
 
 Callback = Callable[[Snapshot], Any]
@@ -68,7 +80,7 @@ def train(
     Parameters
     ----------
     model : MLP
-        Output and loss follow the data's task where it does not name them.
+        The network. Where it does not name its output and loss, they follow the task of the data.
     data : Split or Dataset
         The training part of a split is trained on, the validation part scored after each epoch, the test part not
         touched. Of a Dataset, nothing is held out and nothing is scaled.
@@ -80,7 +92,7 @@ def train(
     epochs : int, optional
         Passes over the data, 20 unless given. With `resume`, all of them, those done before included.
     seed : int
-        Of the initial parameters, the order of the batches and dropout.
+        The seed of the initial parameters, of the order of the batches and of dropout.
     theta : array (P,), optional
         The parameters to start from; `model.init(seed)` unless given.
     schedule : optional
@@ -112,6 +124,11 @@ def train(
         uninterrupted run.
     progress : bool
         Show a progress bar.
+
+    Returns
+    -------
+    Run
+        The trained network, its history, and how the training ended: completed, diverged or stopped.
 
     Raises
     ------
@@ -243,7 +260,7 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
 
 @cache
 def _applies(metric: str, task: str, held_out: bool) -> bool:
-    """Whether a metric exists for a task."""
+    """Return whether a metric exists for a task."""
     score = not metric.endswith("loss")
     return (held_out or metric.startswith("train")) and (not score or metric.endswith("r2") == (task == "regression"))
 

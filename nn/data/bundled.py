@@ -22,7 +22,7 @@ CHECKSUMS: dict[str, str] = {
 
 
 def folders() -> tuple[Path, Path]:
-    """Return where the files may be: inside the installed package, or beside it in a clone."""
+    """Return the folders where the files may be: inside the installed package, or beside it in a clone."""
     package = Path(__file__).resolve().parents[1]
     return package / "datasets", package.parent / "datasets"
 

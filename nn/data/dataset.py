@@ -1,4 +1,4 @@
-"""Data sets: features and targets that have been checked, their parts, and where they come from."""
+"""`Dataset`: features and targets that have been checked; `Split`: its scaled parts; and `load_dataset`."""
 
 from __future__ import annotations
 
@@ -29,21 +29,38 @@ from nn.data.targets import class_codes, read_targets
 class Dataset:
     """Features and targets that have been checked: N examples with D features each.
 
-    Arguments
-        X: (N, D) real numbers, N >= 2, D >= 1, all finite. float32 and float64 are kept, all else becomes
-            float64. It is copied, so that later changes to the caller's array do no harm; a memory-mapped
-            array (np.memmap) is not copied but read in pieces: `X` is then a LazyRows.
-        y: class labels (N,) as whole numbers, bools or strings; or numbers to predict (N,) or (N, K); or 0/1
-            in columns (N, K), for labels that may hold together.
-        task: "classification", "regression" or "multilabel"; only where y does not tell.
+    Parameters
+    ----------
+    X : array or frame (N, D)
+        Finite real numbers, N >= 2, D >= 1. float32 and float64 are kept, all else becomes float64. It is copied, so
+        that later changes to the caller's array do no harm; a memory-mapped array (np.memmap) is read in pieces
+        instead, and the attribute `X` is then a LazyRows.
+    y : array (N,) or (N, K)
+        Class labels (N,) as whole numbers, bools or strings; numbers to predict (N,) or (N, K); or 0/1 in columns
+        (N, K), for labels that may hold together.
+    task : {"classification", "regression", "multilabel"}, optional
+        Needed only where y does not tell.
+    name : str
+        The name that is shown.
+    feature_names, target_names, class_names : sequence of str, optional
+        Names of the columns of X and y, which those of a frame are by default, and of the classes in sorted order.
 
-    Fields
-        y: a copy of what was given.    classes: the sorted distinct labels, or None outside classification.
-        targets: what training uses: int64 positions in `classes` (N,), else float64 (N, K).
-        scaling: None, or what has been applied to X (and to y and targets in regression).
+    Attributes
+    ----------
+    classes : array or None
+        The sorted distinct labels; None outside classification.
+    targets : array
+        The form of y that training uses: int64 positions in `classes` (N,), or float64 (N, K).
+    scaling : Scaling or None
+        The scaling that has been applied to X, and in regression to y and targets.
 
-    Raises ValueError or TypeError, with one line that says what is wrong and where.
+    Raises
+    ------
+    ValueError, TypeError
+        With one line that says what is wrong and where.
 
+    Examples
+    --------
     >>> Dataset([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "no", "yes"], name="small")
     Dataset('small', classification: 3 rows, 2 features, 2 classes, float64)
     """
@@ -107,17 +124,17 @@ class Dataset:
 
     @property
     def n_features(self) -> int:
-        """How many features an example has, D."""
+        """The number D of features."""
         return int(self.X.shape[1])
 
     @property
     def n_outputs(self) -> int:
-        """How many outputs a model of this task has: classes, or columns of targets."""
+        """The number of outputs that a model of this task has: classes, or columns of targets."""
         return len(self.classes) if self.classes is not None else int(self.targets.shape[1])
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of task, shapes, dtypes, all numbers, classes and names, but not of `name`."""
+        """The SHA-256 (hex) of task, shapes, dtypes, all numbers, classes and names, but not of `name`."""
         about = {
             "task": self.task,
             "shapes": [self.X.shape, self.targets.shape],
@@ -132,7 +149,7 @@ class Dataset:
         return digest.hexdigest()
 
     def subset(self, rows: Any) -> Dataset:
-        """Return the examples at `rows`: row numbers in any order, or a bool per row. Classes stay."""
+        """Return the examples at `rows`: row numbers in any order, or a bool per row. The classes stay the same."""
         chosen = row_numbers(rows, len(self))
         X = self.X.subset(chosen) if isinstance(self.X, LazyRows) else self.X[chosen]
         return self._with(X=X, y=self.y[chosen], targets=self.targets[chosen])
@@ -147,11 +164,25 @@ class Dataset:
     ) -> Split:
         """Return training, validation and test parts, scaled by the statistics of the training part alone.
 
-        `validation` and `test` are shares of all rows; 0 leaves that part out (None). Classes are stratified:
-        training and test hold every class in proportion to within one row, validation to within two, and
-        every class is in training (`stratify=False` turns that off). For one seed, `test` alone decides the
-        test rows.
+        Parameters
+        ----------
+        validation, test : float
+            Shares of all rows; 0 leaves the part out (None).
+        seed : int
+            The seed of the choice. For one seed, `test` alone decides the test rows.
+        scale : bool
+            Standardise the features and, in regression, the targets.
+        stratify : bool, optional
+            Whether training and test hold every class in proportion to within one row, validation to within two, and
+            training at least one row of each; the default in classification.
 
+        Raises
+        ------
+        ValueError
+            For shares that leave a part empty, or fewer than two rows, or than the classes, to train on.
+
+        Examples
+        --------
         >>> split = load_dataset("digits").split(validation=0.2, test=0.2, seed=0)
         >>> len(split.train), len(split.validation), len(split.test)
         (1078, 360, 359)
@@ -166,28 +197,38 @@ class Dataset:
     def folds(self, k: int, seed: int = 0, test: float = 0.0, scale: bool = True) -> list[Split]:
         """Return k splits whose validation parts together hold every row that is not test exactly once.
 
-        Stratified for classes. The test part is the one that `split` takes with the same seed and share; it
-        has the same rows in every fold, scaled by the fold's training rows.
+        Parameters
+        ----------
+        k : int
+            The number of folds, at least 2. Classes are stratified.
+        seed, test, scale
+            As for `split`, which takes the same test part: it has the same rows in every fold, scaled by the
+            statistics of the fold's training rows.
         """
-        return _folds_of(self, k, seed, test, bool(scale))
+        codes = self.targets if self.task == "classification" else None
+        if real("test", test, 0.0, below=1.0) > 0:
+            rows = split_rows(len(self), 0.0, test, seed, codes, self.n_outputs)
+        else:
+            rows = {"train": np.arange(len(self)), "test": np.empty(0, dtype=np.int64)}
+        return _folds(self, rows["train"], rows["test"], k, seed, bool(scale))
 
     def codes_of(self, y: Any) -> NDArray[np.int64]:
-        """Return the positions (N,) of labels y (N,) in `classes`; ValueError for a label outside them."""
+        """Return the positions (N,) of labels y (N,) in `classes`. Raises ValueError for a label outside them."""
         if self.classes is None:
             raise ValueError(f"labels must belong to a classification set, but {self.name!r} is for {self.task}")
         return class_codes(y, self.classes)
 
     def with_classes(self, classes: NDArray[Any]) -> Dataset:
-        """Return these examples with other classes, all labels among them; ValueError for a label that is not."""
+        """Return these examples with other classes. Raises ValueError for a label that is not among them."""
         names = tuple(str(label) for label in classes.tolist())
         return self._with(classes=classes, class_names=names, targets=class_codes(self.y, classes))
 
     def fit_scaling(self) -> Scaling:
-        """Return the statistics of these examples; of the targets too in regression."""
+        """Return the scaling by the statistics of these examples, in regression of their targets too."""
         return Scaling.fit(self.X, self.targets if self.task == "regression" else None)
 
     def scaled_by(self, scaling: Scaling) -> Dataset:
-        """Return these examples scaled; where they had been scaled before, `scaling` comes on top."""
+        """Return these examples scaled; where they had been scaled before, `scaling` is applied on top."""
         total = scaling if self.scaling is None else self.scaling.then(scaling)
         X = scaling.transform(self.X)
         if self.task != "regression":
@@ -205,10 +246,20 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training, validation and test parts of a dataset; a part that was not asked for is None.
+    """The training, validation and test parts of a data set, all scaled by the statistics of the training part.
 
-    Every part is scaled already with `scaling`, the training part's statistics (None: nothing is scaled).
-    `rows` has the int64 row numbers of each part in the dataset that was split, ascending.
+    Attributes
+    ----------
+    train, validation, test : Dataset
+        The parts; validation and test are None where they were not asked for.
+    scaling : Scaling or None
+        The scaling of all parts; None where nothing is scaled.
+    rows : dict of array
+        The int64 numbers, in ascending order, of each part's rows in the data set that was split.
+    source : Dataset
+        The data set that was split.
+    scaled : bool
+        Whether the split scaled its parts.
     """
 
     train: Dataset
@@ -222,8 +273,8 @@ class Split:
     def folds(self, k: int, seed: int = 0) -> list[Split]:
         """Return k splits whose validation parts together are everything but the test part, each row once.
 
-        Stratified for classes. The test part has the same rows in every fold, scaled by the fold's training
-        rows.
+        Classes are stratified. The test part has the same rows in every fold, scaled by the statistics of the fold's
+        training rows.
         """
         kept = np.sort(np.concatenate([self.rows["train"], self.rows["validation"]]))
         return _folds(self.source, kept, self.rows["test"], k, seed, self.scaled)
@@ -244,16 +295,6 @@ def _split(data: Dataset, rows: dict[str, Rows], scale: bool) -> Split:
     return Split(train, parts["validation"], parts["test"], scaling, rows, data, scale)
 
 
-def _folds_of(data: Dataset, k: int, seed: Any, test: float, scale: bool) -> list[Split]:
-    """Set a test part aside and make k folds of the rest."""
-    codes = data.targets if data.task == "classification" else None
-    if real("test", test, 0.0, below=1.0) > 0:
-        rows = split_rows(len(data), 0.0, test, seed, codes, data.n_outputs)
-    else:
-        rows = {"train": np.arange(len(data)), "test": np.empty(0, dtype=np.int64)}
-    return _folds(data, rows["train"], rows["test"], k, seed, scale)
-
-
 def _folds(data: Dataset, kept: Rows, test: Rows, k: Any, seed: Any, scale: bool) -> list[Split]:
     k = integer("folds", k, 2)
     if k > len(kept) or len(kept) - (len(kept) + k - 1) // k < 2:
@@ -271,18 +312,30 @@ def _folds(data: Dataset, kept: Rows, test: Rows, k: Any, seed: Any, scale: bool
 def load_dataset(
     name_or_path: str | os.PathLike[str], target: Any = None, task: str | None = None, **options: Any
 ) -> Dataset:
-    """Return a data set by its name, or from a file or folder.
+    """Load a data set by its name, or from a file or folder.
 
-    Bundled: digits iris wine breast_cancer (classes), diabetes (regression).
-    Generated: spirals moons circles xor (classes), sine (regression); options n, noise, seed and more, see
-        nn.data.generators.
-    Files: .csv or .csv.gz (`target` is the column's name or number, the last one by default; options
-        `header`, `delimiter`); .npz with arrays X and y (`target` names another y); .npy with the targets
-        in a second .npy named by `target` (large ones are memory-mapped); IDX images, plain or .gz, or a
-        folder of them with MNIST's file names (option `part`: "all", "train" or "test"). See nn.data.readers.
+    Parameters
+    ----------
+    name_or_path : str or path
+        A bundled set: digits, iris, wine, breast_cancer (classes), diabetes (regression). One that is generated:
+        spirals, moons, circles, xor (classes), sine (regression). Or a file: .csv or .tsv, plain or .gz; .npz with the
+        arrays X and y; .npy with the features; IDX images, plain or .gz, or a folder of them with MNIST's file names.
+    target : str, int or list, optional
+        The targets: in a CSV file the columns' names or numbers, the last column by default; in an .npz archive the
+        array's name; for a .npy or IDX file the path of the file that holds them.
+    task : {"classification", "regression", "multilabel"}, optional
+        Needed only where the targets do not tell.
+    **options
+        `n`, `noise`, `seed` and others of `nn.data.generators`; for CSV files `header` and `delimiter`; for .npy
+        `mapped`, by default True from 256 MB on; for a folder of IDX files `part`: "all", "train" or "test".
 
-    Raises ValueError for an unknown name, a missing, truncated or foreign file and for unsuitable contents.
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name or option, a missing, truncated or foreign file, and unsuitable contents.
 
+    Examples
+    --------
     >>> load_dataset("moons", n=200, seed=1)
     Dataset('moons', classification: 200 rows, 2 features, 2 classes, float64)
     """

@@ -41,9 +41,9 @@ class _Source:
 class LazyRows:
     """A view on chosen rows of a mapped array, standardised as they are read. Nothing is loaded until `take`.
 
-    `shape` (N, D) and `dtype` (float32 or float64) are those of what `take` returns. Everything that looks at
-    all rows does so in pieces of 16 MB. The whole file is checked for NaN and infinity once, at the first
-    look.
+    `shape` (N, D) and `dtype` (float32 or float64) are those of the array of all rows, as `take` would return it.
+    Everything that looks at all rows does so in pieces of 16 MB. The whole file is checked for NaN and infinity once,
+    at the first look.
     """
 
     ndim = 2
@@ -124,7 +124,7 @@ class LazyRows:
 
 
 def standardise(X: NDArray[Any], mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[Any]:
-    """Return (X - mean) / std, worked out in float64 piece by piece and returned in X's dtype."""
+    """Return (X - mean) / std in X's dtype, worked out in float64 piece by piece."""
     result = np.empty(X.shape, dtype=X.dtype)
     for piece in chunk_slices(len(X), 8 * X.shape[1]):
         result[piece] = (X[piece] - mean) / std

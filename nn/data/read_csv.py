@@ -26,11 +26,18 @@ def read_csv(
 ) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
     """Read a CSV file in UTF-8, plain or .gz: all columns but the targets' have numbers, no cell is empty.
 
-    `target`: the name or number of the column with the targets (a negative number counts from the end), or a
-        list of them; None: the last column. Whole numbers are read as such, other numbers as floats, and a
-        column in which any cell is something else as strings.
-    `header`: whether the first row has the columns' names; None: it does when none of its cells is a number.
-    `delimiter`: one character; None: the most frequent of comma, semicolon and tab in the first line.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    target : str, int or list, optional
+        The name or number of the column with the targets (a negative number counts from the end), or a list of them;
+        the last column by default. Whole numbers are read as such, other numbers as floats, and a column in which any
+        cell is something else as strings.
+    header : bool, optional
+        Whether the first row has the columns' names; by default it does if none of its cells is a number.
+    delimiter : str, optional
+        One character; by default the most frequent of comma, semicolon and tab in the first line.
     """
     if header not in (None, True, False):
         raise ValueError(f"header must be True, False or None, but got {header!r}")
@@ -48,7 +55,7 @@ def read_csv(
 
 
 class _Table:
-    """The rows of an open CSV file, and what its first row says."""
+    """The rows of an open CSV file, and the names of its columns."""
 
     def __init__(self, path: Path, file: TextIO, header: bool | None, delimiter: str | None) -> None:
         self.path = path

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from nn.checks import one_of
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_MOST_PACKED = 1032  # Deflate can't make more bytes than that out of one.
-_MOST_UNPACKED = 1 << 32
+MOST_PACKED = 1032
+"""Deflate can't make more bytes than that out of one."""
+MOST_UNPACKED = 1 << 32
+"""No file is unpacked to more bytes than that."""
 _PARTS = {"train": "train", "test": "t10k"}
 
 
@@ -36,8 +38,8 @@ def is_idx(path: Path) -> bool:
 def read_idx_folder(folder: Path, part: str = "all") -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
     """Read a folder with MNIST's file names: train-images-idx3-ubyte, t10k-labels-idx1-ubyte, plain or .gz.
 
-    `part`: "train", "test" (the t10k files) or "all": the training images first, then the test images, or
-    whichever of them is there.
+    `part` is "train", "test" (the t10k files) or "all": the training images first, then the test images, or
+    whichever of them are there.
     """
     one_of("part", part, ("all", *_PARTS))
     pairs = []
@@ -73,11 +75,7 @@ def read_idx_pair(path: Path, target: Any = None) -> tuple[NDArray[Any], NDArray
         if labels is None or labels == path:
             raise ValueError(f"target must name the IDX file with the labels of {path}, but got None")
     else:
-        labels = Path(os.fspath(target))
-        if not labels.is_file() and not labels.is_absolute():
-            labels = path.parent / labels
-        if not labels.is_file():
-            raise ValueError(f"target must name an IDX file, but there is none at {str(target)!r}")
+        labels = target_file(path, target, "an IDX")
     X, y = read_idx(path), read_idx(labels)
     if X.ndim < 2 or len(X) != len(y):
         raise ValueError(f"{path} must have one image for each label, but has shape {X.shape} for labels {y.shape}")
@@ -86,6 +84,14 @@ def read_idx_pair(path: Path, target: Any = None) -> tuple[NDArray[Any], NDArray
         rows = rows.astype(np.float32)
         rows /= np.float32(255)
     return rows, y, {}
+
+
+def target_file(path: Path, target: Any, kind: str) -> Path:
+    """Return the file with the targets of `path` that `target` names, here or in the folder of `path`."""
+    for found in (Path(os.fspath(target)), path.parent / os.fspath(target)):
+        if found.is_file():
+            return found
+    raise ValueError(f"target must name {kind} file, but there is none at {str(target)!r}")
 
 
 def read_idx(path: Path) -> NDArray[Any]:
@@ -99,7 +105,7 @@ def read_idx(path: Path) -> NDArray[Any]:
             raw.seek(0)
             if packed:
                 with gzip.open(raw) as file:
-                    return _read(file, path, min(_MOST_UNPACKED, _MOST_PACKED * path.stat().st_size))
+                    return _read(file, path, min(MOST_UNPACKED, MOST_PACKED * path.stat().st_size))
             return _read(raw, path, path.stat().st_size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} must be a whole gzip file, but is truncated or damaged") from error

@@ -6,7 +6,6 @@ Nothing in a file is ever run, and no size that a file claims is believed before
 from __future__ import annotations
 
 import math
-import os
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from nn.checks import known_options
 from nn.data.read_csv import read_csv
-from nn.data.read_idx import is_idx, read_idx_folder, read_idx_pair
+from nn.data.read_idx import MOST_PACKED, MOST_UNPACKED, is_idx, read_idx_folder, read_idx_pair, target_file
 
 Read = tuple[Any, Any, dict[str, Any]]
 """Features, targets, and the names that the file has for them."""
@@ -24,12 +23,9 @@ Read = tuple[Any, Any, dict[str, Any]]
 MAP_BYTES = 1 << 28
 """A .npy file of features from this size on (256 MB) is memory-mapped, unless `mapped` says otherwise."""
 
-_MOST_PACKED = 1032  # Deflate can't make more bytes than that out of one.
-_MOST_UNPACKED = 1 << 32
-
 
 def read_path(path: Path, target: Any, options: dict[str, Any]) -> Read:
-    """Read whatever `path` is by its name (IDX also by its first bytes), with the options of its format."""
+    """Read a file or folder by its name (IDX also by its first bytes), with the options of its format."""
     name = path.name.lower()
     shown = str(path)
     try:
@@ -58,7 +54,7 @@ def read_path(path: Path, target: Any, options: dict[str, Any]) -> Read:
 def read_npz(path: Path, target: Any = None) -> Read:
     """Read the arrays X and y (or the one that `target` names) of an .npz archive.
 
-    feature_names, target_names and class_names are read too where they are there.
+    The arrays feature_names, target_names and class_names are read too if they are there.
     """
     wanted = "y" if target is None else str(target)
     try:
@@ -81,15 +77,11 @@ def read_npz(path: Path, target: Any = None) -> Read:
 def read_npy_pair(path: Path, target: Any = None, mapped: bool | None = None) -> Read:
     """Read features from one .npy file and targets from another, `target`; a path beside `path` will do.
 
-    `mapped`: whether the features stay in the file and are read in pieces; None: from 256 MB on.
+    With `mapped` the features stay in the file and are read in pieces; None means from 256 MB on.
     """
     if target is None:
         raise ValueError(f"target must name the .npy file with the targets of {path}, but got None")
-    beside = Path(os.fspath(target))
-    if not beside.is_file() and not beside.is_absolute():
-        beside = path.parent / beside
-    if not beside.is_file():
-        raise ValueError(f"target must name a .npy file, but there is none at {str(target)!r}")
+    beside = target_file(path, target, "a .npy")
     if mapped is None:
         mapped = path.stat().st_size >= MAP_BYTES
     X = map_npy(path)
@@ -136,7 +128,7 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, shown: str) -> NDA
             shape, fortran, dtype = _npy_header(file, shown)
             size = math.prod(shape) * dtype.itemsize
             packed = entry.compress_type != zipfile.ZIP_STORED
-            most = min(_MOST_UNPACKED, _MOST_PACKED * (entry.compress_size + 64)) if packed else entry.compress_size
+            most = min(MOST_UNPACKED, MOST_PACKED * (entry.compress_size + 64)) if packed else entry.compress_size
             if not 0 < size <= most:
                 raise ValueError(f"{shown} must have the {size:,} bytes that its header says, but can't hold them")
             content = file.read(size + 1)

@@ -1,4 +1,4 @@
-"""Which rows are for training, validation and test: sizes, stratification and folds."""
+"""The rows for training, validation and test: how many they are, how classes are stratified, and folds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = NDArray[np.int64]
 
 
 def split_sizes(n: int, validation: float, test: float) -> tuple[int, int, int]:
-    """Return how many of n rows are for training, validation and test; cumulative sums are rounded.
+    """Return the numbers of n rows that are for training, validation and test; cumulative sums are rounded.
 
     >>> split_sizes(1797, 0.2, 0.2)
     (1078, 360, 359)
@@ -72,7 +72,7 @@ def generator(seed: Any) -> np.random.Generator:
 
 
 def _class_shares(counts: Rows, n_train: int, n_validation: int, n_test: int) -> tuple[Rows, Rows]:
-    """Return how many rows of each class go to validation and to test; the others are for training."""
+    """Return the number of rows of each class for validation, and for test; the others are for training."""
     n = int(counts.sum())
     present = counts > 0
     if n_train < present.sum():

@@ -40,7 +40,7 @@ class Scaling:
         return cls(mean, std, *_moments("target", Y))
 
     def equals(self, other: Scaling) -> bool:
-        """Whether the other scaling has the same statistics."""
+        """Return whether the other scaling has the same statistics."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
         return all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
 
@@ -72,7 +72,7 @@ class Scaling:
         return values * self.target_std + self.target_mean
 
     def then(self, after: Scaling) -> Scaling:
-        """Return the one scaling that does this one and then `after`."""
+        """Return one scaling that has the effect of this one and then `after`."""
         mean, std = self.mean + self.std * after.mean, self.std * after.std
         if self.target_mean is None or self.target_std is None:
             return Scaling(mean, std, after.target_mean, after.target_std)

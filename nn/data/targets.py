@@ -1,4 +1,4 @@
-"""What kind of task a target array stands for, and the arrays that training uses for it."""
+"""Targets: the task that an array of them stands for, and the form of it that training uses."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def infer_task(y: NDArray[Any]) -> str:
 
 
 def class_codes(y: Any, classes: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the position of each label of `y` (N,) in the sorted `classes`; one outside them is an error.
+    """Return the position of each label of `y` (N,) in the sorted `classes`. Raises ValueError for one outside them.
 
     >>> class_codes(["b", "a"], np.array(["a", "b"]))
     array([1, 0])

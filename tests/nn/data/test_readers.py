@@ -191,8 +191,8 @@ def test_packed_files_that_blow_up_are_refused(tmp_path: Path, monkeypatch: pyte
     written(tmp_path / "t10k-images-idx3-ubyte.gz", gzip.compress(idx(zeros), mtime=0))
     written(tmp_path / "t10k-labels-idx1-ubyte.gz", gzip.compress(idx(zeros[:, 0, 0]), mtime=0))
     written(tmp_path / "a.csv.gz", gzip.compress(b"a,b\n" + b"1,0\n1,1\n" * 2000, mtime=0))
-    monkeypatch.setattr(readers, "_MOST_UNPACKED", 10_000)
-    monkeypatch.setattr(read_idx, "_MOST_UNPACKED", 10_000)
+    monkeypatch.setattr(readers, "MOST_UNPACKED", 10_000)
+    monkeypatch.setattr(read_idx, "MOST_UNPACKED", 10_000)
     monkeypatch.setattr(read_csv, "_MOST_UNPACKED", 10_000)
     for path, message in (
         (tmp_path / "a.npz", "can't hold"),
