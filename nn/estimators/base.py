@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: settings, checks, and the way from a call of `fit` to the epochs."""
+"""The common part of classifier and regressor: settings, checks, and the way from a call of `fit` to the epochs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Array = NDArray[Any]
 AUTO_BATCH = 200
 # What a former fit may have left.
 CURVES = ("loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_", "best_validation_score_")
-# How output activations are called in scikit-learn, and what `MLP` calls output and loss.
+# scikit-learn's names of output activations → the names of output and loss in `MLP`.
 OUTPUTS = {
     "softmax": ("softmax", "cross_entropy"),
     "logistic": ("logistic", "cross_entropy"),
@@ -48,20 +48,20 @@ COUNT = Interval(Integral, 1, None, closed="left")
 
 @lru_cache(maxsize=256)
 def network(sizes: tuple[int, ...], activation: str, out_activation: str, dropout: float, dtype: str) -> MLP:
-    """The network of an estimator; those who ask for the same one share what has been worked out from it."""
+    """Return the network of an estimator; all who ask for the same one share it and its caches."""
     output, loss = OUTPUTS[out_activation]
     return MLP(sizes, activation, output, loss, dropout=dropout, dtype=dtype)
 
 
 def has_partial_fit(estimator: Perceptron) -> bool:
-    """Whether the solver goes step by step. Raises AttributeError where not, as `available_if` wants it."""
+    """Return True if the solver goes step by step, and raise AttributeError otherwise, as `available_if` wants it."""
     if estimator.solver == "lbfgs":
         raise AttributeError(f"partial_fit is only available for stochastic optimizers. {estimator.solver} is not one.")
     return True
 
 
 class Perceptron(BaseEstimator):  # type: ignore[misc]
-    """What `MLPClassifier` and `MLPRegressor` share."""
+    """The base of `MLPClassifier` and `MLPRegressor`."""
 
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -99,16 +99,32 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
                 setattr(self, name, value)
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
-        """X and targets (N, K), a column for each output, checked; and the sample weights (N,) by `class_weight`."""
+        """Check X and y; return X, targets (N, K), a column an output, and sample weights (N,) by class or None."""
         raise NotImplementedError
 
     def _out_activation(self) -> str:
-        """The name of the output activation, once the targets are known."""
+        """Return the name of the output activation, once the targets are known."""
         raise NotImplementedError
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit to X (N, D) and y (N,) or (N, K), with sample weights (N,); starts anew unless `warm_start`."""
+        """Fit the network to examples; it starts anew unless `warm_start`.
+
+        Raises ValueError or TypeError for what does not fit, and where the parameters do not stay finite.
+
+        Parameters
+        ----------
+        X : array, sparse array or frame (N, D)
+            The features.
+        y : array (N,) or (N, K)
+            Labels, 0/1 for each of several labels, or numbers.
+        sample_weight : array (N,), optional
+            The weights of the examples in the loss.
+
+        Returns
+        -------
+        self
+        """
         return self._fit(X, y, sample_weight, incremental=False)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Self:
@@ -162,7 +178,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
 
     def _start_curves(self) -> None:
-        """Nothing has been noted yet: what each epoch adds to, and the best so far."""
+        """Begin all that epochs add to, and the best values so far."""
         stops = self.early_stopping
         self.loss_curve_: list[float] = []
         self.best_loss_ = None if stops else math.inf
@@ -175,7 +191,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     # -- the parts of a fit ------------------------------------------------------------------------------------
 
     def _model(self, dtype: str, dropout: float = 0.0) -> MLP:
-        """The network that the parameters belong to."""
+        """Return the network that the parameters belong to."""
         sizes = (self.coefs_[0].shape[0], *(len(b) for b in self.intercepts_))
         return network(sizes, self.activation, self.out_activation_, dropout, dtype)
 
@@ -191,7 +207,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         return SGD(rate, momentum, bool(self.nesterovs_momentum and momentum > 0))
 
     def _descend(self, X: Any, targets: Array, w: Array | None, theta: Array, incremental: bool) -> Array:
-        """Train theta (P,) epoch by epoch, one epoch if `incremental`; returns the last or, held out, the best."""
+        """Train theta (P,) epoch by epoch, one epoch if `incremental`; return the last or, held out, the best."""
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         stepper = getattr(self, "_optimizer", None)
@@ -236,7 +252,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     def _hold_out(
         self, X: Any, targets: Array, w: Array | None, dtype: str
     ) -> tuple[Any, Array, Array | None, Problem]:
-        """Examples to train on, and those for early stopping: of two classes in the shares of each."""
+        """Return the examples to train on, and those for early stopping; two classes keep their shares in both."""
         stratify = targets if is_classifier(self) and self.n_outputs_ == 1 else None
         parts = [X, targets] if w is None else [X, targets, w]
         split = train_test_split(
@@ -250,10 +266,10 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             )
         return X, targets, w, self._problem(X_held, targets_held, w_held, dtype)
 
-    # -- what a fitted network says ----------------------------------------------------------------------------
+    # -- predictions -------------------------------------------------------------------------------------------
 
     def _outputs(self, X: Any) -> Array:
-        """The outputs (N, K) of the last layer for X (N, D), dense or sparse."""
+        """Return the outputs (N, K) of the last layer for X (N, D), dense or sparse."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         theta = pack(self.coefs_, self.intercepts_)

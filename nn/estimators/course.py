@@ -24,12 +24,12 @@ LEAST_RATE = 1e-6
 
 
 def say(text: str) -> None:
-    """A line for `verbose`."""
+    """Write a line for `verbose`."""
     sys.stdout.write(f"{text}\n")
 
 
 def predicted(problem: Problem, theta: Array) -> Array:
-    """The outputs (N, K): probabilities, values, or the means of counts."""
+    """Return the outputs (N, K): probabilities, values, or the means of counts."""
     outputs = problem.outputs(theta)
     if problem.poisson:
         with np.errstate(over="ignore"):
@@ -38,14 +38,14 @@ def predicted(problem: Problem, theta: Array) -> Array:
 
 
 def loss(problem: Problem, theta: Array) -> float:
-    """The mean loss over the examples, without penalty, in the units of a loss curve."""
+    """Return the mean loss over the examples, without penalty, in the units of a loss curve."""
     if problem.poisson:
         return poisson_loss(problem.targets, predicted(problem, theta), problem.w)
     return problem.mean_loss(theta) / problem.unit
 
 
 def score(problem: Problem, theta: Array) -> float:
-    """Accuracy, for several labels of whole rows; in regression R², averaged over the outputs. NaN after divergence."""
+    """Return the accuracy, of whole rows for several labels, or the mean R² of the outputs; NaN after divergence."""
     outputs = predicted(problem, theta)
     if problem.model.output == "softmax":
         return float(np.average(outputs.argmax(axis=1) == problem.data.labels, weights=problem.w))
@@ -75,7 +75,7 @@ class Monitor:
 
     @property
     def policy(self) -> str:
-        """How the learning rate changes: of SGD's alone."""
+        """The policy by which the learning rate changes, which only SGD's does."""
         return self.estimator.learning_rate if isinstance(self.stepper.optimizer, SGD) else "constant"
 
     def end_epoch(self, loss_value: float, theta: Array) -> None:
@@ -116,7 +116,7 @@ class Monitor:
             est._best_theta = theta.copy()
 
     def _stand_still(self) -> None:
-        """Nothing has improved for too long: stop, or go on with a smaller learning rate."""
+        """Stop, or go on with a smaller learning rate, as nothing has improved for too long."""
         est = self.estimator
         what = "Training loss" if self.held_out is None else "Validation score"
         text = f"{what} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} consecutive epochs."
@@ -132,9 +132,9 @@ class Monitor:
 
 
 def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
-    """The theta (P,) that L-BFGS ends at from theta, on all examples at once, in float64.
+    """Return the theta (P,) that L-BFGS ends at when it starts from theta, on all examples at once, in float64.
 
-    The objective is ½ Σ over the outputs for squared error, of which `loss_` then is the mean over the outputs.
+    For squared error the objective is ½ Σ over the outputs, but `loss_` the mean over them.
     """
     est, model = estimator, problem.model
     if problem.w is not None:

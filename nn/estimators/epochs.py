@@ -37,26 +37,26 @@ ENDLESS = 1 << 62
 
 
 def pack(coefs: Sequence[Array], intercepts: Sequence[Array]) -> Array:
-    """theta (P,) from the weights (n_in, n_out) and biases (n_out,) of each layer."""
+    """Return theta (P,) from the weights (n_in, n_out) and biases (n_out,) of each layer."""
     parts = [part.ravel() for layer in zip(coefs, intercepts, strict=True) for part in layer]
     dtype = np.float32 if np.result_type(*parts) == np.float32 else np.float64
     return np.concatenate(parts, out=aligned_empty(sum(map(len, parts)), dtype))
 
 
 def squares(model: MLP, theta: Array) -> float:
-    """ΣW², the sum over all weights; biases are not part of it."""
+    """Return ΣW², the sum over all weights; biases are not part of it."""
     return sum(float(np.vdot(W, W)) for W, _ in model.layers(theta))
 
 
 def penalised(model: MLP, l2: float) -> MLP:
-    """The same network with another strength of the penalty; nothing else is checked or worked out again."""
+    """Return the same network with another strength of the penalty; nothing else is checked or worked out again."""
     other = copy.copy(model)
     vars(other).update(l2=l2, network=model.network._replace(l2=l2))
     return other
 
 
 def check_weight(sums: Array) -> None:
-    """Raise where the sample weights of a mini-batch don't sum to more than 0: for 0, what scikit-learn raises."""
+    """Raise where the sample weights of a mini-batch don't sum to more than 0; for 0 a ZeroDivisionError, as there."""
     least = sums.min()
     if not least > 0:
         error = ZeroDivisionError if least == 0 else ValueError
@@ -66,7 +66,7 @@ def check_weight(sums: Array) -> None:
 
 
 def poisson_loss(y: Array, mean: Array, w: Array | None) -> float:
-    """Half the Poisson deviance, Σ_k y·log(y/μ) − y + μ, averaged over the examples with sample weights w (N,)."""
+    """Return half the Poisson deviance, Σ_k y·log(y/μ) − y + μ, averaged with sample weights w (N,)."""
     with np.errstate(all="ignore"):
         losses = (scipy.special.xlogy(y, y / mean) - y + mean).sum(axis=1, dtype=np.float64)
     return float(np.average(losses, weights=w))
@@ -100,15 +100,15 @@ class Problem:
         return self.data.w if self.w is None else (self.w * (len(self) / self.total_weight)).astype(self.model.dtype)
 
     def outputs(self, theta: Array) -> Array:
-        """The outputs (N, K) of the last layer."""
+        """Return the outputs (N, K) of the last layer."""
         return compiled.outputs(self.model, theta, self.data.X)
 
     def mean_loss(self, theta: Array) -> float:
-        """The mean loss over the examples, without penalty."""
+        """Return the mean loss over the examples, without penalty."""
         return compiled.mean_loss(self.model, theta, self.data._replace(w=self.scaled_sample_weights()))[0]
 
     def objective(self, l2: float) -> Callable[[Array], tuple[float, Array]]:
-        """The function of theta with the mean loss over the examples, and the gradient (P,) of it and of l2/2 · ΣW²."""
+        """Return a function of theta: the mean loss over the examples, and the gradient (P,) of it plus l2/2 · ΣW²."""
         model, data = penalised(self.model, l2), self.data._replace(w=self.scaled_sample_weights())
 
         def loss_gradient(theta: Array) -> tuple[float, Array]:
@@ -119,10 +119,9 @@ class Problem:
         return loss_gradient
 
     def linearise(self, theta: Array, rows: Array | slice) -> float:
-        """Give some examples the targets of squared error whose gradient is the Poisson deviance's; return that.
+        """Give some rows targets for which squared error has the gradient of the deviance; return the mean deviance.
 
-        The gradient in z is exp(z) − y for the one and z − t for the other: t = z − exp(z) + y. The loss is the mean
-        over these rows.
+        The gradient in z is exp(z) − y for the Poisson deviance and z − t for squared error: t = z − exp(z) + y.
         """
         z, y = compiled.outputs(self.model, theta, self.data.X[rows]), self.targets[rows]
         with np.errstate(all="ignore"):
@@ -131,13 +130,13 @@ class Problem:
         return poisson_loss(y, mean, None if self.w is None else self.w[rows])
 
     def steps(self, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> Steps:
-        """What does the steps of an epoch."""
+        """Return an object that does the steps of an epoch."""
         return KernelSteps(self, stepper, theta, batch_size, seed)
 
 
 @dataclass
 class Stepper:
-    """What an optimizer carries from step to step, and from one call of `partial_fit` to the next."""
+    """The state of an optimizer, carried from step to step and from one call of `partial_fit` to the next."""
 
     optimizer: Optimizer
     learning_rate: float
@@ -147,12 +146,12 @@ class Stepper:
 
     @classmethod
     def start(cls, optimizer: Optimizer, theta: Array) -> Stepper:
-        """Before the first step from theta (P,)."""
+        """Return the state before the first step from theta (P,)."""
         state = descent.fresh_state(theta, optimizer, {})
         return cls(optimizer, optimizer.learning_rate, state.first, state.second)
 
     def fits(self, theta: Array) -> bool:
-        """Whether these are moments of such parameters."""
+        """Return whether the moments belong to parameters of this number and dtype."""
         return all(len(m) in (0, len(theta)) and m.dtype == theta.dtype for m in (self.first, self.second))
 
     def change_rate(self, learning_rate: float) -> None:
@@ -162,7 +161,7 @@ class Stepper:
             self.learning_rate = learning_rate
 
     def learning_rates(self, start: int, stop: int) -> NDArray[np.float64]:
-        """The learning rates of these steps, counted from ORIGIN; Adam's with its corrections √(1 − β₂ᵗ)/(1 − β₁ᵗ)."""
+        """Return the learning rates of steps counted from ORIGIN; Adam's with its corrections √(1 − β₂ᵗ)/(1 − β₁ᵗ)."""
         learning_rates = np.full(stop - start, self.learning_rate)
         if isinstance(self.optimizer, Adam):
             t = np.arange(start + 1 - ORIGIN, stop + 1 - ORIGIN)
@@ -171,10 +170,11 @@ class Stepper:
 
 
 class Steps(Protocol):
-    """Does steps with mini-batches, which move theta (P,) in place; `w` (N,), if any, are sample weights with mean 1.
+    """A function that does some steps with mini-batches, which move theta (P,) in place.
 
-    Called with the rows that so many steps go through, and the strength of their penalty, it returns their losses
-    (steps,) before each update; up to the first that is not finite. `most` steps go into one call.
+    It takes the rows that the steps go through, their number, `most` at most, and the strength of their penalty, and
+    returns their losses (steps,) before each update, up to the first that is not finite. `w` (N,) are sample
+    weights with mean 1 in each mini-batch, if there are any.
     """
 
     most: int
@@ -196,7 +196,7 @@ class Rows(batches.InMemory):
 
 
 class KernelSteps:
-    """Steps by the kernels; see `Steps`."""
+    """`Steps` that the kernels make, as many as fit into one call."""
 
     w: Array | None = None
 

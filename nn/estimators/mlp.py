@@ -55,7 +55,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     hidden_layer_sizes : int or sequence of int
         The units of each hidden layer.
     activation : {"relu", "tanh", "logistic", "identity", "gelu"}
-        Of the hidden layers.
+        The activation function of the hidden layers.
     solver : {"adam", "sgd", "lbfgs"}
         `"lbfgs"` is a quasi-Newton method on all examples at once (SciPy's L-BFGS-B); the others go by mini-batches.
     alpha : float
@@ -63,8 +63,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     batch_size : int or "auto"
         Examples in a mini-batch; `"auto"` is 200, or all where there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}
-        How the learning rate of SGD changes: not; as learning_rate_init / t^power_t after t examples; or a fifth where
-        the loss (under early stopping, the score) has not improved for `n_iter_no_change` epochs.
+        How the learning rate of SGD changes: not at all; as learning_rate_init / t^power_t after t examples; or to a
+        fifth whenever the loss (under early stopping, the score) has not improved for `n_iter_no_change` epochs.
     learning_rate_init, power_t : float
         The learning rate at the start, and its exponent.
     max_iter : int
@@ -72,7 +72,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     shuffle : bool
         Whether each epoch takes the examples in a new order.
     random_state : int, RandomState or None
-        For the initial parameters, the examples held out, the order of the batches and dropout.
+        The source of the initial parameters, the examples held out, the order of the batches and dropout.
     tol : float
         The least improvement that counts; for lbfgs, the largest entry of the gradient at the end.
     verbose : bool
@@ -80,11 +80,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     warm_start : bool
         Whether `fit` goes on from the parameters of the last one.
     momentum, nesterovs_momentum : float, bool
-        Of SGD.
+        The momentum of SGD, and whether it has Nesterov's form.
     early_stopping, validation_fraction : bool, float
         Hold out this share of the examples, stop when their score no longer improves, and keep the best parameters.
     beta_1, beta_2, epsilon : float
-        Of Adam.
+        The parameters of Adam.
     n_iter_no_change : int or inf
         After so many epochs without improvement, fitting ends.
     max_fun : int
@@ -109,7 +109,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     n_layers_, n_outputs_, out_activation_ : int, int, str
         Layers, inputs and outputs included; outputs; `"softmax"` or `"logistic"`.
     n_features_in_, feature_names_in_ : int, array
-        What X looked like.
+        The number of features of X, and their names where X was a frame.
 
     Notes
     -----
@@ -197,7 +197,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return X, columns, w
 
     def _columns(self, y: Array) -> Array | None:
-        """A column for each output (N, K) for plain labels y (N,) that are all known; None for others.
+        """Return a column for each output (N, K) for plain labels y (N,) that are all known; None for others.
 
         It is what the binarizer gives, which takes longer to look at a few labels than it takes to learn from them.
         """
@@ -234,26 +234,26 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     def partial_fit(
         self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """One epoch on X (N, D) and y, on from where the last one ended; the first call needs all `classes`."""
+        """Train for one epoch on X (N, D) and y, on from the last one's end; the first call needs all `classes`."""
         if check_partial_fit_first_call(self, classes):
             multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """The most probable labels (N,), or 0/1 (N, K) for several labels, of X (N, D)."""
+        """Return the most probable labels (N,), or 0/1 (N, K) for several labels, of X (N, D)."""
         outputs = self._outputs(X)
         if self.out_activation_ == "softmax":
             return self.classes_[outputs.argmax(axis=1)]
         return self._label_binarizer.inverse_transform(outputs.ravel() if self.n_outputs_ == 1 else outputs)
 
     def predict_proba(self, X: Any) -> Array:
-        """Probabilities (N, classes) in the order of `classes_`; (N, K) of each label alone where there are several."""
+        """Return probabilities (N, classes) in the order of `classes_`, or (N, K) of each of several labels alone."""
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
     def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of `predict_proba`; −inf, with NumPy's warning, for a probability of 0."""
+        """Return the logarithms of `predict_proba`; −inf, with NumPy's warning, for a probability of 0."""
         return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self) -> Any:
@@ -345,10 +345,10 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     @available_if(has_partial_fit)  # type: ignore[untyped-decorator]
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """One epoch on X (N, D) and y (N,) or (N, K), on from where the last one ended."""
+        """Train for one epoch on X (N, D) and y (N,) or (N, K), on from where the last one ended."""
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """Predictions (N,), or (N, K) for several outputs, of X (N, D)."""
+        """Return predictions (N,), or (N, K) for several outputs, of X (N, D)."""
         outputs = self._outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

@@ -25,26 +25,26 @@ UPDATED_AT_ONCE = 1 << 15
 
 
 def problem_of(model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> Problem:
-    """The problem of fitting a network to X (N, D), dense or sparse, and targets (N, K), with sample weights w (N,)."""
+    """Return the problem of fitting a network to X (N, D), dense or sparse, and targets (N, K), weighted by w (N,)."""
     if stays_sparse(X):
         return SparseProblem(model, X, targets, w, poisson)
     return Problem(model, compiled.features(model, X.toarray() if scipy.sparse.issparse(X) else X), targets, w, poisson)
 
 
 def stays_sparse(X: Any) -> bool:
-    """Whether the zeros of X are worth to be left out."""
+    """Return whether X is sparse and leaving its zeros out saves time."""
     return bool(scipy.sparse.issparse(X) and X.nnz <= SPARSE_SHARE * X.shape[0] * X.shape[1])
 
 
 def outputs(model: MLP, theta: Array, X: Any) -> Array:
-    """The outputs (N, K) of the last layer for a sparse X (N, D)."""
+    """Return the outputs (N, K) of the last layer for a sparse X (N, D)."""
     with np.errstate(all="ignore"):
         A, _, _ = reference.forward(model.network, theta, X)
     return A[-1].astype(theta.dtype, copy=False)
 
 
 class SparseProblem(Problem):
-    """See `Problem`; X (N, D) is sparse."""
+    """A `Problem` whose X (N, D) is sparse."""
 
     def __init__(self, model: MLP, X: Any, targets: Array, w: Array | None, poisson: bool) -> None:
         super().__init__(model, np.empty((X.shape[0], 0), model.dtype), targets, w, poisson)
@@ -64,7 +64,7 @@ class SparseProblem(Problem):
     def gradient(
         self, theta: Array, l2: float, rows: Array | slice, w: Array | None, seed: int = 0, step: int = -1
     ) -> tuple[float, Array]:
-        """The mean loss over some rows, with sample weights w (n,), and the gradient (P,) with the penalty's.
+        """Return the mean loss over some rows, with sample weights w (n,), and the gradient (P,) with the penalty's.
 
         It is `reference.loss_gradient` without the gradient in X, which would be dense.
         """
@@ -92,7 +92,7 @@ class SparseProblem(Problem):
 
 
 class SparseSteps:
-    """One step at a time; see `Steps`."""
+    """`Steps` that are made one at a time."""
 
     most = 1
     w: Array | None = None
