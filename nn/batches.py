@@ -1,4 +1,4 @@
-"""Which examples make which mini-batch, and how they reach the kernels: from memory, or in pieces from a map."""
+"""The examples of each mini-batch, and their way to the kernels: from memory, or in pieces from a mapped file."""
 
 from __future__ import annotations
 

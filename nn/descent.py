@@ -1,4 +1,4 @@
-"""The steps of one call of `train`, in calls of the kernel that end wherever something wants to look."""
+"""The steps of one call of `train`: the learning rates, the state, and the calls of the kernel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALL_OPERATIONS = 4e9
 
 
 class Descent:
-    """The steps of one call of `train`, in stretches that end where something wants to look."""
+    """The steps of one call of `train`, done in stretches that end where a callback or a rule is to see the state."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Descent:
             state.status = "completed" if self.finite() else "diverged"
 
     def bar(self, done: int) -> Any:
-        """A progress bar over the epochs, `done` of which are behind.
+        """Return a progress bar over the epochs, `done` of which are completed.
 
         tqdm is imported only where it is shown. That takes as long as a small training; and its locks are shared with
         forked processes, where one that dies would keep them.

@@ -18,7 +18,7 @@ Line = tuple[NDArray[Any], NDArray[Any]]  # x and y, both (n,)
 WIDTH, HEIGHT = 380, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 10, 34
 MOST_POINTS = 300
-"""A longer line is thinned out to about so many points."""
+"""The number of points, about, to which a longer line is thinned out."""
 
 # Okabe & Ito (2008), Color Universal Design; the text has the notebook's own colour, for dark themes.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")

@@ -165,7 +165,7 @@ class Run:
         return f"Run({self.status}, {self.epochs:,} epochs{scores})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: how the run ended, its model and metrics, and the curves of its losses."""
+        """Return the view in a notebook: how the run ended, its model and metrics, and the curves of its losses."""
         how = f"{self.status}{f' ({self.reason})' if self.reason else ''}"
         where = f" in step {self.diverged_step:,}" if self.diverged_step is not None else ""
         rows: list[tuple[str, str]] = [("model", repr(self.model)), ("parameters", f"{self.model.size:,}")]

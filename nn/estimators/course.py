@@ -1,4 +1,4 @@
-"""How the fitting of an estimator goes on and ends: its curves, its messages, its learning rate, and when it stops."""
+"""The progress and the end of a fit: its curves, its messages, its learning rate, and when it stops."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def score(problem: Problem, theta: Array) -> float:
 
 @dataclass
 class Monitor:
-    """Looks at an estimator at the end of each epoch: notes the curves and says when to stop.
+    """Keeps the attributes of an estimator up to date at the end of each epoch, and says when to stop.
 
     `rows` is the number of examples of an epoch, `held_out` are those that early stopping looks at.
     """

@@ -297,7 +297,7 @@ class Epochs:
             self.even = self._stretches(self.sizes.astype(np.float64))
 
     def _stretches(self, sums: NDArray[np.float64]) -> list[Stretch]:
-        """The stretches of an epoch whose mini-batches have these sums of sample weights (steps,)."""
+        """Return the stretches of an epoch whose mini-batches have these sums of sample weights (steps,)."""
         changes = np.flatnonzero(np.diff(sums)) + 1
         edges = [0, *(changes.tolist() if self.alpha else ()), len(sums)]
         begins = [at for a, b in pairwise(edges) for at in range(a, b, self.longest)]
