@@ -14,13 +14,19 @@ epochs later needs a schedule with its length given. In the formulas η is `lear
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn.checks import brief, integer, real
+
+
+def _checked(default: float | None, check: Callable[..., Any], *limits: float, **more: float) -> Any:
+    """Return a field whose value is checked when a schedule is made; None passes only as the default."""
+    return field(default=default, metadata={"check": lambda name, value: check(name, value, *limits, **more)})
 
 
 @dataclass(frozen=True)
@@ -40,19 +46,21 @@ class Schedule:
         Where a number does not fit; on a call, where the learning rate or a length that is needed was left out.
     """
 
-    learning_rate: float | None = None
-    steps: int | None = None
+    learning_rate: float | None = _checked(None, real, above=0.0)
+    steps: int | None = _checked(None, integer, 1)
+
+    _takes_length = True
 
     @property
     def takes_length(self) -> bool:
         """Whether the learning rates depend on `steps`."""
-        return True
+        return self._takes_length
 
     def __post_init__(self) -> None:
-        if self.learning_rate is not None:
-            self._put("learning_rate", real("learning_rate", self.learning_rate, above=0.0))
-        if self.steps is not None:
-            self._put("steps", integer("steps", self.steps, 1))
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if "check" in f.metadata and not (value is None and f.default is None):
+                object.__setattr__(self, f.name, f.metadata["check"](f.name, value))
 
     def resolve(self, learning_rate: float, steps: int) -> Self:
         """Return the same schedule with `learning_rate` and `steps` filled in where they were left out."""
@@ -92,9 +100,6 @@ class Schedule:
         assert self.steps is not None
         return np.minimum(step / self.steps, 1.0)
 
-    def _put(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-
     def __repr__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -104,9 +109,7 @@ class Schedule:
 class Constant(Schedule):
     """A learning rate that does not change:  η(t) = η."""
 
-    @property
-    def takes_length(self) -> bool:
-        return False
+    _takes_length = False
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full(step.shape, self._start())
@@ -129,17 +132,10 @@ class Step(Schedule):
     array([1.  , 1.  , 0.5 , 0.25])
     """
 
-    every: int = 100
-    factor: float = 0.1
+    every: int = _checked(100, integer, 1)
+    factor: float = _checked(0.1, real, above=0.0)
 
-    @property
-    def takes_length(self) -> bool:
-        return False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("every", integer("every", self.every, 1))
-        self._put("factor", real("factor", self.factor, above=0.0))
+    _takes_length = False
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._start() * self.factor ** np.floor(step / self.every)
@@ -160,11 +156,7 @@ class Exponential(Schedule):
     array([1.  , 0.1 , 0.01])
     """
 
-    final: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("final", real("final", self.final, above=0.0))
+    final: float = _checked(0.01, real, above=0.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._start() * self.final ** self._progress(step)
@@ -182,11 +174,7 @@ class Cosine(Schedule):
         The last learning rate as a multiple >= 0 of the first.
     """
 
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("final", real("final", self.final, 0.0))
+    final: float = _checked(0.0, real, 0.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         wave = 0.5 * (1 + np.cos(math.pi * self._progress(step)))
@@ -211,7 +199,7 @@ class Warmup(Schedule):
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])
     """
 
-    warmup: int = 100
+    warmup: int = _checked(100, integer, 1)
     then: Schedule = Constant()
 
     @property
@@ -220,7 +208,6 @@ class Warmup(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._put("warmup", integer("warmup", self.warmup, 1))
         if not isinstance(self.then, Schedule):
             raise ValueError(f"then must be a schedule, such as Cosine(), but got {brief(self.then)}")
 
@@ -251,15 +238,9 @@ class OneCycle(Schedule):
         The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
     """
 
-    rise: float = 0.3
-    start: float = 25.0
-    end: float = 1e4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("rise", real("rise", self.rise, above=0.0, below=1.0))
-        self._put("start", real("start", self.start, 1.0))
-        self._put("end", real("end", self.end, 1.0))
+    rise: float = _checked(0.3, real, above=0.0, below=1.0)
+    start: float = _checked(25.0, real, 1.0)
+    end: float = _checked(1e4, real, 1.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         peak, low = self._start(), self._start() / self.start
@@ -287,17 +268,10 @@ class Triangular(Schedule):
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
 
-    half: int = 100
-    low: float = 0.1
+    half: int = _checked(100, integer, 1)
+    low: float = _checked(0.1, real, 0.0, 1.0)
 
-    @property
-    def takes_length(self) -> bool:
-        return False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("half", integer("half", self.half, 1))
-        self._put("low", real("low", self.low, 0.0, 1.0))
+    _takes_length = False
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         height = 1 - np.abs(step % (2 * self.half) / self.half - 1)
@@ -321,12 +295,8 @@ class Ramp(Schedule):
     array([0.001, 0.01 , 0.1  , 1.   ])
     """
 
-    final: float = 10.0
+    final: float = _checked(10.0, real, above=0.0)
     linear: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put("final", real("final", self.final, above=0.0))
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         assert self.steps is not None
