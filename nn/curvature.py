@@ -265,24 +265,13 @@ def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLik
 
     Parameters
     ----------
-    model : MLP
-        The network. Where it does not name its output and loss, they follow y.
-    theta : array (P,)
-        The parameters.
-    X : array (N, D)
-        The features of the examples.
-    y : array (N,) or (N, K)
-        Class numbers from 0 (N,), or values.
+    model, theta, X, y
+        As for `top_eigenpair`, and with the same errors.
 
     Returns
     -------
     float
         B_simple; infinite where G is 0 and the g_i are not, NaN where all are.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
 
     Examples
     --------
@@ -329,7 +318,7 @@ def two_batch_noise_scale(
     Parameters
     ----------
     model, theta, X, y
-        As for `gradient_noise_scale`.
+        As for `top_eigenpair`, and with the same errors.
     batch_sizes : tuple of int
         b and B, at most N.
     draws : int
@@ -341,11 +330,6 @@ def two_batch_noise_scale(
     -------
     NoiseScale
         The estimate with its standard error, and the two means that it is the ratio of.
-
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
     """
     model, data = prepare(model.replace(dtype="float64", l2=0.0), X, y)
     point = compiled.parameters(model, theta)

@@ -32,26 +32,10 @@ _DAMAGE = (
 def replacing(target: Path, make_folder: bool = False) -> Iterator[Path]:
     """Yield an empty file to write to, which takes the place of `target` when the block has ended well.
 
-    Parameters
-    ----------
-    target : Path
-        The file to make or replace. It gets the permissions that any new file gets.
-    make_folder : bool
-        Whether a folder that is missing is made; otherwise that is an error.
+    It stands beside the target under a name that cannot be guessed, with the permissions of any new file, and is synced
+    to the disk before it takes the target's name. After an error it is deleted, and `target` is as it was. A folder
+    that is missing is made on request. Raises OSError where the folder or the target can't be written.
 
-    Yields
-    ------
-    Path
-        A file beside the target whose name cannot be guessed. It is synced to the disk before it takes the target's
-        name; after an error it is deleted, and `target` is as it was.
-
-    Raises
-    ------
-    OSError
-        Where the folder or the target can't be written.
-
-    Examples
-    --------
     >>> folder = getfixture("tmp_path")
     >>> with replacing(folder / "notes.txt") as file:
     ...     _ = file.write_text("two lines")

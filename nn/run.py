@@ -27,14 +27,8 @@ class History:
     validation is scored at the end of the epoch. Losses are without the L2 penalty. A column that does not apply is
     None: accuracy in regression, R² elsewhere, validation where nothing is held out.
 
-    Attributes
-    ----------
-    train_loss, validation_loss, train_accuracy, validation_accuracy, train_r2, validation_r2 : array or None
-        The losses and scores.
-    gradient_norm, update_norm : array
-        Means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, without weight decay.
-    step_loss : array (steps,) or None
-        With `record_steps`, the loss of each mini-batch before its update.
+    `gradient_norm` and `update_norm` are means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, without weight
+    decay. With `record_steps`, `step_loss` (steps,) is the loss of each mini-batch before its update.
     """
 
     train_loss: Array
@@ -191,6 +185,8 @@ class Run:
     def predict(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
         """Predict the targets of examples.
 
+        Raises ValueError or TypeError for other features, NaN, or a Dataset that was scaled by other statistics.
+
         Parameters
         ----------
         X : array (N, D) or Dataset
@@ -203,11 +199,6 @@ class Run:
         -------
         array
             Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For other features than those of the model, NaN, or a Dataset that was scaled by other statistics.
         """
         outputs, unscale = self._outputs(X, raw)
         if self.task == "multilabel":
@@ -270,12 +261,7 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an `.npz` file without pickle, which `nn.load` reads.
 
-        The file appears whole or not at all; an older one of that name is replaced.
-
-        Raises
-        ------
-        OSError
-            Where the file can't be written.
+        The file appears whole or not at all; an older one of that name is replaced. Raises OSError where that fails.
         """
         about = {"model": self.model.arguments, **{name: getattr(self, name) for name in _PLAIN}}
         arrays = {"theta": self.theta}
@@ -318,22 +304,9 @@ _PLAIN = ("status", "reason", "diverged_step", "steps", "task", "class_names", "
 
 
 def load(path: str | os.PathLike[str]) -> Run:
-    """Read a run that `Run.save` wrote.
+    """Read a run that `Run.save` wrote, which then predicts, scores and resumes as before. Nothing in it is executed.
 
-    Parameters
-    ----------
-    path : str or path
-        The file. Nothing in it is ever executed.
-
-    Returns
-    -------
-    Run
-        The run as it was saved, which predicts, evaluates and resumes as before.
-
-    Raises
-    ------
-    ValueError
-        In one line, for a file that is missing, truncated, foreign or of a newer version.
+    Raises ValueError, in one line, for a file that is missing, truncated, foreign or of a newer version.
     """
     about, arrays = files.read_run(path)
     try:

@@ -26,25 +26,13 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The state of a run between two steps, as a callback is shown it.
+    """The state of a run between two steps, as a callback is shown it."""
 
-    Attributes
-    ----------
-    step, epoch : int
-        The steps that were made, and the epochs that were completed.
-    theta : array (P,)
-        A copy of the parameters.
-    learning_rate : float
-        The learning rate of the last step.
-    history : History
-        The losses and scores of the completed epochs.
-    """
-
-    step: int
-    epoch: int
-    theta: Array
-    learning_rate: float
-    history: History
+    step: int  # steps that were made
+    epoch: int  # epochs that were completed
+    theta: Array  # (P,) a copy
+    learning_rate: float  # of the last step
+    history: History  # of the completed epochs
 
 
 Callback = Callable[[Snapshot], Any]

@@ -164,6 +164,8 @@ class Dataset:
     ) -> Split:
         """Return training, validation and test parts, scaled by the statistics of the training part alone.
 
+        Raises ValueError for shares that leave a part empty, or too few rows to train on.
+
         Parameters
         ----------
         validation, test : float
@@ -175,11 +177,6 @@ class Dataset:
         stratify : bool, optional
             Whether training and test hold every class in proportion to within one row, validation to within two, and
             training at least one row of each; the default in classification.
-
-        Raises
-        ------
-        ValueError
-            For shares that leave a part empty, or fewer than two rows, or than the classes, to train on.
 
         Examples
         --------
@@ -246,20 +243,10 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The training, validation and test parts of a data set, all scaled by the statistics of the training part.
+    """The training, validation and test parts of a data set; a part that was not asked for is None.
 
-    Attributes
-    ----------
-    train, validation, test : Dataset
-        The parts; validation and test are None where they were not asked for.
-    scaling : Scaling or None
-        The scaling of all parts; None where nothing is scaled.
-    rows : dict of array
-        The int64 numbers, in ascending order, of each part's rows in the data set that was split.
-    source : Dataset
-        The data set that was split.
-    scaled : bool
-        Whether the split scaled its parts.
+    All parts are scaled with `scaling`, the training part's statistics (None: nothing is scaled). `rows` has the int64
+    numbers, in ascending order, of each part's rows in `source`, the data set that was split.
     """
 
     train: Dataset
