@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+TASKS = ("classification", "regression", "multilabel")
+
 
 def brief(value: object) -> str:
     """Return `value` as an error shows it: on one line, and a long one cut short.

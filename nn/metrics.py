@@ -1,14 +1,20 @@
-"""How good predictions are: accuracy, R², confusion matrix, and the losses of `reference.py` as plain functions."""
+"""How good predictions are: the table of the metrics that training can follow, and metrics as plain functions.
+
+A metric is followed on a part of the data, under a name such as `validation_accuracy`. Whatever has to know a metric
+looks it up in `METRICS`: a new one is an entry there, and the function that computes it.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn._arrays import as_array, check_finite
-from nn.checks import brief
+from nn.checks import TASKS, brief, unknown_name
+
+PARTS = ("train", "validation")
 
 
 def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
@@ -116,3 +122,78 @@ def _pair(y_true: ArrayLike, y_predicted: ArrayLike, numbers: bool = False) -> t
         raise TypeError(f"y_true and y_predicted must be numbers, but got {truth.dtype} and {guess.dtype}")
     check_finite("y_true", truth)
     return truth, guess
+
+
+# -- the table -------------------------------------------------------------------------------------------------
+
+
+class Metric(NamedTuple):
+    """A metric that training can follow.
+
+    Parameters
+    ----------
+    name : str
+        As in `validation_accuracy`, after the part of the data.
+    shown : str
+        As in tables, figures and messages.
+    tasks : tuple of str
+        Where it makes sense.
+    larger_is_better : bool
+        Whether it is a score and not a loss.
+    share : bool
+        Whether it is a share of the examples, whose interval follows from their number.
+    """
+
+    name: str
+    shown: str
+    tasks: tuple[str, ...]
+    larger_is_better: bool = True
+    share: bool = False
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("loss", "loss", TASKS, larger_is_better=False),
+        Metric("accuracy", "accuracy", ("classification", "multilabel"), share=True),
+        Metric("r2", "R2", ("regression",)),
+    )
+}
+
+
+def names_of(task: str | None = None, held_out: bool = True) -> tuple[str, ...]:
+    """Return the names of all metrics, or of those of a task, on the training part and on one that is held out."""
+    parts = PARTS if held_out else PARTS[:1]
+    return tuple(
+        f"{part}_{metric.name}" for metric in METRICS.values() if task is None or task in metric.tasks for part in parts
+    )
+
+
+def metric_of(name: str) -> Metric:
+    """Return the metric that is followed under a name. Raises ValueError for one that is not in the table.
+
+    >>> metric_of("validation_accuracy").tasks
+    ('classification', 'multilabel')
+    """
+    metric = METRICS.get(name.partition("_")[2])
+    if metric is None:
+        raise unknown_name("metric", name, names_of())
+    return metric
+
+
+def larger_is_better(name: str) -> bool:
+    """Return whether more is better of what is followed under a name.
+
+    >>> larger_is_better("validation_accuracy"), larger_is_better("validation_loss")
+    (True, False)
+    """
+    return metric_of(name).larger_is_better
+
+
+def shown_name(name: str) -> str:
+    """Return a name as people read it.
+
+    >>> shown_name("test_r2")
+    'test R2'
+    """
+    return f"{name.partition('_')[0]} {metric_of(name).shown}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn import reference
-from nn.checks import integer, one_of, real
+from nn.checks import TASKS, integer, one_of, real
 from nn.optimizers import Optimizer
 
 ACTIVATIONS = {
@@ -34,7 +34,6 @@ OUTPUT_NAMES = ("softmax", "logistic", "identity")
 LOSS_NAMES = ("cross_entropy", "squared_error")
 PARAMETRISATIONS = ("standard", "mup")
 DTYPES = ("float32", "float64")
-TASKS = ("classification", "regression", "multilabel")
 
 
 class Initialisation(NamedTuple):

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, files, metrics, notebook
+from nn import compiled, files, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, LazyRows, Scaling
+from nn.metrics import names_of, r2_from_loss, shown_name
 from nn.model import MLP
 
 Array = NDArray[Any]
@@ -46,15 +47,12 @@ class History:
 
     def metrics(self, epoch: int = -1) -> dict[str, float]:
         """Return the losses and scores of an epoch, by default the last, by name; NaN where none was completed."""
-        columns = {name: getattr(self, name) for name in METRICS}
+        columns = {name: getattr(self, name) for name in names_of()}
         return {
             name: float(values[epoch]) if len(values) else float("nan")
             for name, values in columns.items()
             if values is not None
         }
-
-
-METRICS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "train_r2", "validation_r2")
 
 
 @dataclass(eq=False)
@@ -164,7 +162,7 @@ class Run:
         where = f" in step {self.diverged_step:,}" if self.diverged_step is not None else ""
         rows: list[tuple[str, str]] = [("model", repr(self.model)), ("parameters", f"{self.model.size:,}")]
         rows += [("epochs", f"{self.epochs:,}"), ("steps", f"{self.steps:,}")]
-        rows += [(name.replace("_", " "), f"{value:.4g}") for name, value in self.metrics.items()]
+        rows += [(shown_name(name), f"{value:.4g}") for name, value in self.metrics.items()]
         epochs = np.arange(1, self.epochs + 1, dtype=np.float64)
         known = {"training loss": self.history.train_loss, "validation loss": self.history.validation_loss}
         lines = {name: (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
@@ -255,7 +253,7 @@ class Run:
             data = data.with_classes(self.classes)
         loss, right = compiled.score(self.model, self.theta, data)
         if self.task == "regression":
-            return {"loss": loss, "r2": float(metrics.r2_from_loss(loss, data.targets))}
+            return {"loss": loss, "r2": float(r2_from_loss(loss, data.targets))}
         return {"loss": loss, "accuracy": right}
 
     def save(self, path: str | os.PathLike[str]) -> None:

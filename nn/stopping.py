@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nn.checks import brief, integer, one_of, real
+from nn.metrics import larger_is_better
 from nn.run import TrainState
 
 
@@ -51,7 +52,7 @@ class EarlyStopping:
 
 def gain(metric: str, value: float) -> float:
     """Return the value with its sign such that more is better."""
-    return -value if metric.endswith("loss") else value
+    return value if larger_is_better(metric) else -value
 
 
 def check_target(target: Mapping[str, Any] | None, known: Collection[str]) -> dict[str, float]:

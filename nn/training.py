@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import batches, compiled, descent, kernels, metrics
+from nn import batches, compiled, descent, kernels
 from nn._arrays import as_array
 from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
+from nn.metrics import names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
-from nn.run import METRICS, History, Run, TrainState
+from nn.run import History, Run, TrainState
 from nn.schedules import Schedule
 from nn.stopping import EarlyStopping, check_target, reached
 
@@ -145,7 +145,7 @@ def train(
     learning_rates, schedule_words = descent.learning_rates(schedule, optimizer.learning_rate, plan.steps)
     w = _sample_weights(part, sample_weight, class_weight)
     source = batches.source(model, part, validation, w, plan)
-    names = [name for name in METRICS if _applies(name, part.task, validation is not None)]
+    names = names_of(part.task, validation is not None)
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(integer("early_stopping", early_stopping, 1))
     if early_stopping is not None:
@@ -246,13 +246,6 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
     return w * given
 
 
-@cache
-def _applies(metric: str, task: str, held_out: bool) -> bool:
-    """Return whether a metric exists for a task."""
-    score = not metric.endswith("loss")
-    return (held_out or metric.startswith("train")) and (not score or metric.endswith("r2") == (task == "regression"))
-
-
 def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
     columns = state.history.T
     train_loss, validation_loss = columns[kernels.TRAIN_LOSS], columns[kernels.VALIDATION_LOSS]
@@ -263,12 +256,11 @@ def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Ar
         "validation_accuracy": columns[kernels.VALIDATION_SCORE],
     }
     if part.task == "regression":
-        values["train_r2"] = metrics.r2_from_loss(train_loss, part.targets, w)
+        values["train_r2"] = r2_from_loss(train_loss, part.targets, w)
         if validation is not None:
-            values["validation_r2"] = metrics.r2_from_loss(validation_loss, validation.targets)
-    known: dict[str, Any] = {
-        name: values[name].copy() if _applies(name, part.task, validation is not None) else None for name in METRICS
-    }
+            values["validation_r2"] = r2_from_loss(validation_loss, validation.targets)
+    there = names_of(part.task, validation is not None)
+    known: dict[str, Any] = {name: values[name].copy() if name in there else None for name in names_of()}
     return History(
         **known,
         gradient_norm=columns[kernels.MEAN_GRADIENT_NORM].copy(),

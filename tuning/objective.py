@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import integer, one_of, unknown_name
+from nn.metrics import PARTS, names_of
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
@@ -84,8 +85,7 @@ class Objective:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of a trial."""
-        score = "r2" if self.task == "regression" else "accuracy"
-        return tuple(f"{part}_{metric}" for part in ("train", "validation") for metric in ("loss", score))
+        return tuple(sorted(names_of(self.task), key=lambda name: PARTS.index(name.partition("_")[0])))
 
     @property
     def sizes(self) -> dict[str, int]:

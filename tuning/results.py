@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.metrics import metric_of
 from tuning.analysis import (
     UNCLEAR,
     VERDICTS,
@@ -304,7 +305,7 @@ def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None,
         return mean_intervals(scores.values), method_name(scores.units, scores.unit), ""
     none = np.full((len(scores.params), 2), np.nan)
     reason = "with one repeat, the spread over seeds can't be known; give repeats=5 or folds=5"
-    if not scores.metric.endswith("accuracy") or not scores.metric.startswith("validation") or not held_out:
+    if not metric_of(scores.metric).share or not scores.metric.startswith("validation") or not held_out:
         return none, None, reason
     ends = [share_interval(float(value), held_out) for value in scores.values[:, 0]]
     name = (

@@ -46,8 +46,6 @@ from tuning.store import (
     now,
 )
 
-METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "train_r2", "validation_r2")
-
 
 class StudyInterrupted(KeyboardInterrupt):
     """Ctrl-C ended a study; what had finished is saved, and `study` has it."""

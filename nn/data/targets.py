@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn._arrays import as_array, check_finite
-from nn.checks import one_of
-
-TASKS = ("classification", "regression", "multilabel")
-"""The three kinds of task."""
+from nn.checks import TASKS, one_of
 
 _MANY_CLASSES = 100
 _FEW_VALUES = 20

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from nn.metrics import larger_is_better
 from tuning.space import Setting
 from tuning.store import COMPLETED, setting_of
 
@@ -34,11 +35,6 @@ class Summary:
     trials: int
     state: str
     rank: int | None = None
-
-
-def larger_is_better(metric: str) -> bool:
-    """Whether a metric is a score and not a loss."""
-    return not metric.endswith("loss")
 
 
 @dataclass

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis.ranking import Summary, larger_is_better
+from nn.metrics import larger_is_better
+from tuning.analysis.ranking import Summary
 from tuning.space import Setting
 from tuning.store import Trial, setting_text
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.metrics import METRICS
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED, Trial
 
 Array = NDArray[np.float64]
@@ -84,16 +85,23 @@ class Course(NamedTuple):
 def course_of(trial: Trial) -> Course:
     """Return what the rules need of a trial."""
     curves = trial.curves
-    score = "accuracy" if "validation_accuracy" in curves else "r2"
+    train_score, held_score = _scores_of(curves)
     return Course(
         trial.state,
         curves.get("train_loss"),
         curves.get("validation_loss"),
-        curves.get(f"train_{score}"),
-        curves.get(f"validation_{score}"),
+        train_score,
+        held_score,
         trial.diverged_step,
         trial.error,
     )
+
+
+def _scores_of(curves: Mapping[str, Array]) -> tuple[Array | None, Array | None]:
+    """Return the score of training and of validation, accuracy or R2; None where it was not followed on both."""
+    both = ((f"train_{m.name}", f"validation_{m.name}") for m in METRICS.values() if m.larger_is_better)
+    train, held = next((pair for pair in both if curves.keys() >= set(pair)), ("", ""))
+    return curves.get(train), curves.get(held)
 
 
 def verdict_of(trial: Trial | Course, reference: float | None = None) -> Verdict:
@@ -121,8 +129,7 @@ def names_by_curves(curves: Mapping[str, Array], count: int, reference: float | 
     L, V = curves.get("train_loss"), curves.get("validation_loss")
     if L is None or V is None or L.shape[1] < MIN_EPOCHS:
         return [UNCLEAR] * count
-    score = "accuracy" if "validation_accuracy" in curves else "r2"
-    return _findings(L, V, curves.get(f"train_{score}"), curves.get(f"validation_{score}"), reference).names()
+    return _findings(L, V, *_scores_of(curves), reference).names()
 
 
 def _blocks(trials: Iterable[Trial | Course]) -> Iterator[list[Course]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeGuard
 
+from nn.metrics import names_of, shown_name
 from tuning.space import IntUniform, LogUniform, Space, Uniform, Value, value_text
 
 MOST_LEVELS = 12
@@ -119,7 +120,7 @@ def short(value: Value) -> str:
 
 def words(name: str) -> str:
     """Return the name of a metric or hyper-parameter as people say it."""
-    return name.replace("_", " ")
+    return shown_name(name) if name in names_of() else name.replace("_", " ")
 
 
 def is_number(value: Value) -> TypeGuard[float]:

@@ -34,7 +34,7 @@ from tuning.cli.options import (
     add_train_options,
     given_parameters,
 )
-from tuning.cli.train import train_command
+from tuning.cli.train import scores_line, train_command
 from tuning.export import whole
 from tuning.export.text import outcome_lines, show_lines
 from tuning.run import WorkersError
@@ -218,8 +218,7 @@ def _report(values: argparse.Namespace) -> int:
 
 
 def _test(values: argparse.Namespace) -> int:
-    scores = Study.open(values.study).test()
-    print("  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items()))
+    print(scores_line(Study.open(values.study).test()))
     return 0
 
 

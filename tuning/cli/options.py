@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nn.metrics import names_of
 from nn.optimizers import OPTIMIZERS
 from tuning.methods import METHODS
 from tuning.run import SAME
 from tuning.space import DEFAULTS, PARAMETERS
-from tuning.study import METRICS
 
 SWEEP_EXAMPLE = (
     "nn-tuning sweep digits --learning-rate 1e-3:1:log --batch-size 16,32,64 --hidden-units 16,32,64 "
@@ -161,7 +161,7 @@ def add_sweep_options(parser: Parser) -> None:
     parser.add_argument("--total-epochs", type=_whole, help="stop before all trials together get more")
     parser.add_argument("--repeats", type=_whole, help="seeds for each setting (1)")
     parser.add_argument("--folds", type=_whole, help="cross-validation with so many folds")
-    parser.add_argument("--metric", help=f"what decides: {', '.join(METRICS)}")
+    parser.add_argument("--metric", help=f"what decides: {', '.join(names_of())}")
     parser.add_argument("--target", type=_real, help="stop once the metric reaches this value")
     parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
     parser.add_argument("--seed", type=_whole, help="all random numbers follow from it (0)")

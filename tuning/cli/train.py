@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nn.checks import integer, one_of
+from nn.metrics import shown_name
 from tuning.objective import Objective
 from tuning.space import Setting, Space
 
@@ -50,12 +51,12 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
     )
     how = f"{run.status}{f' ({run.reason})' if run.reason else ''} after {run.epochs} epochs"
     say(
-        f"{how}: {_scores(run.metrics)}"
+        f"{how}: {scores_line(run.metrics)}"
         if run.epochs
         else f"{how}, in step {run.diverged_step}: lower the learning_rate"
     )
     if values.test and split.test is not None:
-        say(_scores({f"test_{name}": value for name, value in run.evaluate(split.test).items()}))
+        say(scores_line({f"test_{name}": value for name, value in run.evaluate(split.test).items()}))
     if values.save is not None:
         run.save(values.save)
         say(f"saved: {values.save}")
@@ -64,13 +65,14 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
 
 def _line(epochs: int, say: Callable[[str], None]) -> Callable[[Any], None]:
     def show(snapshot: Any) -> None:
-        say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {_scores(snapshot.history.metrics())}")
+        say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {scores_line(snapshot.history.metrics())}")
 
     return show
 
 
-def _scores(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+def scores_line(metrics: dict[str, float]) -> str:
+    """Return scores in one line, as people read them."""
+    return "  ".join(f"{shown_name(name)} {value:.4f}" for name, value in metrics.items())
 
 
 def _check_save(path: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from nn.metrics import shown_name
 from tuning.analysis import BestRate
 from tuning.results import Analysis
 from tuning.run import BUDGET, FINISHED, TARGET
@@ -34,7 +35,7 @@ def verdict(study: Study) -> str:
     names = sorted(
         (name for name in best.metrics if name.startswith("validation_")), key=lambda name: name != study.metric
     )
-    scores = ", ".join(f"{name.replace('_', ' ')} {best.metrics[name]:.4f}" for name in names)
+    scores = ", ".join(f"{shown_name(name)} {best.metrics[name]:.4f}" for name in names)
     mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
     return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."
 
@@ -44,7 +45,7 @@ def analysis_lines(study: Study) -> list[str]:
     a = study.analysis()
     if a.best is None:
         return [_verdict_counts(a)] if a.verdicts else []
-    name = a.metric.replace("_", " ")
+    name = shown_name(a.metric)
     if a.interval is None:
         lines = [f"Interval of its {name}: unknown; {a.interval_reason}."]
     else:
