@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import weakref
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Protocol, Self
 
@@ -21,6 +22,7 @@ from nn.data import Dataset, LazyRows
 from nn.kernels import Examples as Examples
 from nn.kernels import Workspace as Workspace
 from nn.llvm import cache, elementary, products, registers
+from nn.metrics import Metric
 
 Array = NDArray[Any]
 
@@ -251,6 +253,19 @@ def outputs(model: Model, theta: Array, X: Array) -> Array:
     result = np.empty((len(X), model.layer_sizes[-1]), model.dtype)
     kernels.predict(model.network, theta, X, workspace(model, len(X)), result)
     return result
+
+
+def outputs_of(model: Model, theta: Array, X: ArrayLike | LazyRows) -> Array:
+    """Return the outputs (N, K) for features; mapped ones are read in pieces."""
+    if not isinstance(X, LazyRows):
+        return outputs(model, theta, features(model, X))
+    return np.concatenate([outputs(model, theta, features(model, piece)) for piece in X.chunks()])
+
+
+def measures(model: Model, theta: Array, data: Dataset, metrics: Iterable[Metric]) -> list[float]:
+    """Return metrics that have a function of their own, from one pass over a data set."""
+    found = outputs_of(model, theta, data.X)
+    return [metric.value(data.task, data.targets, found) for metric in metrics]
 
 
 # -- what is being compiled ------------------------------------------------------------------------------------

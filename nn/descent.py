@@ -40,9 +40,11 @@ class Descent:
         factor: float,
         seed: int,
         progress: bool,
+        measure: Callable[[Array], list[float]] | None = None,
     ) -> None:
         self.state, self.plan, self.source, self.model = state, plan, source, model
         self.learning_rates, self.factor, self.seed, self.progress = learning_rates, factor, seed, progress
+        self.measure = measure  # further columns of the history from theta, where each stretch ends with its epoch
         self.update, self.multipliers = optimizer.update(), model.rate_multipliers(optimizer)
         self.room = compiled.workspace(model, max(plan.batch_size, len(source.validation.X)))
 
@@ -118,7 +120,10 @@ class Descent:
             scored = self.source.score(state.theta)
             if scored is not None:
                 history[ended - 1, [kernels.VALIDATION_LOSS, kernels.VALIDATION_SCORE]] = scored
-            state.history = np.concatenate([state.history, history[:ended]])
+            rows = history[:ended]
+            if self.measure is not None:
+                rows = np.append(rows, [self.measure(state.theta)], axis=1)
+            state.history = np.concatenate([state.history, rows])
 
     def finite(self) -> bool:
         """Return whether the last update left numbers; there is no step after it whose loss would show."""
@@ -167,7 +172,7 @@ def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) ->
         first=aligned(np.zeros(size if first else 0, theta.dtype)),
         second=aligned(np.zeros(size if second else 0, theta.dtype)),
         totals=np.zeros(6),
-        history=np.empty((0, 6)),
+        history=np.empty((0, 6 + len(settings.get("metrics", ())))),
         step_loss=np.empty(0),
         best_theta=np.empty(0, theta.dtype),
     )
@@ -182,8 +187,8 @@ def continued_state(
     """
     if not isinstance(resume, TrainState):
         raise TypeError(f"resume must be the state of a run, run.state, but got {type(resume).__name__}")
-    for name, value in settings.items():
-        before = resume.settings.get(name)
+    for name in dict.fromkeys((*settings, "metrics")):
+        before, value = resume.settings.get(name), settings.get(name)
         if before != value:
             raise ValueError(
                 f"resume needs the {name} that the run was started with, {before}, but got {value}; "

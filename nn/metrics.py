@@ -6,6 +6,8 @@ looks it up in `METRICS`: a new one is an entry there, and the function that com
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,6 +144,11 @@ class Metric(NamedTuple):
         Whether it is a score and not a loss.
     share : bool
         Whether it is a share of the examples, whose interval follows from their number.
+    function : callable, optional
+        Computes it from targets and predictions, as `accuracy` does, at the end of each epoch and only where it is
+        asked for. What has none is followed in every training.
+    of_probabilities : bool
+        Whether the function takes probabilities in the place of predictions, as `cross_entropy` does.
     """
 
     name: str
@@ -149,6 +156,22 @@ class Metric(NamedTuple):
     tasks: tuple[str, ...]
     larger_is_better: bool = True
     share: bool = False
+    function: Callable[[NDArray[Any], NDArray[Any]], float] | None = None
+    of_probabilities: bool = False
+
+    def value(self, task: str, targets: NDArray[Any], outputs: NDArray[Any]) -> float:
+        """Return the metric from the targets of a data set and the outputs (N, K) of a network; NaN where one is NaN.
+
+        A single output is the probability of the second class.
+        """
+        assert self.function is not None
+        if not np.isfinite(outputs).all():
+            return math.nan
+        if task == "classification" and outputs.shape[1] == 1:
+            outputs = np.hstack([1 - outputs, outputs])
+        if task == "regression" or self.of_probabilities:
+            return self.function(targets, outputs)
+        return self.function(targets, outputs.argmax(axis=1) if task == "classification" else outputs > 0.5)
 
 
 METRICS = {

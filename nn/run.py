@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from nn import compiled, files, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
-from nn.data import Dataset, LazyRows, Scaling
-from nn.metrics import names_of, r2_from_loss, shown_name
+from nn.data import Dataset, Scaling
+from nn.metrics import metric_of, names_of, r2_from_loss, shown_name
 from nn.model import MLP
 
 Array = NDArray[Any]
@@ -41,6 +42,26 @@ class History:
     gradient_norm: Array
     update_norm: Array
     step_loss: Array | None = None
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> History:
+        """Return the history with these columns; those beside the fields are metrics that were asked for."""
+        known = cls.__dataclass_fields__
+        history = cls(**{name: columns.get(name) for name in known})  # type: ignore[arg-type]
+        for name in columns.keys() - known:
+            vars(history)[one_of("column of a history", name, names_of())] = columns[name]
+        return history
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the metrics that were asked for."""
+        return [name for name in names_of() if name in vars(self) and name not in self.__dataclass_fields__]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return None for a metric that was not asked for."""
+        if name in names_of():
+            return None
+        raise AttributeError(f"a History has no {name!r}")
 
     def __len__(self) -> int:
         return len(self.train_loss)
@@ -238,7 +259,8 @@ class Run:
         Returns
         -------
         dict
-            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`.
+            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; metrics that the training was asked for
+            are there too.
 
         Raises
         ------
@@ -252,9 +274,11 @@ class Run:
         if self.classes is not None and data.classes is not None and not np.array_equal(self.classes, data.classes):
             data = data.with_classes(self.classes)
         loss, right = compiled.score(self.model, self.theta, data)
-        if self.task == "regression":
-            return {"loss": loss, "r2": float(r2_from_loss(loss, data.targets))}
-        return {"loss": loss, "accuracy": right}
+        score = {"r2": float(r2_from_loss(loss, data.targets))} if self.task == "regression" else {"accuracy": right}
+        scores = {"loss": loss, **score}
+        if asked := {(metric := metric_of(name)).name: metric for name in self.history.asked}:
+            scores |= zip(asked, compiled.measures(self.model, self.theta, data, asked.values()), strict=True)
+        return scores
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an `.npz` file without pickle, which `nn.load` reads.
@@ -281,10 +305,7 @@ class Run:
             X = self._scaled(X).X
         elif raw and self.scaling is not None:
             X = self.scaling.transform(X)
-        if not isinstance(X, LazyRows):
-            return compiled.outputs(self.model, self.theta, compiled.features(self.model, X)), unscale
-        pieces = (compiled.features(self.model, piece) for piece in X.chunks())
-        return np.concatenate([compiled.outputs(self.model, self.theta, piece) for piece in pieces]), unscale
+        return compiled.outputs_of(self.model, self.theta, X), unscale
 
     def _scaled(self, data: Dataset) -> Dataset:
         if data.scaling is None and self.scaling is not None:
@@ -319,7 +340,7 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     def under(prefix: str) -> dict[str, Array]:
         return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
 
-    history = dict.fromkeys(History.__dataclass_fields__) | under("history.")
+    history: dict[str, Any] = dict.fromkeys(History.__dataclass_fields__) | under("history.")
     shapes = {getattr(history[column], "shape", None) for column in ("train_loss", "gradient_norm", "update_norm")}
     if shapes != {(len(arrays["state.history"]),)}:
         raise ValueError("history must have the training loss and the norms of all epochs")
@@ -334,7 +355,7 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     return Run(
         model=model,
         theta=theta,
-        history=History(**history),  # type: ignore[arg-type]
+        history=History.of(history),
         state=TrainState.from_arrays(under("state.")),
         scaling=Scaling(**scaling) if scaling else None,
         classes=arrays.get("classes"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from nn import batches, compiled, descent, kernels
 from nn._arrays import as_array
 from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
-from nn.metrics import names_of, r2_from_loss
+from nn.metrics import METRICS, PARTS, names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
 from nn.run import History, Run, TrainState
@@ -55,6 +55,7 @@ def train(
     class_weight: Mapping[Any, float] | str | None = None,
     early_stopping: EarlyStopping | int | None = None,
     target: Mapping[str, float] | None = None,
+    metrics: Sequence[str] = (),
     callback: Callback | None = None,
     every: int = 1,
     every_steps: int | None = None,
@@ -99,6 +100,10 @@ def train(
         An int is the patience in epochs. The run's parameters are then those of the best epoch.
     target : dict, optional
         From metrics to values, such as `{"validation_accuracy": 0.97}`: stop after the first epoch that reaches all.
+    metrics : sequence of str, optional
+        Metrics to follow beside loss and accuracy or R², such as `"validation_f1_macro"`, from `nn.metrics.METRICS`.
+        They are computed at the end of each epoch and stand in `history` under their names. What early stopping or the
+        target looks at need not be named.
     callback, every, every_steps : optional
         `callback(snapshot)` is called after each `every` epochs, or after each `every_steps` steps; if it returns True,
         training stops.
@@ -151,6 +156,14 @@ def train(
     if early_stopping is not None:
         one_of("metric of early_stopping", early_stopping.metric, names)
     goal = check_target(target, names)
+    wanted = {one_of("metrics", name, names) for name in ([metrics] if isinstance(metrics, str) else metrics)} | {*goal}
+    if early_stopping is not None:
+        wanted.add(early_stopping.metric)
+    measured = {
+        where: [m for m in METRICS.values() if m.function is not None and f"{where}_{m.name}" in wanted]
+        for where in PARTS
+    }
+    asked = [f"{where}_{metric.name}" for where, chosen in measured.items() for metric in chosen]
     every = integer("every", every, 1)
     if every_steps is not None:
         every_steps = integer("every_steps", every_steps, 1)
@@ -168,7 +181,7 @@ def train(
         "early_stopping": repr(early_stopping),
         "record_steps": bool(record_steps),
         "divergence_factor": factor,
-    }
+    } | ({"metrics": asked} if asked else {})
     if resume is not None and theta is not None:
         raise ValueError("theta must be None with resume, whose parameters are gone on with, but both were given")
     if theta is not None:
@@ -184,9 +197,19 @@ def train(
 
     if state.reason == "target" and not reached(goal, history().metrics()):
         state.status, state.reason = "running", ""
-    job = descent.Descent(state, plan, source, model, optimizer, learning_rates, factor, seed, progress)
+
+    def measure(theta: Array) -> list[float]:
+        return [
+            value
+            for data, chosen in zip((part, validation), measured.values(), strict=True)
+            if data is not None and chosen
+            for value in compiled.measures(model, theta, data, chosen)
+        ]
+
+    further = measure if asked else None
+    job = descent.Descent(state, plan, source, model, optimizer, learning_rates, factor, seed, progress, further)
     pause = math.inf if callback is None else every_steps or every * plan.steps_per_epoch
-    each_epoch = early_stopping is not None or bool(goal)
+    each_epoch = early_stopping is not None or bool(goal or asked)
     for ended in job.stretches(pause, each_epoch):
         if ended and early_stopping is not None:
             value = history().metrics()[early_stopping.metric]
@@ -249,7 +272,7 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
 def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
     columns = state.history.T
     train_loss, validation_loss = columns[kernels.TRAIN_LOSS], columns[kernels.VALIDATION_LOSS]
-    values: dict[str, Array] = {
+    values: dict[str, Any] = {
         "train_loss": train_loss,
         "validation_loss": validation_loss,
         "train_accuracy": columns[kernels.TRAIN_SCORE],
@@ -259,11 +282,11 @@ def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Ar
         values["train_r2"] = r2_from_loss(train_loss, part.targets, w)
         if validation is not None:
             values["validation_r2"] = r2_from_loss(validation_loss, validation.targets)
-    there = names_of(part.task, validation is not None)
-    known: dict[str, Any] = {name: values[name].copy() if name in there else None for name in names_of()}
-    return History(
-        **known,
-        gradient_norm=columns[kernels.MEAN_GRADIENT_NORM].copy(),
-        update_norm=columns[kernels.MEAN_UPDATE_NORM].copy(),
-        step_loss=state.step_loss.copy() if state.settings["record_steps"] else None,
-    )
+    there, asked = names_of(part.task, validation is not None), state.settings.get("metrics", [])
+    values = {name: column for name, column in values.items() if name in there}
+    values |= zip(asked, columns[len(columns) - len(asked) :], strict=True)
+    values["gradient_norm"] = columns[kernels.MEAN_GRADIENT_NORM]
+    values["update_norm"] = columns[kernels.MEAN_UPDATE_NORM]
+    if state.settings["record_steps"]:
+        values["step_loss"] = state.step_loss
+    return History.of({name: column.copy() for name, column in values.items()})

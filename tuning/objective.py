@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import integer, one_of, unknown_name
-from nn.metrics import PARTS, names_of
+from nn.metrics import PARTS, metric_of, names_of
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
@@ -49,12 +49,21 @@ class Objective:
         How many folds there are.
     source : str, optional
         The name or path that the data came from, so that another process can load them by itself.
+    asked : tuple of str
+        Metrics to follow beside those that every training has.
     """
 
-    def __init__(self, splits: tuple[Split, ...], folds: int | None = None, source: str | None = None) -> None:
+    def __init__(
+        self,
+        splits: tuple[Split, ...],
+        folds: int | None = None,
+        source: str | None = None,
+        asked: tuple[str, ...] = (),
+    ) -> None:
         self.splits = splits
         self.folds = folds
         self.source = source
+        self.asked = asked
         self.train_size = min(len(split.train) for split in splits)
         first = splits[0].train
         self.task: str = first.task
@@ -73,19 +82,26 @@ class Objective:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.source is not None:
-            return _objective_of_source, (self.source, self.folds, self.description["fingerprint"])
-        return Objective, (self.splits, self.folds)
+            return _objective_of_source, (self.source, self.folds, self.description["fingerprint"], self.asked)
+        return Objective, (self.splits, self.folds, None, self.asked)
 
     def portable(self) -> Self:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
-        return type(self)(self.splits, self.folds)
+        return type(self)(self.splits, self.folds, None, self.asked)
+
+    def following(self, *metrics: str) -> Self:
+        """Return the objective whose trials have these metrics too. Raises ValueError for one that the task has not."""
+        names = names_of(self.task)
+        asked = tuple(name for name in metrics if one_of("metric", name, names) not in self.metrics)
+        return type(self)(self.splits, self.folds, self.source, (*self.asked, *asked)) if asked else self
 
     # -- what a study writes down ------------------------------------------------------------------------------
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of a trial."""
-        return tuple(sorted(names_of(self.task), key=lambda name: PARTS.index(name.partition("_")[0])))
+        always = [name for name in names_of(self.task) if metric_of(name).function is None]
+        return (*(name for part in PARTS for name in always if name.startswith(f"{part}_")), *self.asked)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -229,6 +245,7 @@ class Objective:
             epochs=spec.epochs,
             seed=spec.seed,
             schedule=schedule,
+            metrics=self.asked,
             resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),
         )
 
@@ -283,13 +300,13 @@ def _source(data: Any) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _objective_of_source(source: str, folds: int | None, fingerprint: str) -> Objective:
+def _objective_of_source(source: str, folds: int | None, fingerprint: str, asked: tuple[str, ...]) -> Objective:
     """Return the objective in a worker process, which loads its data once."""
     objective = Objective.prepare(source, folds)
     found = objective.description["fingerprint"]
     if found != fingerprint:
         raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
-    return objective
+    return objective.following(*asked)
 
 
 def _part(name: str) -> str:

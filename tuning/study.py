@@ -361,7 +361,7 @@ class Study(Results):
             raise ValueError("data must be given for a study that was made from arrays, as in study.resume(data)")
         objective = Objective.prepare(source, self.folds)
         check_same(self.path, {"data": self.definition["data"]}, {"data": objective.description})
-        return objective
+        return objective.following(*self.definition["metrics"])
 
     def _reading(self) -> AnnouncingFile:
         if self._file is None:

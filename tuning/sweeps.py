@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from nn.checks import integer, one_of, real
+from nn.checks import integer, real
+from nn.metrics import larger_is_better
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
 from tuning.methods import OptunaSampler, make_sampler, method_name
@@ -76,7 +77,7 @@ def sweep(
     folds : int, optional
         Cross-validation in place of the one validation part.
     metric : str, optional
-        What decides; "validation_accuracy", or "validation_r2" in regression, unless given.
+        What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See `nn.metrics.METRICS`.
     target, timeout : float, optional
         Stop once the metric's mean over a setting reaches the target; after so many seconds.
     storage : path, optional
@@ -120,10 +121,8 @@ def sweep(
     check_callback(callback)
     objective = Objective.prepare(data, folds)
     if metric is None:
-        metric = next(
-            name for name in objective.metrics if name.startswith("validation_") and not name.endswith("loss")
-        )
-    one_of("metric", metric, objective.metrics)
+        metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
+    objective = objective.following(metric)
     the_space = objective.conditioned(given_space)
     auto = the_space.texts() if is_auto(the_space) else None
     if auto is not None:

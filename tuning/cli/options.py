@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nn.metrics import names_of
+from nn.metrics import metric_of, names_of
 from nn.optimizers import OPTIMIZERS
 from tuning.methods import METHODS
 from tuning.run import SAME
@@ -22,6 +22,7 @@ SWEEP_EXAMPLE = (
 TRAIN_EXAMPLE = "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"
 RANGE_EXAMPLE = "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"
 FORMATS = ("table", "json", "csv")
+_ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
 SHOW_FORMATS = (*FORMATS, "parquet")
 
 
@@ -79,6 +80,10 @@ def _real(text: str) -> float:
 _SHOWN: dict[Any, str] = {_whole: "N", _real: "X"}
 
 
+def _comma(text: str) -> list[str]:
+    return text.split(",")
+
+
 def _names(text: str) -> bool | list[str]:
     return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
 
@@ -126,6 +131,7 @@ def add_train_options(parser: Parser) -> None:
     parser.add_argument(
         "--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss"
     )
+    parser.add_argument("--metrics", metavar="NAMES", type=_comma, default=(), help=f"to follow: {_ASKED}")
     parser.add_argument("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
     parser.add_argument("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
     parser.add_argument(

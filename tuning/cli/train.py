@@ -45,6 +45,7 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
         replacement=values.replacement,
         class_weight=values.class_weight,
         early_stopping=values.early_stopping,
+        metrics=values.metrics,
         divergence_factor=values.divergence_factor,
         callback=None if values.quiet else _line(epochs, say),
         every=every,

@@ -70,7 +70,7 @@ def closing_lines(study: Study) -> list[str]:
     known = study.tested
     if known is None:
         return []
-    scores = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in known["scores"].items())
+    scores = ", ".join(f"{shown_name(name)} {value:.4f}" for name, value in known["scores"].items())
     setting = ", ".join(f"{name} {_short(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
     return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
 
