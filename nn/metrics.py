@@ -83,6 +83,23 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLi
     return counts
 
 
+def f1_macro(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """Return the mean over the classes that occur of F1 = 2·right / (true + predicted), all in numbers of examples.
+
+    With several labels (N, K), the mean over the labels; one that neither occurs nor is predicted has 0.
+
+    >>> f1_macro([0, 0, 1, 1], [0, 1, 1, 1])
+    0.7333333333333334
+    """
+    truth, guess = _pair(y_true, y_predicted)
+    if truth.ndim == 1:
+        classes = np.unique(np.concatenate([truth, guess]))
+        truth, guess = truth[:, None] == classes, guess[:, None] == classes
+    right = np.sum(truth * guess, axis=0, dtype=np.float64)
+    both = np.sum(truth, axis=0, dtype=np.float64) + np.sum(guess, axis=0)
+    return float(np.mean(np.divide(2 * right, both, out=np.zeros(len(both)), where=both > 0)))
+
+
 def squared_error(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """½·Σ (z − y)² over the outputs, averaged over the examples.
 
@@ -180,6 +197,7 @@ METRICS = {
         Metric("loss", "loss", TASKS, larger_is_better=False),
         Metric("accuracy", "accuracy", ("classification", "multilabel"), share=True),
         Metric("r2", "R2", ("regression",)),
+        Metric("f1_macro", "F1 (macro)", ("classification", "multilabel"), function=f1_macro),
     )
 }
 

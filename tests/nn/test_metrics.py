@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nn import MLP, Dataset, metrics, train
+from nn import MLP, Dataset, load_dataset, metrics, train
 
 labels = hnp.arrays(np.int64, st.integers(1, 30), elements=st.integers(-2, 4))
 
@@ -122,3 +122,25 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str, arguments: tuple[An
     with pytest.raises((ValueError, TypeError), match="must") as seen:
         getattr(metrics, name)(*arguments)
     assert "\n" not in str(seen.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(labels, st.randoms(use_true_random=False))
+def test_f1_macro_is_scikit_learns(truth: Any, random: Any) -> None:
+    guess = truth.copy()
+    random.shuffle(guess)
+    score = pytest.importorskip("sklearn.metrics").f1_score
+    assert metrics.f1_macro(truth, guess) == pytest.approx(score(truth, guess, average="macro"), abs=1e-12)
+    flags, guesses = truth[:, None] > np.arange(-3, 4), guess[:, None] > np.arange(-3, 4)
+    known = score(flags, guesses, average="macro", zero_division=0)
+    assert metrics.f1_macro(flags, guesses) == pytest.approx(known, abs=1e-12)
+
+
+@pytest.mark.parametrize("data", ["iris", "moons"])
+def test_training_follows_f1_macro_where_it_is_asked_for(data: str) -> None:
+    score = pytest.importorskip("sklearn.metrics").f1_score
+    split = load_dataset(data).split(seed=0)
+    outputs = {"iris": 3, "moons": 1}[data]
+    run = train(MLP((split.train.n_features, 8, outputs)), split, metrics=["validation_f1_macro"], epochs=3)
+    guess = run.predict(split.validation)
+    assert run.history.validation_f1_macro[-1] == pytest.approx(score(split.validation.y, guess, average="macro"))
