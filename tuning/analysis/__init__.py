@@ -5,5 +5,6 @@ from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism,
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
 from tuning.analysis.ranking import Leader, Summary, summarise
+from tuning.analysis.rules import RULES, UNCLEAR, VERDICTS, Verdict
 from tuning.analysis.scores import Scores
-from tuning.analysis.verdicts import RULES, UNCLEAR, VERDICTS, Verdict, common, names_by_curves, verdicts
+from tuning.analysis.verdicts import common, names_by_curves, verdicts

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,17 +12,21 @@ import pytest
 
 from tuning import sweep
 from tuning.analysis import RULES, UNCLEAR, common, verdicts
-from tuning.analysis.verdicts import GOOD, OVERFIT, TOO_SMALL, UNDERFIT, Course, verdict_of
+from tuning.analysis.rules import GOOD, OVERFIT, TOO_SMALL, UNDERFIT, TrialCurves
+from tuning.analysis.verdicts import verdict_of
 from tuning.results import reference_loss
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
+ROOT = Path(__file__).parents[3]
 EPOCHS = np.arange(1, 41)
 NOISE = np.random.default_rng(0).normal(0, 1, (2, 40))
 
 
-def course(train: Any, held: Any, train_score: Any = None, held_score: Any = None, state: str = COMPLETED) -> Course:
+def course(
+    train: Any, held: Any, train_score: Any = None, held_score: Any = None, state: str = COMPLETED
+) -> TrialCurves:
     scores = [None if s is None else np.asarray(s, dtype=float) for s in (train_score, held_score)]
-    return Course(state, np.asarray(train, dtype=float), np.asarray(held, dtype=float), *scores)
+    return TrialCurves(state, np.asarray(train, dtype=float), np.asarray(held, dtype=float), *scores)
 
 
 LEARNT = 0.1 + 2 * np.exp(-EPOCHS / 4)
@@ -96,7 +105,7 @@ def test_states_and_unusable_curves_have_their_own_verdicts() -> None:
     assert verdict_of(course([], [], state=FAILED)._replace(error="ValueError: x")).evidence == "ValueError: x"
     assert "step 7" in verdict_of(course([], [], state=DIVERGED)._replace(diverged_step=7)).evidence
     assert verdict_of(course([1, 2], [1, 2])).name == UNCLEAR
-    assert verdict_of(Course(COMPLETED, None, None, None, None)).name == UNCLEAR
+    assert verdict_of(TrialCurves(COMPLETED, None, None, None, None)).name == UNCLEAR
     assert verdict_of(course([1, 1, 1, 1, np.inf], np.ones(5))).name == DIVERGED
     assert verdict_of(course(LEARNT, LEARNT + 0.1, state=PRUNED)).name == GOOD
     assert verdict_of(course(np.linspace(1, 0, 9), np.r_[1, np.zeros(5), 1, 1, 1])).name == OVERFIT
@@ -122,6 +131,38 @@ def test_the_verdict_on_a_setting_is_the_commonest_and_the_worse_of_two() -> Non
 def test_every_verdict_stands_in_the_rules() -> None:
     for name in (GOOD, OVERFIT, UNDERFIT, TOO_SMALL, DIVERGED, FAILED, UNCLEAR):
         assert f"\n  {name} " in RULES
+
+
+ENTRY = """TABLE = (
+    Rule("lucky", 8, "its last loss is low", by_curves=(
+        lambda c: Found(c.L[:, -1] < 0.2, lambda i: f"{c.L[i, -1]:.2f}"),
+    )),
+"""
+LUCKY = """
+import sys
+from tuning import sweep
+from tuning.cli.main import main
+path = sys.argv[1] + "/a.db"
+study = sweep("iris", {"learning_rate": [1e-5, 0.5]}, epochs=60, storage=path, progress=False)
+first, second = study.verdicts()
+assert first.name == "too small a rate" and str(second) == f"lucky: {study.best.metrics['train_loss']:.2f}", second
+assert study.analysis().verdicts["lucky"] == 1
+main(["show", path, "--rules"])
+"""
+
+
+def test_a_new_rule_is_one_entry_in_one_file(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tuning", tmp_path / "tuning")
+    file = tmp_path / "tuning" / "analysis" / "rules.py"
+    file.write_text(file.read_text().replace("TABLE = (\n", ENTRY))
+    path = os.pathsep.join(map(str, (tmp_path, ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", LUCKY, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "\n  lucky             its last loss is low\n" in done.stdout
+    assert "Verdicts on trials: 1 too small a rate, 1 lucky" in done.stdout
 
 
 @pytest.mark.parametrize(
