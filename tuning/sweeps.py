@@ -11,7 +11,7 @@ from nn.checks import integer, real
 from nn.metrics import larger_is_better
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
-from tuning.methods import OptunaSampler, make_sampler, method_name
+from tuning.methods import OPTIONS, OptunaSampler, make_sampler, method_name
 from tuning.objective import Objective
 from tuning.run import Limits, Plan, check_end, check_n_trials, check_timeout, check_total_epochs, check_workers
 from tuning.space import Space
@@ -99,6 +99,7 @@ def sweep(
     >>> study.best.params
     {'learning_rate': 0.1, 'hidden_units': 8}
     """
+    options = {name: value for name, value in locals().items() if name in OPTIONS}
     given_space = space if isinstance(space, Space) else Space(space)
     seed = integer("seed", seed, 0)
     repeats = integer("repeats", repeats, 1, 100_000)
@@ -111,9 +112,6 @@ def sweep(
         None if target is None else real("target", target),
         check_total_epochs(total_epochs, plan),
     )
-    options = {
-        "points": points, "rounds": rounds, "widen": widen, "eta": eta, "min_epochs": min_epochs, "batch": batch,
-    }  # fmt: skip
     sampler = make_sampler(method, limits.n_trials and limits.n_trials // per_setting, seed, **options)
     sampler.check(epochs)
     check_end(sampler, given_space, method_name(method), limits)

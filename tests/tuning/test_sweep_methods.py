@@ -37,7 +37,7 @@ def arguments(method: str, **more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"epochs": 4, "repeats": 2, "folds": 2, "seed": 5}
     if method in LIMITED:
         given["n_trials"] = 15 * 4
-    if "points" in METHODS[method].OPTIONS:
+    if "points" in METHODS[method].own_options():
         given["points"] = 2
     if METHODS[method].budgets:
         given["eta"] = 2

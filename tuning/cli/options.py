@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from nn.metrics import metric_of, names_of
 from nn.optimizers import OPTIMIZERS
-from tuning.methods import METHODS
+from tuning.methods import METHODS, OPTIONS, option_help, option_kind
 from tuning.run import SAME
 from tuning.space import DEFAULTS, PARAMETERS
 
@@ -77,15 +77,16 @@ def _real(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, but got {text!r}") from None
 
 
-_SHOWN: dict[Any, str] = {_whole: "N", _real: "X"}
-
-
 def _comma(text: str) -> list[str]:
     return text.split(",")
 
 
 def _names(text: str) -> bool | list[str]:
     return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
+
+
+_READERS: dict[type, Callable[[str], Any]] = {int: _whole, float: _real, str: _names}
+_SHOWN: dict[Any, str] = {_whole: "N", _real: "X", _names: "NAMES"}
 
 
 def _limit(kind: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -154,14 +155,8 @@ def add_sweep_options(parser: Parser) -> None:
         "--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first"
     )
     parser.add_argument("--method", help=f"{', '.join(METHODS)} (grid)")
-    parser.add_argument("--points", type=_whole, help="grid points along each range (7; refine's first round: 5)")
-    parser.add_argument("--rounds", type=_whole, help="refine: the most rounds (10)")
-    parser.add_argument(
-        "--widen", metavar="NAMES", type=_names, help="refine: ranges that may be left, or true for all"
-    )
-    parser.add_argument("--eta", type=_whole, help="halving, hyperband: one setting in so many goes on (3)")
-    parser.add_argument("--min-epochs", type=_whole, help="halving, hyperband: the least epochs of a setting (1)")
-    parser.add_argument("--batch", type=_whole, help="tpe: settings that are asked for at a time (8)")
+    for name in OPTIONS:
+        parser.add_argument(_option_of(name), type=_READERS[option_kind(name)], help=option_help(name))
     parser.add_argument("--n-trials", type=_whole, help="at most so many trainings; halving, hyperband: so many start")
     parser.add_argument("--epochs", type=_whole, help="of each trial, or the most (20)")
     parser.add_argument("--total-epochs", type=_whole, help="stop before all trials together get more")

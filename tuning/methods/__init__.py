@@ -5,4 +5,13 @@ A method sees scores and no study. Optuna's samplers are one method of several.
 
 from tuning.methods.optuna import OptunaSampler, optuna, quiet
 from tuning.methods.samplers import Proposal, Sampler, Score, least
-from tuning.methods.table import METHODS, OPTIONS, OPTUNA, make_sampler, method_name, sampler_of
+from tuning.methods.table import (
+    METHODS,
+    OPTIONS,
+    OPTUNA,
+    make_sampler,
+    method_name,
+    option_help,
+    option_kind,
+    sampler_of,
+)

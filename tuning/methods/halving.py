@@ -15,19 +15,19 @@ from itertools import islice
 from typing import Any
 
 from nn.checks import integer
-from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least
+from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least, option
 from tuning.space import Setting, Space
 
 
 @dataclass(frozen=True)
 class _Rungs(Sampler):
-    """What both methods share: `eta`, the share that goes on, and `min_epochs`, the least that a setting gets.
+    """Rungs of growing budgets, for halving and Hyperband.
 
     Here `n_settings` is no limit but the size of the field: with more settings, others would be promoted.
     """
 
-    eta: int = 3
-    min_epochs: int = 1
+    eta: int = option(3, "one setting in so many goes on")
+    min_epochs: int = option(1, "the least epochs of a setting")
 
     learns = True
     budgets = True
@@ -94,14 +94,9 @@ class _Rungs(Sampler):
 
 @dataclass(frozen=True)
 class Halving(_Rungs):
-    """Successive halving (Jamieson & Talwalkar 2016) on the grid, or on `n_settings` random settings.
+    """Successive halving (Jamieson & Talwalkar 2016) on the grid, or on `n_settings` random settings."""
 
-    `points` is the number of grid points along each continuous range.
-    """
-
-    points: int = 7
-
-    OPTIONS = ("points", "eta", "min_epochs")
+    points: int = option(7, "grid points along each range")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,8 +130,6 @@ class Hyperband(_Rungs):
     Settings are random. With k + 1 rungs possible, bracket s = k, …, 1, 0 starts ⌈(k + 1)/(s + 1) · eta^s⌉ settings at
     ⌈epochs/eta^s⌉ epochs. `n_settings` goes through the brackets until so many have started; once through unless given.
     """
-
-    OPTIONS = ("eta", "min_epochs")
 
     def brackets(self, space: Space, epochs: int) -> Iterator[tuple[int, list[int]]]:
         """Yield how many settings each bracket starts, and its rungs.

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from nn.checks import integer
-from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least
+from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least, option
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 
 MISSES = 20
@@ -35,11 +35,10 @@ class OptunaSampler(Sampler):
     `sampler` is any `optuna.samplers.BaseSampler` with a seed; None: `TPESampler` with the study's seed.
     """
 
-    batch: int = 8
+    batch: int = option(8, "settings that are asked for at a time")
     sampler: Any = None
 
     learns = True
-    OPTIONS = ("batch",)
 
     def __post_init__(self) -> None:
         integer("batch", self.batch, 1, 10_000)

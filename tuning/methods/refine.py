@@ -17,6 +17,7 @@ is kept, with the parameters that exist under it.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from itertools import islice, product
 from typing import Any
 
 from nn.checks import integer, unknown_name
-from tuning.methods.samplers import Proposal, Rounds, Sampler, Score
+from tuning.methods.samplers import Proposal, Rounds, Sampler, Score, option
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, bounds, rounded
 
 SMALLEST_STEP = 1 / 64
@@ -33,18 +34,13 @@ SMALLEST_STEP = 1 / 64
 
 @dataclass(frozen=True)
 class Refine(Sampler):
-    """Coarse to fine around the best, round by round.
+    """Coarse to fine around the best, round by round."""
 
-    `points` is the number of grid points along each continuous range in the first round, `rounds` (in the options) the
-    most rounds, and `widen` names the ranges that may be left, or is True for all.
-    """
-
-    points: int = 5
-    n_rounds: int = 10
-    widen: bool | tuple[str, ...] = False
+    points: int = option(5, "grid points along each range in the first round")
+    n_rounds: int = option(10, "the most rounds", name="rounds")
+    widen: bool | tuple[str, ...] = option(False, "ranges that may be left, or true for all", kind=str)
 
     learns = True
-    OPTIONS = ("points", "rounds", "widen")
 
     def __post_init__(self) -> None:
         integer("points", self.points, 2, 1_000_000)
@@ -54,11 +50,6 @@ class Refine(Sampler):
             if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
                 raise TypeError(f"widen must be True or names of parameters, but got {self.widen!r}")
             object.__setattr__(self, "widen", tuple(names))
-
-    def options(self) -> dict[str, Any]:
-        """Return the options in plain values."""
-        widen = self.widen if isinstance(self.widen, bool) else list(self.widen)
-        return {"points": self.points, "rounds": self.n_rounds, "widen": widen}
 
     def count(self, space: Space, epochs: int) -> int | None:
         """Return None: it depends on the results."""
@@ -132,7 +123,7 @@ class _Axis:
     def coordinate(self, value: Any) -> float:
         """Return where a value lies."""
         if self.values:
-            return float(self.values.index(value))
+            return float(bisect.bisect_left(self.values, value))
         return math.log10(value) if isinstance(self.parameter, LogUniform) else float(value)
 
     def value(self, x: float) -> Value:

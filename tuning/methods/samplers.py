@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, field, fields
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
@@ -57,9 +57,18 @@ class Score(NamedTuple):
 Rounds = Generator[Iterable[Proposal], Sequence[Score], None]
 
 
+def option(default: Any, about: str, *, kind: type = int, name: str | None = None) -> Any:
+    """Return the field of a sampler that users may set, from Python, the command line and sweep files.
+
+    `about` is its help on the command line, where it is read as a `kind`: int, float, or str for names with commas.
+    `name` is what users call it, where that is not the name of the field.
+    """
+    return field(default=default, metadata={"about": about, "kind": kind, "name": name})
+
+
 @dataclass(frozen=True)
 class Sampler:
-    """What all methods share.
+    """A method of search; all others derive from it.
 
     Parameters
     ----------
@@ -68,8 +77,7 @@ class Sampler:
     seed : int
         Of whatever the method draws.
 
-    `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs, and
-    `OPTIONS` names the fields that a user may set.
+    `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs.
     """
 
     n_settings: int | None = None
@@ -77,7 +85,14 @@ class Sampler:
 
     learns: ClassVar[bool] = False
     budgets: ClassVar[bool] = False
-    OPTIONS: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def own_options(cls) -> dict[str, Field[Any]]:
+        """Return the fields made by `option`, by the names that users know; inherited ones come last."""
+        heirs = [getattr(kind, "__dataclass_fields__", ()) for kind in cls.__mro__]
+        own = [each for each in fields(cls) if "about" in each.metadata]
+        own.sort(key=lambda each: sum(each.name in names for names in heirs))
+        return {each.metadata["name"] or each.name: each for each in own}
 
     def rounds(self, space: Space, epochs: int) -> Rounds:
         """Yield rounds of proposals of at most so many epochs; without `budgets`, no setting comes twice."""
@@ -92,8 +107,9 @@ class Sampler:
         return False
 
     def options(self) -> dict[str, Any]:
-        """The options that change which settings come, as a study file keeps them; a limit only cuts the stream."""
-        return {name: getattr(self, name) for name in self.OPTIONS}
+        """Return the options as a study file keeps them; a limit is none, for it only cuts the stream of settings."""
+        values = {name: getattr(self, each.name) for name, each in self.own_options().items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def check(self, epochs: int) -> None:
         """Raise ValueError where the method can't work with so many epochs a trial."""
@@ -122,16 +138,12 @@ def least(*counts: int | None) -> int | None:
 class Grid(Sampler):
     """Every combination, the last parameter changing fastest.
 
-    `points` is the number of grid points along each continuous range.
-
     >>> space = Space({"learning_rate": "0.01:1:log", "batch_size": [16, 32]})
     >>> [proposal.setting for proposal in next(Grid(points=2).rounds(space, epochs=20))][:2]
     [{'learning_rate': 0.01, 'batch_size': 16}, {'learning_rate': 0.01, 'batch_size': 32}]
     """
 
-    points: int = 7
-
-    OPTIONS = ("points",)
+    points: int = option(7, "grid points along each range")
 
     def __post_init__(self) -> None:
         integer("points", self.points, 1, 1_000_000)

@@ -24,11 +24,30 @@ METHODS: dict[str, type[Sampler]] = {
 OPTUNA = "optuna"
 """What a study file has as the method where a sampler of Optuna's was given, which can't be stored."""
 
-OPTIONS = ("points", "eta", "min_epochs", "rounds", "widen", "batch")
-"""All options of all methods."""
+OPTIONS = tuple(dict.fromkeys(name for kind in METHODS.values() for name in kind.own_options()))
+"""The options of all methods; `sweep` has an argument for each."""
 
-_FIELDS = {"rounds": "n_rounds"}
 _WITHOUT_COMPLAINT = ("points",)
+
+
+def option_help(name: str) -> str:
+    """Return what an option is, for which methods, with its default.
+
+    >>> option_help("eta")
+    'halving, hyperband: one setting in so many goes on (3)'
+    """
+    groups: dict[str, list[str]] = {}
+    for method, kind in METHODS.items():
+        if (each := kind.own_options().get(name)) is not None:
+            default = f" ({each.default})" if each.default is not False else ""
+            groups.setdefault(f"{each.metadata['about']}{default}", []).append(method)
+    return "; ".join(f"{', '.join(methods)}: {about}" for about, methods in groups.items())
+
+
+def option_kind(name: str) -> type:
+    """Return what an option is read as: int, float, or str for names."""
+    kind: type = next(k.own_options()[name].metadata["kind"] for k in METHODS.values() if name in k.own_options())
+    return kind
 
 
 def make_sampler(method: Any, n_settings: int | None = None, seed: int = 0, **options: Any) -> Sampler:
@@ -46,11 +65,12 @@ def make_sampler(method: Any, n_settings: int | None = None, seed: int = 0, **op
         name, kind = method, METHODS[method]
     else:
         raise unknown_name("method", method, METHODS)
+    own = kind.own_options()
     for option in given:
-        if option not in kind.OPTIONS and option not in _WITHOUT_COMPLAINT:
-            takers = [each for each, other in METHODS.items() if option in other.OPTIONS]
+        if option not in own and option not in _WITHOUT_COMPLAINT:
+            takers = [each for each, other in METHODS.items() if option in other.own_options()]
             raise ValueError(f"{option} must go with method {' or '.join(takers)}, but the method is {name}")
-    chosen = {_FIELDS.get(option, option): value for option, value in given.items() if option in kind.OPTIONS}
+    chosen = {own[option].name: value for option, value in given.items() if option in own}
     return kind(n_settings, seed, **chosen, **extra)
 
 
