@@ -49,6 +49,7 @@ class Choice(Parameter):
 
     values: Any
     parts: tuple[Space | None, ...] = field(init=False, default=())
+    places: dict[Value, int] = field(init=False, compare=False)  # of the values, each by itself
 
     def __post_init__(self) -> None:
         given: Any = self.values
@@ -61,10 +62,12 @@ class Choice(Parameter):
         values = tuple(plain_value(value) for value in given)
         if not values:
             raise ValueError("a choice must have at least one value, but got none")
-        for i, value in enumerate(values):
-            if value in values[:i]:
+        places: dict[Value, int] = {}
+        for place, value in enumerate(values):
+            if places.setdefault(value, place) != place:
                 raise ValueError(f"the values of a choice must be different, but {value_text(value)} comes twice")
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "places", places)
         object.__setattr__(self, "parts", parts if any(parts) else ())
 
     def grid(self, points: int) -> tuple[Value, ...]:
@@ -83,7 +86,7 @@ class Choice(Parameter):
 
     def part(self, value: Value) -> Space | None:
         """Return the space of what exists only where this value is chosen."""
-        return self.parts[self.values.index(value)] if self.parts else None
+        return self.parts[self.places[value]] if self.parts else None
 
     def branches(self) -> Iterator[tuple[Value, Space | None]]:
         """Yield each value with its part."""

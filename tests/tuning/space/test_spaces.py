@@ -210,3 +210,29 @@ def test_a_flat_space_has_one_variant_and_a_nested_one_for_each_way_it_can_fall(
 def test_what_can_not_be_a_part_is_refused_with_its_law(make: Any, law: str) -> None:
     with pytest.raises((ValueError, TypeError), match=law):
         make()
+
+
+class Counted(str):
+    """A name that counts with how many others it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+def test_a_choice_compares_each_value_with_few_others() -> None:
+    names = [Counted(f"name{i}") for i in range(5000)]
+    choice = Choice({name: {"momentum": [0.0, 0.9]} for name in names})
+    assert choice.part("name4999") is not None
+    assert Counted.compared < 20 * len(names)
+
+
+@pytest.mark.parametrize("values", [[1, True], [0, False], [2, 2.0], [0.0, -0.0], [(8,), 8], ["relu", "tanh", "relu"]])
+def test_values_that_are_equal_are_refused_whatever_their_types(values: list[Any]) -> None:
+    with pytest.raises(ValueError, match=r"values of a choice must be different, but .* comes twice"):
+        Choice(values)
