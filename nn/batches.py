@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, kernels, reference
+from nn import checks, compiled, kernels, reference
 from nn._arrays import as_array
 from nn.checks import brief, integer
 from nn.data import Dataset, LazyRows
@@ -82,20 +82,11 @@ def plan(
         flat = np.ascontiguousarray(rows, np.int64).ravel()
         return Plan(examples, size, steps // epochs, epochs, reference.IN_ORDER, flat)
     epochs = epochs or 20
-    if batch_size is None:
-        batch_size = min(32, examples)
-    if isinstance(batch_size, str):
-        if batch_size != "full":
-            raise ValueError(f'batch_size must be a whole number or "full", but got {brief(batch_size)}')
+    size = checks.batch_size(batch_size, examples)
+    if size == "full":
         if replacement:
             raise ValueError('replacement must be False with batch_size="full", the whole of the data, but got True')
         return Plan(examples, examples, 1, epochs, reference.IN_ORDER, None)
-    try:
-        size = integer("batch_size", batch_size, 1, examples)
-    except ValueError as error:
-        raise ValueError(
-            f"batch_size must be between 1 and the {examples:,} training examples, but got {brief(batch_size)}"
-        ) from error
     mode = reference.REPLACED if replacement else reference.SHUFFLED if shuffle else reference.IN_ORDER
     return Plan(examples, size, -(-examples // size), epochs, mode, None)
 

@@ -16,8 +16,14 @@ def brief(value: object) -> str:
     >>> print(brief("a" * 100))
     'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…
     """
-    text = " ".join(repr(value).split())
+    text = one_line(repr(value))
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def one_line(text: object) -> str:
+    """Return a text in one line; of an error, its name and what it says."""
+    shown = f"{type(text).__name__}: {text}" if isinstance(text, BaseException) else str(text)
+    return " ".join(shown.split())
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -65,6 +71,23 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     elif high is not None:
         rule = f"an integer of at most {high:,}"
     raise ValueError(f"{name} must be {rule}, but got {number if whole else brief(value)}")
+
+
+def batch_size(value: Any, examples: int, *, strict: bool = False) -> Any:
+    """Return "full" or a number of examples up to all there are; unless given, 32, or all where there are fewer.
+
+    With `strict`, a float is refused even where it is whole: it stands for a range of numbers.
+    """
+    if value is None:
+        return min(32, examples)
+    if isinstance(value, str) and value == "full":
+        return value
+    try:
+        return integer("batch_size", str(value) if strict and isinstance(value, float) else value, 1, examples)
+    except ValueError:
+        raise ValueError(
+            f"batch_size must be between 1 and the {examples:,} training examples, or full, but got {brief(value)}"
+        ) from None
 
 
 def real(

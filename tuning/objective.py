@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.checks import integer, one_of, unknown_name
+from nn.checks import batch_size, integer, one_line, one_of, unknown_name
 from nn.metrics import PARTS, metric_of, names_of
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
@@ -179,15 +179,8 @@ class Objective:
             layers,
             *((name, value) for name, value in params.items() if name != "hidden_units" and _part(name) == "model"),
         )
-        batch_size: Any = params.get("batch_size", DEFAULTS["batch_size"])
-        if batch_size != "full":
-            whole = isinstance(batch_size, int) and not isinstance(batch_size, bool)
-            if not whole or not 1 <= batch_size <= self.train_size:
-                raise ValueError(
-                    f"batch_size must be between 1 and the {self.train_size:,} training examples, or full, "
-                    f"but got {batch_size}"
-                )
-        return model, _optimizer(params), batch_size, _schedule(params)
+        size = batch_size(params.get("batch_size", DEFAULTS["batch_size"]), self.train_size, strict=True)
+        return model, _optimizer(params), size, _schedule(params)
 
     def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:
         from nn.model import MLP
@@ -213,8 +206,7 @@ class Objective:
                 checkpoint=_packed(run.state.to_arrays()) if spec.continues and not diverged else None,
             )
         except Exception as error:  # a trial that fails must not take the others with it
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            return TrialResult(FAILED, duration=time.perf_counter() - start, error=what)
+            return TrialResult(FAILED, duration=time.perf_counter() - start, error=one_line(error))
 
     def test(self, spec: TrialSpec) -> dict[str, float]:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
@@ -232,16 +224,16 @@ class Objective:
     def _train(self, spec: TrialSpec) -> Any:
         from nn.training import train
 
-        model, optimizer, batch_size, schedule = self.build(spec.params)
+        model, optimizer, size, schedule = self.build(spec.params)
         split = self._split(spec)
         if schedule is not None and schedule.takes_length:
-            size = len(split.train) if batch_size == "full" else int(batch_size)
-            schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * -(-len(split.train) // size))
+            steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
+            schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
         return train(
             model,
             split,
             optimizer,
-            batch_size=batch_size,
+            batch_size=size,
             epochs=spec.epochs,
             seed=spec.seed,
             schedule=schedule,

@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nn.checks import integer, one_of, unknown_name
+from nn.checks import integer, one_line, one_of, unknown_name
 from tuning.analysis import RULES
 from tuning.cli.config import KEYS, SweepFile
 from tuning.cli.options import (
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except (ValueError, TypeError, OSError, ImportError, WorkersError) as error:
-        print(f"nn-tuning: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"nn-tuning: error: {one_line(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, StudyWriteError | WorkersError) else 2
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nn import checks
 from nn.checks import integer, real
 from tuning.analysis import BestRate
 from tuning.learning_rate.stability import StabilityLimit as StabilityLimit
 from tuning.learning_rate.stability import stability_limit as stability_limit
-from tuning.learning_rate.trainings import checked_batch_size, checked_optimizer, checked_seeds, part_of, train_steps
+from tuning.learning_rate.trainings import checked_optimizer, checked_seeds, part_of, train_with_rates
 
 if TYPE_CHECKING:
     from nn.data import Dataset, Split
@@ -194,13 +195,13 @@ def range_test(
     losses, at_start = np.full((2, len(chosen), steps), np.inf)
     for i, seed in enumerate(chosen):
         for rows, each in ((losses, rates), (at_start, np.zeros(steps))):
-            found = train_steps(model, data, optimizer, each, batch_size, seed, theta).history.step_loss
+            found = train_with_rates(model, data, optimizer, each, batch_size, seed, theta).history.step_loss
             assert found is not None
             rows[i, : len(found)] = found
     reach = SMOOTHING_DECADES * (steps - 1) / math.log10(high / low)
     smoothed = np.array([_smoothed(row, still, reach) for row, still in zip(losses, at_start, strict=True)])
     ended = np.isinf(smoothed)
-    size, how = checked_batch_size(batch_size, len(part_of(data))), checked_optimizer(optimizer)
+    size, how = checks.batch_size(batch_size, len(part_of(data))), checked_optimizer(optimizer)
     return RangeTest(rates, np.where(ended, np.inf, losses), smoothed, chosen, _words(how), size, how.inertia)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nn import checks
 from nn.checks import integer, real
-from tuning.learning_rate.trainings import checked_batch_size, checked_optimizer, checked_seeds, part_of, train_steps
+from tuning.learning_rate.trainings import checked_optimizer, checked_seeds, part_of, train_with_rates
 
 if TYPE_CHECKING:
     from nn.data import Dataset, Split
@@ -75,12 +76,12 @@ def stability_limit(
     steps = integer("steps", steps, 10)
     tolerance = real("tolerance", tolerance, 1e-6, 1.0)
     chosen = checked_seeds(seeds)
-    size = checked_batch_size(batch_size, len(part_of(data)))
+    size = checks.batch_size(batch_size, len(part_of(data)))
     first = checked_optimizer(optimizer)
 
     def is_stable(seed: int, rate: float) -> bool:
         changed = replace(first, learning_rate=rate)
-        run = train_steps(model, data, changed, np.full(steps, rate), size, seed, theta)
+        run = train_with_rates(model, data, changed, np.full(steps, rate), size, seed, theta)
         losses = run.history.step_loss
         assert losses is not None
         return run.status != "diverged" and float(losses[-steps // 10 :].mean()) <= run.state.start_loss

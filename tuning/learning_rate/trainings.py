@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nn import checks
 from nn.checks import brief, integer
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from nn.run import Run
 
 
-def train_steps(
+def train_with_rates(
     model: MLP,
     data: Split | Dataset,
     optimizer: Optimizer | None,
@@ -33,7 +34,7 @@ def train_steps(
     from nn import train
 
     part = part_of(data)
-    size = checked_batch_size(batch_size, len(part))
+    size = checks.batch_size(batch_size, len(part))
     how: dict[str, Any] = {"batch_size": "full", "epochs": len(rates)}
     if size != "full":
         how = {"indices": _indices(len(part), size, len(rates), seed)}
@@ -57,18 +58,6 @@ def checked_optimizer(optimizer: Any) -> Optimizer:
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), but got {brief(optimizer)}")
     return SGD(0.1) if optimizer is None else optimizer
-
-
-def checked_batch_size(batch_size: Any, examples: int) -> Any:
-    """Return "full" or a checked number, 32 unless given or all where there are fewer."""
-    if batch_size == "full":
-        return "full"
-    try:
-        return min(32, examples) if batch_size is None else integer("batch_size", batch_size, 1, examples)
-    except ValueError:
-        raise ValueError(
-            f"batch_size must be between 1 and the {examples:,} training examples, or full, but got {brief(batch_size)}"
-        ) from None
 
 
 def _indices(examples: int, size: int, steps: int, seed: int) -> NDArray[np.int64]:

@@ -23,7 +23,8 @@ from distributed.comm.registry import get_backend
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
-from tuning.run.delivery import DeliveryError, Parcel, gone, one_line, pickled, unpickled
+from nn.checks import one_line
+from tuning.run.delivery import DeliveryError, Parcel, gone, pickled, unpickled
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler, and its first worker, are waited for."""
@@ -176,7 +177,7 @@ def connected(address: str) -> Iterator[Executor]:
         _check_address(address)
         client = _Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        why = " ".join(str(error).split()) or "no answer"
+        why = one_line(str(error)) or "no answer"
         raise ValueError(
             f"dask must be the address of a running scheduler, but {address!r} is none ({why}); start one with: "
             "dask scheduler"

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from nn.checks import one_line
+
 
 class WorkersError(RuntimeError):
     """No trial can be run any more where they should run; one line says why."""
@@ -136,11 +138,6 @@ def unpickled(content: bytes) -> Callable[[Any], Any]:
     except Exception as error:
         place = f"a worker (Python {sys.version_info.major}.{sys.version_info.minor})"
         raise DeliveryError(f"{place} must be able to load the study's data, but: {one_line(error)}") from None
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error as `name: what it says`, in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def gone(where: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
+from nn.checks import one_line
 from tuning.analysis import Leader
 from tuning.run.workers import Workers
 from tuning.store import COMPLETED, FAILED, PAUSED, StudyFile, TrialResult, TrialSpec
@@ -118,7 +119,7 @@ class Runner:
                 f"workers must stay alive, but: {error}; finished trials are saved, run again"
             ) from error
         elif isinstance(error, Exception):
-            result = TrialResult(FAILED, error=" ".join(f"{type(error).__name__}: {error}".split()))
+            result = TrialResult(FAILED, error=one_line(error))
         else:
             self._interrupted = self._lost = True
             return

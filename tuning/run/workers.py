@@ -14,8 +14,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from nn.checks import integer
-from tuning.run.delivery import DeliveryError, Parcel, WorkersError, gone, one_line, parcel_for
+from nn.checks import integer, one_line
+from tuning.run.delivery import DeliveryError, Parcel, WorkersError, gone, parcel_for
 
 S = TypeVar("S")
 R = TypeVar("R")

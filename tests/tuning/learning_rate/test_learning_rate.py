@@ -15,7 +15,7 @@ from tuning.cli.main import main
 from tuning.learning_rate import RangeTest, range_test, stability_limit
 from tuning.learning_rate.range_test import _smoothed, learning_rate_interval, suggest_range
 from tuning.learning_rate.stability import _limit
-from tuning.learning_rate.trainings import train_steps
+from tuning.learning_rate.trainings import train_with_rates
 from tuning.objective import Objective
 
 RNG = np.random.default_rng(0)
@@ -51,7 +51,7 @@ def test_mini_batches_end_below_their_start_under_the_limit_and_above_it_over_th
     for seed, limit in zip(found.seeds, found.limits, strict=True):
         ends = []
         for rate in (0.7 * limit, 1.5 * limit):  # nearer to it, mini-batches make stability come and go
-            run = train_steps(net, DIGITS, SGD(rate), np.full(200, rate), 32, seed, None)
+            run = train_with_rates(net, DIGITS, SGD(rate), np.full(200, rate), 32, seed, None)
             assert run.history.step_loss is not None
             ends.append(run.status == "diverged" or run.history.step_loss[-20:].mean() > run.state.start_loss)
         assert ends == [False, True]
