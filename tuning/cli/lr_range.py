@@ -1,4 +1,4 @@
-"""What `nn-tuning lr-range` prints: a range test as table, sketch and suggestion; or as JSON or CSV."""
+"""`nn-tuning lr-range`: a range test as a table with a sketch and a suggestion, as JSON or as CSV."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ ROWS = 24
 WIDTH = 40
 
 
-def range_of_command(values: argparse.Namespace, setting: Setting, form: str) -> str:
-    """Return what the command line asks for; raises ValueError or TypeError for what does not fit, before any work."""
+def lr_range(values: argparse.Namespace, setting: Setting, form: str) -> str:
+    """Run the range test that the command line asks for and return it as text.
+
+    Raises ValueError or TypeError for what does not fit, before any work.
+    """
     objective = Objective.prepare(values.data)
     ignored = {name for name in setting if name == "learning_rate" or name.startswith("schedule")}
     if ignored:

@@ -14,26 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nn.checks import integer, one_line, one_of, unknown_name
 from tuning.analysis import RULES
+from tuning.cli import options
 from tuning.cli.config import KEYS, SweepFile
-from tuning.cli.options import (
-    FORMATS,
-    SHOW_FORMATS,
-    SWEEP_EXAMPLE,
-    CommandError,
-    Parser,
-    add_range_options,
-    add_report_options,
-    add_resume_options,
-    add_show_options,
-    add_sweep_options,
-    add_test_options,
-    add_train_options,
-    given_parameters,
-)
+from tuning.cli.options import FORMATS, SHOW_FORMATS, SWEEP_EXAMPLE, CommandError, Parser, given_parameters
 from tuning.cli.train import scores_line, train_command
 from tuning.export import whole
 from tuning.export.text import outcome_lines, show_lines
@@ -83,22 +70,25 @@ def _run(arguments: list[str]) -> int:
     name = arguments[0]
     if name not in COMMANDS:
         raise unknown_name("a command", name, COMMANDS)
-    make, command, _ = COMMANDS[name]
-    operand = {"sweep": "[DATA]", "train": "DATA", "lr-range": "DATA", "show": "[FILE.db]"}.get(name, "FILE.db")
-    parser = Parser(prog=f"nn-tuning {name}", usage=f"nn-tuning {name} {operand} [options]", description=_about(name))
-    make(parser)
+    command = COMMANDS[name]
+    usage, about = f"nn-tuning {name} {command.operand} [options]", f"{command.about[0].upper()}{command.about[1:]}."
+    parser = Parser(prog=f"nn-tuning {name}", usage=usage, description=about)
+    before = f", after {SWEEP_EXAMPLE}" if "FILE.db" in command.operand else ""
+    parser.epilog = f"example{before}:\n  {command.example}"
+    command.options(parser)
     try:
         values = parser.parse(arguments[1:])
     except SystemExit as leave:  # --help has been printed
         return int(leave.code or 0)
-    return command(values)
+    command.run(values)
+    return 0
 
 
 # -- commands --------------------------------------------------------------------------------------------------
 
 
-def _train(values: argparse.Namespace) -> int:
-    return train_command(values, _setting(values), lambda line: print(line, flush=True))
+def _train(values: argparse.Namespace) -> None:
+    train_command(values, _setting(values), lambda line: print(line, flush=True))
 
 
 def _setting(values: argparse.Namespace) -> Setting:
@@ -114,16 +104,15 @@ def _setting(values: argparse.Namespace) -> Setting:
     return setting
 
 
-def _lr_range(values: argparse.Namespace) -> int:
+def _lr_range(values: argparse.Namespace) -> None:
     form = one_of("format", values.format, FORMATS)
     setting = _setting(values)
-    from tuning.cli.lr_range import range_of_command
+    from tuning.cli.lr_range import lr_range
 
-    print(range_of_command(values, setting, form))
-    return 0
+    print(lr_range(values, setting, form))
 
 
-def _sweep(values: argparse.Namespace) -> int:
+def _sweep(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
     file = None if values.config is None else SweepFile.read(values.config)
     arguments: dict[str, Any] = {} if file is None else dict(file.values)
@@ -145,17 +134,17 @@ def _sweep(values: argparse.Namespace) -> int:
         if file is None or about in given or about in on_line:
             raise
         raise ValueError(file.locate(error)) from None
-    return _finish(study, top)
+    _finish(study, top)
 
 
-def _resume(values: argparse.Namespace) -> int:
+def _resume(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
     study = Study.open(values.study)
     quiet = False if values.quiet else None
     with _executor(values.dask) as executor:
         limits = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target")}
         study.resume(**limits, executor=executor, n_jobs=values.n_jobs, progress=quiet)
-    return _finish(study, top)
+    _finish(study, top)
 
 
 @contextlib.contextmanager
@@ -172,12 +161,11 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         yield executor
 
 
-def _finish(study: Study, top: int) -> int:
+def _finish(study: Study, top: int) -> None:
     print("\n".join(outcome_lines(study, top)))
-    return 0
 
 
-def _show(values: argparse.Namespace) -> int:
+def _show(values: argparse.Namespace) -> None:
     form = one_of("format", values.format or _format_of(values.output), SHOW_FORMATS)
     top = None if values.top is None else integer("top", values.top, 1)
     if values.rules:
@@ -185,13 +173,13 @@ def _show(values: argparse.Namespace) -> int:
     if values.study is None:
         if not values.rules:
             raise CommandError("show must have a study file, as in: nn-tuning show runs/digits.db")
-        return 0
+        return
     if form == "parquet" and values.output is None:
         raise CommandError("--format parquet must have a file to write, as in --output settings.parquet")
     study = Study.open(values.study)
     if form == "parquet":
         study.to_parquet(values.output, top=top)
-        return 0
+        return
     if form == "table":
         text = "\n".join(show_lines(study, top or 10)) + "\n"
     else:
@@ -201,7 +189,6 @@ def _show(values: argparse.Namespace) -> int:
     else:
         with whole(values.output) as file:
             file.write_text(text, encoding="utf-8")
-    return 0
 
 
 def _format_of(output: Path | None) -> str:
@@ -210,38 +197,48 @@ def _format_of(output: Path | None) -> str:
     return ending if ending in SHOW_FORMATS else "table"
 
 
-def _report(values: argparse.Namespace) -> int:
+def _report(values: argparse.Namespace) -> None:
     from tuning.report import write
 
     print(f"Report: {write(Study.open(values.study), values.output or Path(values.study).with_suffix('.html'))}")
-    return 0
 
 
-def _test(values: argparse.Namespace) -> int:
+def _test(values: argparse.Namespace) -> None:
     print(scores_line(Study.open(values.study).test()))
-    return 0
 
 
-Command = tuple[Callable[[Parser], None], Callable[[argparse.Namespace], int], str]
+class Command(NamedTuple):
+    """One of the commands: its purpose, what follows its name, its options, the function that runs it, an example."""
 
-COMMANDS: dict[str, Command] = {
-    "train": (add_train_options, _train, "train one network"),
-    "sweep": (add_sweep_options, _sweep, "search learning rate, batch size, hidden units and more"),
-    "resume": (add_resume_options, _resume, "run what is left of a study"),
-    "show": (add_show_options, _show, "show the best settings of a study"),
-    "report": (add_report_options, _report, "write a study as one HTML file, with figures and tables"),
-    "test": (add_test_options, _test, "score the best setting on the test part, once"),
-    "lr-range": (add_range_options, _lr_range, "test which learning rates a network can use"),
+    about: str
+    operand: str
+    options: Callable[[Parser], None]
+    run: Callable[[argparse.Namespace], None]
+    example: str
+
+
+# fmt: off
+COMMANDS = {
+    "train": Command("train one network", "DATA", options.train, _train,
+        "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"),
+    "sweep": Command("search learning rate, batch size, hidden units and more", "[DATA]", options.sweep, _sweep,
+        f"{SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5"),
+    "resume": Command("run what is left of a study", "FILE.db", options.resume, _resume,
+        "nn-tuning resume runs/digits.db"),
+    "show": Command("show the best settings of a study", "[FILE.db]", options.show, _show,
+        "nn-tuning show runs/digits.db --top 20"),
+    "report": Command("write a study as one HTML file, with figures and tables", "FILE.db", options.report, _report,
+        "nn-tuning report runs/digits.db --output digits.html"),
+    "test": Command("score the best setting on the test part, once", "FILE.db", options.study, _test,
+        "nn-tuning test runs/digits.db"),
+    "lr-range": Command("test which learning rates a network can use", "DATA", options.lr_range, _lr_range,
+        "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"),
 }
-
-
-def _about(name: str) -> str:
-    text = COMMANDS[name][2]
-    return f"{text[0].upper()}{text[1:]}."
+# fmt: on
 
 
 def _overview() -> str:
-    lines = [f"  {name:<10}{about}" for name, (_, _, about) in COMMANDS.items()]
+    lines = [f"  {name:<10}{command.about}" for name, command in COMMANDS.items()]
     usage = "usage: nn-tuning COMMAND …   (nn-tuning COMMAND --help says more)"
     status = "exit status: 0 done, 2 bad input, 1 work had to end (disk full, workers lost), 130 after Ctrl-C"
     return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}", "", status])

@@ -1,4 +1,4 @@
-"""What each subcommand of `nn-tuning` can be told: its parser and its options."""
+"""The options of each subcommand of `nn-tuning`, and the parser that reads them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ SWEEP_EXAMPLE = (
     "nn-tuning sweep digits --learning-rate 1e-3:1:log --batch-size 16,32,64 --hidden-units 16,32,64 "
     "--storage runs/digits.db"
 )
-TRAIN_EXAMPLE = "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"
-RANGE_EXAMPLE = "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"
 FORMATS = ("table", "json", "csv")
 _ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
 SHOW_FORMATS = (*FORMATS, "parquet")
@@ -123,10 +121,9 @@ def given_parameters(values: argparse.Namespace) -> dict[str, str]:
     return {name: text for name in PARAMETERS if (text := getattr(values, name)) is not None}
 
 
-def add_train_options(parser: Parser) -> None:
+def train(parser: Parser) -> None:
     """Add the options of `nn-tuning train`."""
-    parser.epilog = f"example:\n  {TRAIN_EXAMPLE}"
-    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    _add_data(parser)
     parser.add_argument("--epochs", type=_whole, default=20, help="passes over the training part (20)")
     parser.add_argument("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
     parser.add_argument(
@@ -147,10 +144,9 @@ def add_train_options(parser: Parser) -> None:
     _add_parameters(parser, single=True)
 
 
-def add_sweep_options(parser: Parser) -> None:
+def sweep(parser: Parser) -> None:
     """Add the options of `nn-tuning sweep`."""
-    parser.epilog = f"examples:\n  {SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5"
-    parser.add_argument("data", nargs="?", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    _add_data(parser, nargs="?")
     parser.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first"
     )
@@ -164,31 +160,23 @@ def add_sweep_options(parser: Parser) -> None:
     parser.add_argument("--folds", type=_whole, help="cross-validation with so many folds")
     parser.add_argument("--metric", help=f"what decides: {', '.join(names_of())}")
     parser.add_argument("--target", type=_real, help="stop once the metric reaches this value")
-    parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
     parser.add_argument("--seed", type=_whole, help="all random numbers follow from it (0)")
-    parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
     parser.add_argument("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
-    _add_output(parser)
+    _add_running(parser)
     _add_parameters(parser, single=False)
 
 
-def add_resume_options(parser: Parser) -> None:
+def resume(parser: Parser) -> None:
     """Add the options of `nn-tuning resume`."""
-    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning resume runs/digits.db"
-    parser.add_argument("study", help="the study file")
-    parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    study(parser)
     for name, kind in (("n-trials", _whole), ("total-epochs", _whole), ("target", _real)):
         about = "in the place of the one that it was made with, or none"
         parser.add_argument(f"--{name}", type=_limit(kind), default=SAME, help=about)
-    parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
-    _add_output(parser)
+    _add_running(parser)
 
 
-def add_show_options(parser: Parser) -> None:
+def show(parser: Parser) -> None:
     """Add the options of `nn-tuning show`."""
-    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning show runs/digits.db --top 20"
     parser.add_argument("study", nargs="?", help="the study file")
     parser.add_argument("--rules", action="store_true", help="print the rules of the verdicts")
     parser.add_argument("--format", help="table, json, csv or parquet (as the output file ends, or table)")
@@ -196,10 +184,9 @@ def add_show_options(parser: Parser) -> None:
     parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
 
 
-def add_range_options(parser: Parser) -> None:
+def lr_range(parser: Parser) -> None:
     """Add the options of `nn-tuning lr-range`."""
-    parser.epilog = f"example:\n  {RANGE_EXAMPLE}"
-    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path")
+    _add_data(parser)
     parser.add_argument("--low", type=_real, default=1e-6, metavar="RATE", help="the first learning rate (1e-6)")
     parser.add_argument("--high", type=_real, default=10.0, metavar="RATE", help="the last learning rate (10)")
     parser.add_argument("--steps", type=_whole, default=200, help="mini-batches from the first to the last (200)")
@@ -209,19 +196,24 @@ def add_range_options(parser: Parser) -> None:
     _add_parameters(parser, single=True, hidden="learning_rate")  # it is what is tested: one that is given is refused
 
 
-def add_report_options(parser: Parser) -> None:
+def report(parser: Parser) -> None:
     """Add the options of `nn-tuning report`."""
-    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning report runs/digits.db --output digits.html"
-    parser.add_argument("study", help="the study file")
+    study(parser)
     parser.add_argument("--output", metavar="FILE.html", type=Path, help="where to write it (beside the study file)")
 
 
-def add_test_options(parser: Parser) -> None:
-    """Add the options of `nn-tuning test`."""
-    parser.epilog = f"example, after {SWEEP_EXAMPLE}:\n  nn-tuning test runs/digits.db"
+def study(parser: Parser) -> None:
+    """Add the study file, the one argument of `nn-tuning test`."""
     parser.add_argument("study", help="the study file")
 
 
-def _add_output(parser: Parser) -> None:
+def _add_data(parser: Parser, **options: Any) -> None:
+    parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path", **options)
+
+
+def _add_running(parser: Parser) -> None:
+    parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
     parser.add_argument("--top", type=_whole, default=10, metavar="N", help="settings to show at the end (10)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -16,7 +16,7 @@ LINES = 20
 """Epochs that are printed at most; of a longer run, they are evenly spaced."""
 
 
-def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[str], None]) -> int:
+def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[str], None]) -> None:
     """Train as the command line says, say its course and its scores, and save the model where that is asked for."""
     from nn.data import load_dataset
 
@@ -61,7 +61,6 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
     if values.save is not None:
         run.save(values.save)
         say(f"saved: {values.save}")
-    return 0
 
 
 def _line(epochs: int, say: Callable[[str], None]) -> Callable[[Any], None]:

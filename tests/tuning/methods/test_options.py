@@ -12,7 +12,8 @@ import pytest
 from tuning import sweep
 from tuning.cli.config import KEYS, SweepFile
 from tuning.cli.main import main
-from tuning.cli.options import Parser, add_sweep_options
+from tuning.cli.options import Parser
+from tuning.cli.options import sweep as add_sweep_options
 from tuning.methods import METHODS, OPTIONS, make_sampler, sampler_of
 from tuning.methods import table as methods
 from tuning.methods.samplers import Random, option
