@@ -1,4 +1,4 @@
-"""How good predictions are: the table of the metrics that training can follow, and metrics as plain functions.
+"""Metrics of predictions: the table of those that training can follow, and plain functions.
 
 A metric is followed on a part of the data, under a name such as `validation_accuracy`. Whatever has to know a metric
 looks it up in `METRICS`: a new one is an entry there, and the function that computes it.
@@ -20,7 +20,7 @@ PARTS = ("train", "validation")
 
 
 def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
-    """The share of examples that are predicted right; with several labels (N, K), all of them must be.
+    """Return the share of examples that are predicted right; with several labels (N, K), all of them must be.
 
     >>> accuracy([0, 1, 2, 2], [0, 1, 1, 2])
     0.75
@@ -31,7 +31,7 @@ def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 
 
 def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
-    """R² = 1 − Σ(y − z)² / Σ(y − ȳ)², sums over examples and outputs: 1 is perfect, 0 is as good as the mean.
+    """Return R² = 1 − Σ(y − z)² / Σ(y − ȳ)² over examples and outputs: 1 is perfect, 0 is as good as the mean.
 
     For several outputs this weights each by its variance. Targets that do not vary give 1 where all are met, else 0.
 
@@ -43,7 +43,7 @@ def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 
 
 def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None) -> Any:
-    """R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
+    """Return R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
 
     `w` (N,) are sample weights, if the loss has them.
     """
@@ -57,10 +57,17 @@ def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None
 
 
 def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLike | None = None) -> NDArray[np.int64]:
-    """Counts (K, K): row i, column j has the examples of class i that were predicted as j.
+    """Return the confusion matrix (K, K): row i, column j counts the examples of class i that were predicted as j.
 
-    `classes` gives the order; by default the sorted labels that occur.
+    Parameters
+    ----------
+    y_true, y_predicted : array (N,)
+        Labels.
+    classes : array (K,), optional
+        The order of the classes; the sorted labels that occur unless given.
 
+    Examples
+    --------
     >>> confusion_matrix(["a", "b", "b"], ["a", "a", "b"])
     array([[1, 0],
            [1, 1]])
@@ -101,7 +108,7 @@ def f1_macro(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 
 
 def squared_error(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
-    """½·Σ (z − y)² over the outputs, averaged over the examples.
+    """Return ½·Σ (z − y)² over the outputs, averaged over the examples.
 
     >>> squared_error([0.0, 0.0], [1.0, 2.0])
     1.25
@@ -112,7 +119,7 @@ def squared_error(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 
 
 def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
-    """−log of the probability (N, K) of the true class 0 … K − 1 (N,), averaged over the examples.
+    """Return −log of the probability (N, K) of the true class 0 … K − 1 (N,), averaged over the examples.
 
     A true class of probability 0 gives infinity: nothing is clipped.
 

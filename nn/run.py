@@ -259,8 +259,8 @@ class Run:
         Returns
         -------
         dict
-            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; metrics that the training was asked for
-            are there too.
+            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; the metrics
+            that the training was asked for are there too.
 
         Raises
         ------

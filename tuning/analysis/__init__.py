@@ -1,4 +1,4 @@
-"""What came out, and how sure it is: ranking, intervals, ties, importances and verdicts, worked out from trials."""
+"""Conclusions from trials, and how sure they are: ranking, intervals, ties, importances and verdicts."""
 
 from nn.metrics import larger_is_better
 from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best

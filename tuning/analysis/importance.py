@@ -1,4 +1,4 @@
-"""How much of the variance of the scores each hyper-parameter explains by itself."""
+"""The share of the variance of the scores that each hyper-parameter explains by itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Importance:
 
 
 def importance(params: Sequence[Setting], scores: Array) -> Importance:
-    """Return the share of the variance of `scores` (S,) that each hyper-parameter explains by itself.
+    """Return the share of the variance of `scores` (S,) of S settings that each hyper-parameter explains by itself.
 
     An additive model, one level for each value of each parameter, is fitted by least squares:  y ≈ mean + Σ_j f_j(x_j).
     The share of j is Cov(f_j, y)/Var(y). The shares sum to R² of the model, at most 1. On a grid they are the main

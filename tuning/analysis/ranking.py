@@ -1,4 +1,4 @@
-"""Which setting is best: means over repeats and folds, ranked by one metric.
+"""The ranking of settings by one metric, their means over repeats and folds.
 
 A setting is ranked when all its trials, one for each repeat and fold, have completed with finite metrics. One that
 diverged, failed or is not finished in any of them comes after all that are ranked, and can't win. Equal means are
@@ -23,7 +23,7 @@ INCOMPLETE = "incomplete"
 
 @dataclass(frozen=True)
 class Summary:
-    """One setting over its trials.
+    """A setting, summed up over its trials.
 
     `metrics` are means and `spreads` sample standard deviations (with two trials or more); `state` is "completed", or
     what kept the setting from being ranked; `rank` counts from 1, None where it is not ranked.

@@ -37,7 +37,7 @@ class Scores:
 
     @property
     def units(self) -> int:
-        """How many columns there are, U."""
+        """The number of columns, U."""
         return int(self.values.shape[1])
 
     def rows(self, places: Sequence[int]) -> Scores:

@@ -1,4 +1,4 @@
-"""Variances of many small samples, each helped by what the others say (Smyth 2004, section 6.2)."""
+"""Variances of many small samples, each helped by the others (Smyth 2004, section 6.2); without SciPy, as intervals."""
 
 from __future__ import annotations
 

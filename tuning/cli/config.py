@@ -13,7 +13,7 @@ from nn.checks import unknown_name
 from tuning.sweeps import sweep
 
 KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress", "callback"))
-"""What a sweep file may set: the arguments of `sweep` that are plain values."""
+"""The keys of a sweep file: the arguments of `sweep` that are plain values."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ SETTINGS = 16
 """The most settings that are tested."""
 
 _MATTERS = ("hidden_units", "batch_size", "momentum", "optimizer", "activation")
-"""What moves the useful rates most: both ends of these are tested, and the first value of all else."""
+"""The parameters that move the useful rates most: both ends of these are tested, the first value of all others."""
 
 
 def is_auto(space: Space) -> bool:

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 LOW, HIGH, STEPS, SEEDS = 1e-6, 10.0, 200, 5
 SMOOTHING_DECADES = 0.1
-"""How far the smoothing of a range test reaches back, in decades of the learning rate."""
+"""The reach of the smoothing of a range test, in decades of the learning rate."""
 SLOPE_DECADES = 0.5
 """The width over which the slope of the smoothed curve is taken."""
 END_FACTOR = 4.0
@@ -35,7 +35,7 @@ END_FACTOR = 4.0
 USEFUL_FALL = 0.02
 """Rates below the one where the loss has made this part of its fall are not worth searching."""
 BELOW_EDGE = 10.0
-"""How far below the edge a training wants its rate, in plain SGD."""
+"""The factor by which the rate of a training should be below the edge, in plain SGD."""
 
 RULES = """\
 minimum      the rate at which the smoothed loss, its median over the seeds, is lowest
@@ -49,12 +49,17 @@ search       from a tenth of the rate at which 2 % of the fall to the minimum is
 
 @dataclass(frozen=True, eq=False)
 class RangeTest:
-    """What a range test measured, and what follows by `RULES`.
+    """The curves of a range test, and the learning rates that follow from them by `RULES`.
 
-    `rates` (S,) rise by equal factors; `losses` (seeds, S) is the loss of each mini-batch before the update with that
-    rate, and `smoothed` (seeds, S) its running mean; both are infinite from where a seed diverged. `middle`, `band_low`
-    and `band_high` (S,) are the median and the quantiles 0.1 and 0.9 of `smoothed` over the seeds. `ended` is the
-    number of seeds that diverged. `minimum`, `steepest`, `edge` and `suggestion` are None where the loss never fell.
+    Attributes
+    ----------
+    rates : array (S,)
+        Learning rates that rise by equal factors.
+    losses, smoothed : array (seeds, S)
+        The loss of each mini-batch before the update with that rate, and its running mean; both are infinite from where
+        a seed diverged.
+    seeds, optimizer, batch_size, momentum
+        The conditions of the test.
     """
 
     rates: Array
@@ -82,7 +87,7 @@ class RangeTest:
 
     @property
     def ended(self) -> int:
-        """How many seeds diverged within the range."""
+        """The number of seeds that diverged within the range."""
         return int(np.isinf(self.smoothed[:, -1]).sum())
 
     @property
@@ -174,13 +179,25 @@ def range_test(
     ----------
     model, data, optimizer, batch_size, theta
         As for `nn.train`. Of a split the training part is used. The optimizer's own learning rate does not matter.
+    low, high : float
+        The first and the last learning rate.
     steps : int
         Mini-batches, at least 10.
     seeds : int or sequence of int
-        How many, counted from 0, or which: each draws its own initial parameters and batches.
+        The seeds, or their number from 0 on: each draws its own initial parameters and batches.
 
-    Raises ValueError or TypeError for what does not fit. Divergence is a result: the curve of the seed ends.
+    Returns
+    -------
+    RangeTest
+        A seed that diverges is a result: its curve ends there.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what does not fit, before any work starts.
+
+    Examples
+    --------
     >>> from nn import MLP, load_dataset
     >>> test = range_test(MLP((4, 16, 3)), load_dataset("iris").split(), batch_size=16)
     >>> 0.01 < test.suggestion < 10
@@ -208,20 +225,27 @@ def range_test(
 def suggest_range(
     objective: Any, settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (), *, seed: int = 0, seeds: int = 3
 ) -> tuple[float, float]:
-    """Return (low, high), the range of learning rates that is worth searching for all these settings.
+    """Return the range of learning rates that is worth searching for all these settings.
 
     Parameters
     ----------
     objective : tuning.objective.Objective
         Gives the training part of its first split, and builds model, optimizer and batch size of a setting.
     settings : dict or sequence of dict
-        What the rate is searched for; the defaults alone unless given. A learning rate or schedule in them is ignored.
+        The settings; the defaults alone unless given. A learning rate or schedule in them is ignored.
     seed, seeds : int
         The seeds `seed` … `seed + seeds − 1` are tested.
 
-    It is the smallest range that has every setting's `RangeTest.search_range` in it, rounded outwards to two digits:
-    the same for the same data, settings and seeds. Raises ValueError where the loss falls at no rate for any of them,
-    and what building raises.
+    Returns
+    -------
+    low, high : float
+        The smallest range that has every setting's `RangeTest.search_range` in it, rounded outwards to two digits: the
+        same for the same data, settings and seeds.
+
+    Raises
+    ------
+    ValueError
+        Where the loss falls at no rate for any of the settings, and where building raises it.
     """
     seed, seeds = integer("seed", seed, 0), integer("seeds", seeds, 1)
     several = [settings] if isinstance(settings, Mapping) else list(settings) or [{}]

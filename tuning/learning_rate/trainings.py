@@ -1,4 +1,4 @@
-"""Short trainings with a learning rate for every step: what the tools for one's own network are made of.
+"""Short trainings with a learning rate for every step, of which the tools for one's own network are made.
 
 Nothing that is given is changed: a model is a description, data are only read, and a `theta` is copied.
 """
@@ -42,7 +42,7 @@ def train_with_rates(
 
 
 def part_of(data: Any) -> Dataset:
-    """Return what is trained on: the training part of a split, or a data set itself."""
+    """Return the data set to train on: the training part of a split, or a data set itself."""
     from nn import Dataset, Split
 
     part = data.train if isinstance(data, Split) else data

@@ -1,4 +1,4 @@
-"""How a space is searched: each method turns it into rounds of settings, the same ones every time.
+"""Methods of search: each turns a space into rounds of settings, the same ones every time.
 
 A method sees scores and no study. Optuna's samplers are one method of several.
 """

@@ -20,7 +20,7 @@ from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, le
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 
 MISSES = 20
-"""So many repetitions in a row are taken as the end of what Optuna has to say in a round."""
+"""Repetitions in a row that end a round: Optuna has nothing new to say in it."""
 
 PROBES = 3
 """Settings that are asked for to see whether a sampler is seeded."""
@@ -32,7 +32,10 @@ Key = tuple[Any, ...]
 class OptunaSampler(Sampler):
     """Settings from a sampler of Optuna's, `batch` at a time.
 
-    `sampler` is any `optuna.samplers.BaseSampler` with a seed; None: `TPESampler` with the study's seed.
+    Parameters
+    ----------
+    sampler : optuna.samplers.BaseSampler, optional
+        Any one with a seed; `TPESampler` with the study's seed unless given.
     """
 
     batch: int = option(8, "settings that are asked for at a time")
@@ -44,7 +47,7 @@ class OptunaSampler(Sampler):
         integer("batch", self.batch, 1, 10_000)
 
     def options(self) -> dict[str, Any]:
-        """Return the batch, and which sampler of the user's it was."""
+        """Return the batch, and the kind of a sampler that the user gave."""
         kind = {} if self.sampler is None else {"sampler": type(self.sampler).__name__}
         return {**super().options(), **kind}
 

@@ -32,7 +32,7 @@ class Proposal(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What came of a proposal: larger is better, in the metric and then in the validation loss, whose sign is turned.
+    """The outcome of a proposal: larger is better, in the metric and then in the validation loss, whose sign is turned.
 
     Means over repeats and folds; NaN where any of them diverged, failed or is not finite.
     """
@@ -47,7 +47,7 @@ class Score(NamedTuple):
 
     @property
     def order(self) -> tuple[float, float]:
-        """What to sort by, the worst first; NaN is below every number."""
+        """The key by which proposals are sorted, the worst first; NaN is below every number."""
         return (
             self.gain if self.usable else -math.inf,
             self.tie if self.usable and math.isfinite(self.tie) else -math.inf,
@@ -159,7 +159,7 @@ class Grid(Sampler):
 
 @dataclass(frozen=True)
 class Drawn(Sampler):
-    """What methods share that go through a sequence of points in the unit cube.
+    """A method that goes through a sequence of points in the unit cube.
 
     A setting that comes again is left out; a finite space is gone through to its end.
     """

@@ -22,7 +22,7 @@ METHODS: dict[str, type[Sampler]] = {
 }
 
 OPTUNA = "optuna"
-"""What a study file has as the method where a sampler of Optuna's was given, which can't be stored."""
+"""The method that a study file names where a sampler of Optuna's was given, which can't be stored."""
 
 OPTIONS = tuple(dict.fromkeys(name for kind in METHODS.values() for name in kind.own_options()))
 """The options of all methods; `sweep` has an argument for each."""
@@ -31,7 +31,7 @@ _WITHOUT_COMPLAINT = ("points",)
 
 
 def option_help(name: str) -> str:
-    """Return what an option is, for which methods, with its default.
+    """Return the help on an option: its methods, what it does and its default.
 
     >>> option_help("eta")
     'halving, hyperband: one setting in so many goes on (3)'
@@ -45,7 +45,7 @@ def option_help(name: str) -> str:
 
 
 def option_kind(name: str) -> type:
-    """Return what an option is read as: int, float, or str for names."""
+    """Return the type that an option is read as: int, float, or str for names."""
     kind: type = next(k.own_options()[name].metadata["kind"] for k in METHODS.values() if name in k.own_options())
     return kind
 
@@ -87,5 +87,5 @@ def sampler_of(
 
 
 def method_name(method: Any) -> str:
-    """Return what a study file has as the method."""
+    """Return the name of a method as a study file has it."""
     return OPTUNA if is_sampler(method) else str(method)

@@ -1,4 +1,4 @@
-"""What is searched: values, ranges, choices and the conditions between them, each with the text that gives it back."""
+"""The space of a search: values, ranges, choices and conditions, each with a text that can be read back."""
 
 from tuning.space.conditions import conditioned
 from tuning.space.parameters import DEFAULTS, PARAMETERS, bounds, takers

@@ -10,7 +10,7 @@ from nn.optimizers import OPTIMIZERS, Optimizer
 
 
 class Known(NamedTuple):
-    """One tunable hyper-parameter: the part it belongs to, an example of its text, and what it is."""
+    """A hyper-parameter that can be tuned: the part it belongs to, an example of its text, and a line about it."""
 
     part: str
     example: str
@@ -69,7 +69,7 @@ PARAMETERS: dict[str, Known] = {
 }
 
 DEFAULTS: dict[str, object] = {"learning_rate": 0.1, "batch_size": 32, "hidden_units": 32, "optimizer": "sgd"}
-"""What a setting has that does not say otherwise; all else has the defaults of nn, as other optimizers' rates do."""
+"""The values of a setting that names no others; all else has the defaults of nn, as other optimizers' rates do."""
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 1),  # upwards only the data say how far
@@ -83,10 +83,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "schedule_rise": (0.01, 0.99),
     "schedule_low": (0.0, 1.0),
 }
-"""What a search may never pass, even where it may leave the range that it was given; all else may not pass 0."""
+"""The bounds of a search, even where it may leave the range that it was given; all else may not pass 0."""
 
 
 def bounds(name: str, low: float, high: float) -> tuple[float, float]:
-    """Return how far a range may be left, which is never less than the range itself."""
+    """Return the bounds within which a range may be left; the range itself is always within them."""
     least, most = BOUNDS.get(name, (0.0, math.inf))
     return min(least, low), max(most, high)

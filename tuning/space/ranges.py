@@ -13,7 +13,7 @@ _GRID_DIGITS = 12
 
 
 class Parameter:
-    """What one hyper-parameter may be: a frozen description with a text form."""
+    """The values of one hyper-parameter: a frozen description with a text form."""
 
     def grid(self, points: int) -> tuple[Value, ...]:
         """Return the values of a grid, `points` of them along a continuous range, ends included."""
@@ -25,7 +25,7 @@ class Parameter:
 
     @property
     def size(self) -> int | None:
-        """How many different values there are; None for a continuous range."""
+        """The number of different values; None for a continuous range."""
         return None
 
     @property
@@ -36,8 +36,20 @@ class Parameter:
 
 @dataclass(frozen=True)
 class LogUniform(Parameter):
-    """A number between `low` and `high`, both included, uniform in its logarithm; 0 < low < high.
+    """A number whose logarithm is uniform between two ends.
 
+    Parameters
+    ----------
+    low, high : float
+        The ends, both included; 0 < low < high.
+
+    Raises
+    ------
+    ValueError
+        For other ends.
+
+    Examples
+    --------
     >>> LogUniform(1e-3, 1.0).grid(4)
     (0.001, 0.01, 0.1, 1.0)
     """
@@ -63,8 +75,20 @@ class LogUniform(Parameter):
 
 @dataclass(frozen=True)
 class Uniform(Parameter):
-    """A number between `low` and `high`, both included; low < high.
+    """A number that is uniform between two ends.
 
+    Parameters
+    ----------
+    low, high : float
+        The ends, both included; low < high.
+
+    Raises
+    ------
+    ValueError
+        For other ends.
+
+    Examples
+    --------
     >>> Uniform(0, 0.9).grid(3)
     (0.0, 0.45, 0.9)
     """
@@ -91,8 +115,20 @@ class Uniform(Parameter):
 
 @dataclass(frozen=True)
 class IntUniform(Parameter):
-    """A whole number between `low` and `high`, both included; low < high.
+    """A whole number that is uniform between two ends.
 
+    Parameters
+    ----------
+    low, high : int
+        The ends, both included; low < high.
+
+    Raises
+    ------
+    ValueError
+        For other ends.
+
+    Examples
+    --------
     >>> IntUniform(8, 64).grid(3)
     (8, 36, 64)
     """
@@ -119,7 +155,7 @@ class IntUniform(Parameter):
 
     @property
     def size(self) -> int | None:
-        """How many whole numbers there are."""
+        """The number of whole numbers."""
         return self.high - self.low + 1
 
     def __str__(self) -> str:

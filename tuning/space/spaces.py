@@ -1,6 +1,6 @@
-"""What is searched: ranges and choices for every hyper-parameter, and the text in which they are written.
+"""Choices and spaces of hyper-parameters, and the text in which they are written.
 
-A text is what stands on the command line and in a TOML file, and what `str` gives:
+That text stands on the command line and in TOML files, and `str` gives it:
 
     1e-3:1:log      LogUniform(0.001, 1.0)          16,32,64    Choice((16, 32, 64))
     0:0.9           Uniform(0.0, 0.9)               64x32       Choice(((64, 32),)): two hidden layers
@@ -36,11 +36,22 @@ _WITH_PART = re.compile(r"(\(\)|[^()]*)\((.*)\)", re.DOTALL)
 
 @dataclass(frozen=True, repr=False)
 class Choice(Parameter):
-    """One of some values: numbers, names, bools, None, or tuples of whole numbers (several hidden layers).
+    """A hyper-parameter that takes one of several values.
 
-    A tuple of one whole number is that number. A dict from values to spaces gives each value the parameters that exist
-    only where it is chosen; `parts` has those spaces, None for a value without any.
+    Parameters
+    ----------
+    values : sequence or dict
+        Different numbers, names, bools, None, or tuples of whole numbers (several hidden layers); a tuple of one whole
+        number is that number. A dict from values to spaces gives each value the parameters that exist only where it is
+        chosen; `parts` then has those spaces, None for a value without any.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For no values, equal ones, and what can't be a value.
+
+    Examples
+    --------
     >>> Choice([16, (64, 32)])
     Choice((16, (64, 32)))
     >>> str(Choice({"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}))
@@ -81,11 +92,11 @@ class Choice(Parameter):
 
     @property
     def size(self) -> int | None:
-        """How many values there are, their parts not counted."""
+        """The number of values, their parts not counted."""
         return len(self.values)
 
     def part(self, value: Value) -> Space | None:
-        """Return the space of what exists only where this value is chosen."""
+        """Return the space that exists only where this value is chosen, None where there is none."""
         return self.parts[self.places[value]] if self.parts else None
 
     def branches(self) -> Iterator[tuple[Value, Space | None]]:
@@ -105,9 +116,19 @@ class Choice(Parameter):
 class Space:
     """All hyper-parameters of a sweep by name, with the parts that exist only under some choices.
 
-    A list, tuple or array counts as a `Choice`, and so does a dict from values to their parts; a text is parsed, any
-    other plain value is a constant.
+    Parameters
+    ----------
+    parameters : dict
+        From names to a `Uniform`, `LogUniform`, `IntUniform` or `Choice`; to a list, tuple or array of values, or a
+        dict from values to their parts, which are choices; to a text, which is parsed; or to one value, a constant.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For no parameters, a name that is given twice, and whatever can't be a parameter.
+
+    Examples
+    --------
     >>> space = Space({"momentum": "0:0.9", "batch_size": [16, 32], "optimizer": "sgd"})
     >>> space.at([0.5, 0.5])
     {'momentum': 0.45, 'batch_size': 32, 'optimizer': 'sgd'}
@@ -140,12 +161,12 @@ class Space:
 
     @cached_property
     def dimensions(self) -> int:
-        """How many coordinates a point of the unit cube has: the parts of one choice share theirs."""
+        """The number of coordinates of a point of the unit cube; the parts of one choice share theirs."""
         return sum(_varies(parameter) + _inner_dimensions(parameter) for parameter in self.parameters.values())
 
     @cached_property
     def size(self) -> int | None:
-        """How many different settings there are; None where a range is continuous."""
+        """The number of different settings; None where a range is continuous."""
         return _product(
             _sum(1 if part is None else part.size for _, part in parameter.branches())
             if isinstance(parameter, Choice)
@@ -228,7 +249,7 @@ class Space:
 
 
 def as_parameter(name: str, given: Any) -> Parameter:
-    """Return the parameter that a user wrote for `name`; an error says which name it is about."""
+    """Return the parameter that a user wrote for `name`. Raises ValueError or TypeError, which begin with the name."""
     try:
         if isinstance(given, Parameter):
             return given
@@ -251,7 +272,9 @@ class _InnerError(ValueError):
 
 
 def parse(text: str) -> Parameter:
-    """Return the parameter that `text` stands for; `str` of it means the same.
+    """Return the parameter that a text stands for; `str` of it gives a text of the same meaning.
+
+    Raises ValueError where it stands for none.
 
     >>> parse("1e-3:1:log"), parse("16,64x32,none")
     (LogUniform(low=0.001, high=1.0), Choice((16, (64, 32), None)))
@@ -345,7 +368,7 @@ def _inner_dimensions(parameter: Parameter) -> int:
 
 
 def _axis(name: str, parameter: Parameter, points: int) -> list[tuple[tuple[str, Value], ...]]:
-    """Return what a parameter and its parts can be in a grid, as items of a setting."""
+    """Return the values of a parameter and its parts in a grid, each as items of a setting."""
     if not (isinstance(parameter, Choice) and parameter.parts):
         return [((name, value),) for value in parameter.grid(points)]
     return [
