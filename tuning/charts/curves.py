@@ -86,7 +86,7 @@ def run_curves(run: Run, metric: str) -> list[LearningCurve]:
 
     Raises ValueError where the run has no such metric or no epoch.
     """
-    known = [name for name in ("loss", "accuracy", "r2") if getattr(run.history, f"train_{name}") is not None]
+    known = dict.fromkeys(name.partition("_")[2] for name in run.history.metrics())
     one_of("metric of a run", metric, known)
     if run.epochs == 0:
         raise ValueError(f"a run must have completed an epoch to be drawn, but it {run.status} in step {run.steps}")
