@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,10 +212,13 @@ METRICS = {
 
 def names_of(task: str | None = None, held_out: bool = True) -> tuple[str, ...]:
     """Return the names of all metrics, or of those of a task, on the training part and on one that is held out."""
-    parts = PARTS if held_out else PARTS[:1]
-    return tuple(
-        f"{part}_{metric.name}" for metric in METRICS.values() if task is None or task in metric.tasks for part in parts
-    )
+    return _names(tuple(METRICS), task, PARTS if held_out else PARTS[:1])
+
+
+@lru_cache(maxsize=64)
+def _names(metrics: tuple[str, ...], task: str | None, parts: tuple[str, ...]) -> tuple[str, ...]:
+    known = (name for name in metrics if task is None or task in METRICS[name].tasks)
+    return tuple(f"{part}_{name}" for name in known for part in parts)
 
 
 def metric_of(name: str) -> Metric:

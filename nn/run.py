@@ -46,10 +46,11 @@ class History:
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> History:
         """Return the history with these columns; those beside the fields are metrics that were asked for."""
-        known = cls.__dataclass_fields__
-        history = cls(**{name: columns.get(name) for name in known})  # type: ignore[arg-type]
-        for name in columns.keys() - known:
-            vars(history)[one_of("column of a history", name, names_of())] = columns[name]
+        known = {name: columns.get(name) for name in cls.__dataclass_fields__}
+        history = cls(**known)  # type: ignore[arg-type]
+        for name, column in columns.items():
+            if name not in known:
+                vars(history)[one_of("column of a history", name, names_of())] = column
         return history
 
     @property
@@ -68,11 +69,11 @@ class History:
 
     def metrics(self, epoch: int = -1) -> dict[str, float]:
         """Return the losses and scores of an epoch, by default the last, by name; NaN where none was completed."""
-        columns = {name: getattr(self, name) for name in names_of()}
+        columns = vars(self)
         return {
             name: float(values[epoch]) if len(values) else float("nan")
-            for name, values in columns.items()
-            if values is not None
+            for name in names_of()
+            if (values := columns.get(name)) is not None
         }
 
 

@@ -14,7 +14,7 @@ from nn import batches, compiled, descent, kernels
 from nn._arrays import as_array
 from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
-from nn.metrics import METRICS, PARTS, names_of, r2_from_loss
+from nn.metrics import PARTS, metric_of, names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
 from nn.run import History, Run, TrainState
@@ -159,11 +159,7 @@ def train(
     wanted = {one_of("metrics", name, names) for name in ([metrics] if isinstance(metrics, str) else metrics)} | {*goal}
     if early_stopping is not None:
         wanted.add(early_stopping.metric)
-    measured = {
-        where: [m for m in METRICS.values() if m.function is not None and f"{where}_{m.name}" in wanted]
-        for where in PARTS
-    }
-    asked = [f"{where}_{metric.name}" for where, chosen in measured.items() for metric in chosen]
+    asked = [name for name in names if name in wanted and metric_of(name).function is not None]
     every = integer("every", every, 1)
     if every_steps is not None:
         every_steps = integer("every_steps", every_steps, 1)
@@ -199,12 +195,12 @@ def train(
         state.status, state.reason = "running", ""
 
     def measure(theta: Array) -> list[float]:
-        return [
-            value
-            for data, chosen in zip((part, validation), measured.values(), strict=True)
-            if data is not None and chosen
-            for value in compiled.measures(model, theta, data, chosen)
-        ]
+        values: dict[str, float] = {}
+        for where, data in zip(PARTS, (part, validation), strict=True):
+            chosen = [name for name in asked if name.startswith(where)]
+            if data is not None and chosen:
+                values |= zip(chosen, compiled.measures(model, theta, data, map(metric_of, chosen)), strict=True)
+        return [values[name] for name in asked]
 
     further = measure if asked else None
     job = descent.Descent(state, plan, source, model, optimizer, learning_rates, factor, seed, progress, further)
@@ -270,23 +266,22 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
 
 
 def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
-    columns = state.history.T
-    train_loss, validation_loss = columns[kernels.TRAIN_LOSS], columns[kernels.VALIDATION_LOSS]
+    columns = state.history.T.copy()
+    asked = state.settings.get("metrics", [])
     values: dict[str, Any] = {
-        "train_loss": train_loss,
-        "validation_loss": validation_loss,
-        "train_accuracy": columns[kernels.TRAIN_SCORE],
-        "validation_accuracy": columns[kernels.VALIDATION_SCORE],
+        "gradient_norm": columns[kernels.MEAN_GRADIENT_NORM],
+        "update_norm": columns[kernels.MEAN_UPDATE_NORM],
+        "step_loss": state.step_loss.copy() if state.settings["record_steps"] else None,
+        **dict(zip(asked, columns[len(columns) - len(asked) :], strict=True)),
     }
-    if part.task == "regression":
-        values["train_r2"] = r2_from_loss(train_loss, part.targets, w)
-        if validation is not None:
-            values["validation_r2"] = r2_from_loss(validation_loss, validation.targets)
-    there, asked = names_of(part.task, validation is not None), state.settings.get("metrics", [])
-    values = {name: column for name, column in values.items() if name in there}
-    values |= zip(asked, columns[len(columns) - len(asked) :], strict=True)
-    values["gradient_norm"] = columns[kernels.MEAN_GRADIENT_NORM]
-    values["update_norm"] = columns[kernels.MEAN_UPDATE_NORM]
-    if state.settings["record_steps"]:
-        values["step_loss"] = state.step_loss
-    return History.of({name: column.copy() for name, column in values.items()})
+    for where, data, loss, score, weights in (
+        ("train", part, kernels.TRAIN_LOSS, kernels.TRAIN_SCORE, w),
+        ("validation", validation, kernels.VALIDATION_LOSS, kernels.VALIDATION_SCORE, None),
+    ):
+        if data is not None:
+            values[f"{where}_loss"] = columns[loss]
+            if part.task == "regression":
+                values[f"{where}_r2"] = r2_from_loss(columns[loss], data.targets, weights)
+            else:
+                values[f"{where}_accuracy"] = columns[score]
+    return History.of(values)
