@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import sys
 import weakref
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Protocol, Self
 
@@ -22,7 +21,6 @@ from nn.data import Dataset, LazyRows
 from nn.kernels import Examples as Examples
 from nn.kernels import Workspace as Workspace
 from nn.llvm import cache, elementary, products, registers
-from nn.metrics import Metric
 
 Array = NDArray[Any]
 
@@ -260,12 +258,6 @@ def outputs_of(model: Model, theta: Array, X: ArrayLike | LazyRows) -> Array:
     if not isinstance(X, LazyRows):
         return outputs(model, theta, features(model, X))
     return np.concatenate([outputs(model, theta, features(model, piece)) for piece in X.chunks()])
-
-
-def measures(model: Model, theta: Array, data: Dataset, metrics: Iterable[Metric]) -> list[float]:
-    """Return metrics that have a function of their own, from one pass over a data set."""
-    found = outputs_of(model, theta, data.X)
-    return [metric.value(data.task, data.targets, found) for metric in metrics]
 
 
 # -- what is being compiled ------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -75,6 +75,12 @@ class History:
             for name in names_of()
             if (values := columns.get(name)) is not None
         }
+
+
+def measures(model: MLP, theta: Array, data: Dataset, names: Sequence[str]) -> dict[str, float]:
+    """Return metrics that are computed where they are asked for, by name, from one pass over a data set."""
+    outputs = compiled.outputs_of(model, theta, data.X) if names else np.empty(0)
+    return {name: metric_of(name).value(data.task, data.targets, outputs) for name in names}
 
 
 @dataclass(eq=False)
@@ -277,9 +283,8 @@ class Run:
         loss, right = compiled.score(self.model, self.theta, data)
         score = {"r2": float(r2_from_loss(loss, data.targets))} if self.task == "regression" else {"accuracy": right}
         scores = {"loss": loss, **score}
-        if asked := {(metric := metric_of(name)).name: metric for name in self.history.asked}:
-            scores |= zip(asked, compiled.measures(self.model, self.theta, data, asked.values()), strict=True)
-        return scores
+        measured = measures(self.model, self.theta, data, self.history.asked)
+        return scores | {name.partition("_")[2]: value for name, value in measured.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an `.npz` file without pickle, which `nn.load` reads.

@@ -17,7 +17,7 @@ from nn.data import Dataset, Split
 from nn.metrics import PARTS, metric_of, names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
-from nn.run import History, Run, TrainState
+from nn.run import History, Run, TrainState, measures
 from nn.schedules import Schedule
 from nn.stopping import EarlyStopping, check_target, reached
 
@@ -197,9 +197,8 @@ def train(
     def measure(theta: Array) -> list[float]:
         values: dict[str, float] = {}
         for where, data in zip(PARTS, (part, validation), strict=True):
-            chosen = [name for name in asked if name.startswith(where)]
-            if data is not None and chosen:
-                values |= zip(chosen, compiled.measures(model, theta, data, map(metric_of, chosen)), strict=True)
+            if data is not None:
+                values |= measures(model, theta, data, [name for name in asked if name.startswith(where)])
         return [values[name] for name in asked]
 
     further = measure if asked else None
