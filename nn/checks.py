@@ -18,6 +18,15 @@ def brief(value: object) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error as its name and its message, on one line.
+
+    >>> one_line(ValueError("epochs must be\\n an integer"))
+    'ValueError: epochs must be an integer'
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for an unknown name, with the nearest known one suggested.
 

@@ -1,8 +1,9 @@
-"""What came out, and how sure it is: ranking, intervals, ties, importances and verdicts, worked out from trials."""
+"""Conclusions from trials, and how sure they are: ranking, intervals, ties, importances and verdicts."""
 
 from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
+from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse, plain
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.analysis.ranking import Leader, Summary, larger_is_better, summarise
+from tuning.analysis.ranking import Leader, Summary, larger_is_better, mean, reference_loss, spread, summarise
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import RULES, UNCLEAR, VERDICTS, Verdict, common, names_by_curves, verdicts

@@ -134,7 +134,7 @@ def _key(params: Setting, by: Sequence[str]) -> tuple[Value, ...]:
 
 
 def _order(value: Value) -> tuple[int, tuple[float, ...], str]:
-    """Return what values are sorted by: numbers and layers first, then words."""
+    """Return the key by which values are sorted: numbers and layers first, then words."""
     if isinstance(value, tuple):
         return 0, tuple(map(float, value)), ""
     if isinstance(value, int | float):

@@ -33,7 +33,7 @@ class Interval:
 
 
 def method_name(n: int, units: str) -> str:
-    """Return what `mean_intervals` does with n values."""
+    """Return the name of the method that `mean_intervals` has for n values."""
     if n < 2:
         return "none"
     return f"{'bootstrap' if n >= FEWEST_TO_DRAW else 'Student t'} over {n} {units}"

@@ -35,8 +35,7 @@ from tuning.cli.options import (
     given_parameters,
 )
 from tuning.cli.train import train_command
-from tuning.export import whole
-from tuning.export.text import outcome_lines, show_lines
+from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
 from tuning.space import Choice, Setting, as_parameter
 from tuning.store import StudyFileError, StudyWriteError

@@ -32,11 +32,13 @@ Key = tuple[Any, ...]
 class OptunaSampler(Sampler):
     """Settings from a sampler of Optuna's, `batch` at a time.
 
-    `sampler` is any `optuna.samplers.BaseSampler` with a seed; None: `TPESampler` with the study's seed.
+    `sampler` is any `optuna.samplers.BaseSampler` with a seed; None: `TPESampler` with the study's seed. `kind` is the
+    name of its class where a study was made with one that is not at hand.
     """
 
     batch: int = 8
     sampler: Any = None
+    kind: str | None = None
 
     learns = True
     OPTIONS = ("batch",)
@@ -46,8 +48,21 @@ class OptunaSampler(Sampler):
 
     def options(self) -> dict[str, Any]:
         """Return the batch, and which sampler of the user's it was."""
-        kind = {} if self.sampler is None else {"sampler": type(self.sampler).__name__}
-        return {**super().options(), **kind}
+        kind = self.kind if self.sampler is None else type(self.sampler).__name__
+        return {**super().options(), **({} if kind is None else {"sampler": kind})}
+
+    @property
+    def given(self) -> Any:
+        """The user's sampler."""
+        return self.sampler
+
+    def check_given(self) -> None:
+        """Raise ValueError where a study was made with a sampler of the user's, and there is none."""
+        if self.kind is not None and self.sampler is None:
+            raise ValueError(
+                "sampler must be given for a study that was made with one of Optuna's, as in "
+                f"study.resume(sampler={self.kind}(seed=…))"
+            )
 
     def count(self, space: Space, epochs: int) -> int | None:
         """Return `n_settings`, or the number of all settings where that is less."""

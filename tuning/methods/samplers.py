@@ -95,6 +95,14 @@ class Sampler:
         """The options that change which settings come, as a study file keeps them; a limit only cuts the stream."""
         return {name: getattr(self, name) for name in self.OPTIONS}
 
+    @property
+    def given(self) -> Any:
+        """The object that the user made the method of and no file can hold; None for a method that has none."""
+        return None
+
+    def check_given(self) -> None:
+        """Raise ValueError where that object is missing."""
+
     def check(self, epochs: int) -> None:
         """Raise ValueError where the method can't work with so many epochs a trial."""
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from tuning import sweep
-from tuning.analysis import RULES, UNCLEAR, common, verdicts
+from tuning.analysis import RULES, UNCLEAR, common, reference_loss, verdicts
 from tuning.analysis.verdicts import GOOD, OVERFIT, TOO_SMALL, UNDERFIT, Course, verdict_of
-from tuning.results import reference_loss
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
 EPOCHS = np.arange(1, 41)
