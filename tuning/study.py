@@ -17,7 +17,7 @@ from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
 from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, work_of
 from tuning.space import Space
-from tuning.store import STATES, Access, Definition, TrialResult, Trials, TrialSpec, check_same, environment, now
+from tuning.store import STATES, Access, Definition, StudyFile, TrialResult, Trials, TrialSpec, check_same, now
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +64,7 @@ class Study:
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Return the study of a file, to look at or to resume. Raises ValueError when it is not a whole study."""
-        return cls(Access.open(Path(path)))
+        return cls(Access(StudyFile.open(Path(path), write=False)))
 
     @classmethod
     def create(
@@ -81,10 +81,7 @@ class Study:
         `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is the name or path that the data came
         from; `given` is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
         """
-        about = {
-            "limits": asdict(limits), "source": source, "environment": dict(environment()), "created": now(),
-            "sizes": getattr(objective, "sizes", None),
-        }  # fmt: skip
+        about = {"limits": asdict(limits), "source": source, "sizes": getattr(objective, "sizes", None)}
         return cls(Access.create(None if storage is None else Path(storage), definition, about), objective, given)
 
     # -- the file ----------------------------------------------------------------------------------------------
@@ -97,8 +94,7 @@ class Study:
     @property
     def tested(self) -> dict[str, Any] | None:
         """The result of `test`, if it was called: `params`, `scores` and `time`."""
-        known: dict[str, Any] | None = self._access.reading().get("test")
-        return known
+        return self._access.reading().get("test")
 
     @property
     def about(self) -> dict[str, Any]:
@@ -108,8 +104,7 @@ class Study:
     @property
     def sizes(self) -> dict[str, int] | None:
         """How many examples there are in training, validation and test; None in files that do not say."""
-        known: dict[str, int] | None = self._access.reading().get("sizes")
-        return known
+        return self._access.reading().get("sizes")
 
     @property
     def work(self) -> dict[str, int] | None:
@@ -117,8 +112,7 @@ class Study:
 
         Of a method that prunes; None of others. A trial that diverged counts with what it trained in both.
         """
-        known: dict[str, int] | None = self._access.reading().get("work")
-        return known
+        return self._access.reading().get("work")
 
     @property
     def trials_per_setting(self) -> int:
@@ -350,8 +344,7 @@ class Study:
             known = {"params": best.params, "time": now(), "scores": means}
             with self._access.writing() as file:
                 file.put("test", known)
-        scores_once: dict[str, float] = known["scores"]
-        return scores_once
+        return known["scores"]
 
     def _sampler(self) -> Sampler:
         d, settings = self.definition, self.limits.settings(self.trials_per_setting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -14,7 +15,7 @@ from tuning.methods import make_sampler, method_name
 from tuning.objective import Objective
 from tuning.run import Limits, check_workers
 from tuning.space import Space
-from tuning.store import Access, Definition, checked_number
+from tuning.store import Definition, StudyFile, checked_number
 from tuning.study import Study
 
 
@@ -108,9 +109,8 @@ def sweep(
     {'learning_rate': 0.1, 'hidden_units': 8}
     """
     given_space = space if isinstance(space, Space) else Space(space)
-    seed, repeats, epochs = (
-        checked_number(name, value) for name, value in (("seed", seed), ("repeats", repeats), ("epochs", epochs))
-    )
+    given = {"seed": seed, "repeats": repeats, "epochs": epochs}
+    seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
     per_setting = repeats * (1 if folds is None else checked_number("folds", folds))
     limits = Limits(n_trials, timeout, target, total_epochs)
     limits.check_one_setting(epochs, per_setting)
@@ -156,10 +156,7 @@ def _stored_ranges(storage: str | Path | None, auto: dict[str, str], objective: 
     path = None if storage is None else Path(storage)
     if path is None or not path.is_file() or path.stat().st_size == 0:
         return None
-    access = Access.open(path)
-    try:
-        definition = Definition.from_json(path, access.reading().get("definition"))
-    finally:
-        access.close()
+    with contextlib.closing(StudyFile.open(path, write=False)) as file:
+        definition = Definition.from_json(path, file.get("definition"))
     same = definition.auto == auto and definition.data == objective.description
     return Space(definition.space) if same else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -108,19 +108,15 @@ class Analysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the table as plain values that JSON knows."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.repr and each.name != "ranked"}
         return {
-            "metric": self.metric,
-            "best": None if self.best is None else {"params": self.best.params, "metrics": _plain(self.best.metrics)},
-            "interval": None if self.interval is None else asdict(self.interval),
-            "interval_reason": self.interval_reason,
+            **known,
+            "best": self.best and {"params": self.best.params, "metrics": _plain(self.best.metrics)},
+            "interval": self.interval and asdict(self.interval),
             "tied": None if self.tied is None else [summary.params for summary in self.tied],
-            "tied_reason": self.tied_reason,
             "learning_rates": [_plain(asdict(rate)) for rate in self.learning_rates],
             "importance": asdict(self.importance),
             "optimism": asdict(self.optimism),
-            "verdicts": self.verdicts,
-            "epochs": self.epochs,
-            "full_epochs": self.full_epochs,
         }
 
 
@@ -258,10 +254,10 @@ def _importance(summaries: list[Summary], metric: str) -> Importance:
     return importance([s.params for s in used], values)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: plain(value) for name, value in values.items()}
-
-
 def plain(value: Any) -> Any:
     """Return a value for JSON: None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) for name, value in values.items()}

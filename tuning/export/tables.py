@@ -39,23 +39,16 @@ class Column:
 
     Parameters
     ----------
-    name : str
-        Its name in files and frames, with {} for what it is repeated `over`.
-    value : function
-        Returns the value of a `SettingRow`; it is also given what stands for {}.
-    kind : str
-        How people see it: "number", "value" of a parameter, "score", "interval" from this value to that of the column
-        high_…, "yes" or no, or "text".
-    title : str, optional
-        Its heading where people see it; without one, the column is for files only.
-    order : int
-        Its place among those that people see. Columns of one order stand together for each thing they are repeated for.
-    over : str, optional
-        What it is repeated for: "params", "metrics", "metric" (that which decides) or "trials".
-    several : bool
-        Whether it exists only where a setting has several trials.
-    wide : bool
-        Whether people see it only where there is much room, in the report.
+    name, value : str, function
+        Its name in files and frames, and what gives its value for a `SettingRow`. Where the column is repeated `over`
+        "params", "metrics", "metric" (that which decides) or "trials", {} in the name stands for one of them, which the
+        function is given too.
+    kind, title, order : str, str, int
+        How people see it: as "number", "value" of a parameter, "score", "interval" (from here to the column high_…),
+        "yes" or no, or "text"; its heading, without which it is for files only; and its place. Columns of one order
+        stand together for each thing that they are repeated over.
+    several, wide : bool
+        Whether it exists only where a setting has several trials; whether people see it only in the report.
     worth : function
         Whether a value makes the column worth seeing; one such value is enough.
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tuning.analysis import Analysis, Verdict, plain, reference_loss, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
 from tuning.space import value_text
-from tuning.store import COMPLETED, Trial, setting_text
+from tuning.store import Trial, setting_text
 
 if TYPE_CHECKING:
     from tuning.study import Study

@@ -19,16 +19,8 @@ SAME = "same"
 class Limits:
     """The limits of a study; None: no limit. Raises ValueError for a number that can be none.
 
-    Parameters
-    ----------
-    n_trials : int, optional
-        The most trainings, with every repeat and fold counted.
-    timeout : float, optional
-        The seconds of one call.
-    target : float, optional
-        The value of the metric that the mean of a setting must reach.
-    total_epochs : int, optional
-        The most epochs that all trials may be given together.
+    `n_trials` are trainings, with every repeat and fold counted; `timeout` is in seconds, for one call; `target` is a
+    value of the metric that the mean of a setting must reach; `total_epochs` are those of all trials together.
     """
 
     n_trials: int | None = None

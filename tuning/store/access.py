@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tuning.store.definition import Definition, check_same
+from tuning.store.definition import Definition, check_same, environment, now
 from tuning.store.study_file import StudyFile, check_writable
 
 
@@ -19,11 +19,6 @@ class Access:
         self._file: StudyFile | None = file
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the way to a study that exists. Raises StudyFileError when the file is not a whole study."""
-        return cls(StudyFile.open(path, write=False))
-
-    @classmethod
     def create(cls, path: Path | None, definition: Definition, about: Mapping[str, Any]) -> Self:
         """Return the way to a new study, or to the one at `path` if its definition is the same.
 
@@ -32,16 +27,14 @@ class Access:
         if path is not None:
             check_writable(path)
         if path is None or not path.exists() or path.stat().st_size == 0:
-            return cls(StudyFile.create(path, {"definition": definition.to_json(), **about}))
+            made = {"environment": dict(environment()), "created": now()}
+            return cls(StudyFile.create(path, {"definition": definition.to_json(), **about, **made}))
         # To look first leaves a file that is refused as it was, to the last byte.
-        access = cls.open(path)
-        try:
-            check_same(path, access.reading().get("definition"), definition.to_json())
-        finally:
-            access.close()
-        access._file = StudyFile.open(path, write=True)
-        access._file.put("limits", about["limits"])
-        return access
+        with contextlib.closing(StudyFile.open(path, write=False)) as file:
+            check_same(path, file.get("definition"), definition.to_json())
+        file = StudyFile.open(path, write=True)
+        file.put("limits", about["limits"])
+        return cls(file)
 
     def reading(self) -> StudyFile:
         """Return the file, open at least to be read."""

@@ -47,24 +47,11 @@ class DataDescription:
 
 @dataclass(frozen=True)
 class Definition:
-    """Everything that the results of a study depend on, in plain values.
+    """Everything that the results of a study depend on, in plain values. Raises ValueError for what no study can have.
 
-    Parameters
-    ----------
-    space : dict
-        The text of each hyper-parameter's values, in the order of the search.
-    method, method_options : str, dict
-        The method of search, and its options as `Sampler.options` gives them.
-    epochs, repeats, folds : int
-        The most epochs of a trial; the seeds and the parts of a cross-validation (or None) that each setting has.
-    metric, metrics : str, tuple of str
-        The metric that decides, and all that are recorded.
-    seed : int
-        All other seeds follow from it.
-    data : DataDescription
-        The data.
-    auto : dict, optional
-        The space as it was given, where ranges in it were found by range tests.
+    `space` has the text of each hyper-parameter's values in the order of the search, and `auto` the space as it was
+    given, where range tests found ranges in it. `method_options` are those of `Sampler.options`, `epochs` the most of a
+    trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`.
     """
 
     space: dict[str, str]
@@ -102,7 +89,7 @@ class Definition:
     def to_json(self) -> dict[str, Any]:
         """Return the plain values that a study file has as the definition."""
         content = {**asdict(self), "metrics": list(self.metrics), "data": self.data.to_json()}
-        return content if self.auto is not None else {name: content[name] for name in content if name != "auto"}
+        return {name: value for name, value in content.items() if name != "auto" or value is not None}
 
     @property
     def trials_per_setting(self) -> int:
@@ -124,16 +111,14 @@ def check_same(path: Path | None, old: Mapping[str, Any], new: Mapping[str, Any]
     The order of the names in a space counts, as another order would make another grid.
     """
     differences = []
-    for key in new:
-        before, now = old.get(key), new[key]
-        if isinstance(now, dict) and isinstance(before, dict):
-            for name in dict.fromkeys([*before, *now]):
-                if before.get(name) != now.get(name):
-                    differences.append(f"{name} {_shown(before.get(name))} there and {_shown(now.get(name))} here")
-            if before == now and list(before) != list(now):
-                differences.append(f"{key} in the order {', '.join(before)} there and {', '.join(now)} here")
-        elif before != now:
-            differences.append(f"{key} {_shown(before)} there and {_shown(now)} here")
+    for key, here in new.items():
+        there = old.get(key)
+        values = {key: (there, here)}
+        if isinstance(here, dict) and isinstance(there, dict):
+            values = {name: (there.get(name), here.get(name)) for name in {**there, **here}}
+            if there == here and list(there) != list(here):
+                differences.append(f"{key} in the order {', '.join(there)} there and {', '.join(here)} here")
+        differences += [f"{name} {_shown(a)} there and {_shown(b)} here" for name, (a, b) in values.items() if a != b]
     if differences:
         raise StudyFileError(
             f"the study in {str(path)!r} must have the same definition to be continued, "
