@@ -258,8 +258,8 @@ class Study:
         sampler.check_given()
         with self._access.writing() as file:
             announcer = Announcer(file, callback)
-            search = Search(sampler, file, self.definition, self.limits.total_epochs, announcer)
-            runner = Runner(search, self._objective, self.limits, announcer, progress)
+            search = Search(sampler, self.definition, file, announcer, self.limits.total_epochs)
+            runner = Runner(search, self._objective, self.limits, progress)
             log.info("%r begins: %s", self, self.definition.data.name)
             self.stopped = INTERRUPTED
             try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -135,6 +137,7 @@ def analyse(
     tied = tied_with_best(scores)
     one = f"with one {scores.unit.removesuffix('s')}, nothing tells chance from merit; give repeats=5 or folds=5"
     best = summaries[0] if len(scores.params) else None
+    counts = Counter(chain.from_iterable(cells.found))
     has_interval = best is not None and method is not None
     return Analysis(
         metric=metric,
@@ -146,7 +149,7 @@ def analyse(
         learning_rates=best_rates(scores, summaries),
         importance=_importance(summaries, metric),
         optimism=_optimism(scores, summaries),
-        verdicts={name: count for name, count in cells.counts.items() if count},
+        verdicts={name: counts[name] for name in VERDICTS if counts[name]},
         ranked=len(scores.params),
         epochs=cells.epochs,
         full_epochs=cells.full_epochs,
@@ -166,7 +169,6 @@ class _Cells:
         self.repeats, self.folds = definition.repeats, definition.folds
         self.columns: dict[str, int] = {name: i for i, name in enumerate(definition.metrics)}
         self.found: list[list[str]] = [[] for _ in self.summaries]
-        self.counts = dict.fromkeys(VERDICTS, 0)
         self.epochs = self.full_epochs = 0
         self.held_out = held_out
         reference = reference_loss(self.summaries)
@@ -190,7 +192,7 @@ class _Cells:
                 if len(places) == _BLOCK:
                     self._judge(trial.curve_names, *curves.pop(kind), reference)
             else:
-                self._count(row, trial.state if trial.state in VERDICTS else UNCLEAR)
+                self.found[row].append(trial.state if trial.state in VERDICTS else UNCLEAR)
         for (names, _), (places, blobs) in curves.items():
             self._judge(names, places, blobs, reference)
         shape = (len(self.summaries), definition.trials_per_setting)
@@ -207,11 +209,7 @@ class _Cells:
         table = np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), len(names), -1 if names else 0)
         found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, len(places), reference)
         for row, name in zip(places, found, strict=True):
-            self._count(row, name)
-
-    def _count(self, row: int, name: str) -> None:
-        self.counts[name] += 1
-        self.found[row].append(name)
+            self.found[row].append(name)
 
     def scores(self, metric: str) -> Scores:
         """Return the scores of the ranked settings, which come first."""

@@ -25,19 +25,11 @@ class Search:
     """
 
     def __init__(
-        self,
-        sampler: Sampler,
-        file: StudyFile,
-        definition: Definition,
-        total_epochs: int | None = None,
-        announcer: Announcer | None = None,
+        self, sampler: Sampler, definition: Definition, file: StudyFile, announcer: Announcer, total_epochs: int | None
     ) -> None:
-        self.sampler = sampler
-        self.file = file
-        self.definition = definition
+        self.sampler, self.definition, self.file, self.announcer = sampler, definition, file, announcer
         self._per_setting = definition.trials_per_setting
         self._left = math.inf if total_epochs is None else total_epochs
-        self._announcer = announcer or Announcer(file)
         self._promised: dict[int, int] = {}
         self._finished = file.identities()
         self.cut = False
@@ -65,7 +57,7 @@ class Search:
         """End the trials that were asked for before and are not any more; of others nothing is known yet."""
         if self.sampler.budgets:
             over = set(self._promised) - {proposal.place for proposal in proposals}
-            self._announcer.pruned(self.file.prune(lambda number: number // self._per_setting in over))
+            self.announcer.pruned(self.file.prune(lambda number: number // self._per_setting in over))
 
     def _specs(self, proposals: Iterable[Proposal]) -> Iterator[TrialSpec]:
         """Yield the trials of a round, but for those that the file has."""

@@ -15,7 +15,6 @@ from types import FrameType
 from typing import Any
 
 from tuning.analysis import Leader
-from tuning.callbacks import Announcer
 from tuning.run.limits import Limits
 from tuning.run.rounds import Search
 from tuning.run.workers import Workers
@@ -42,7 +41,6 @@ class Runner:
         search: Search,
         objective: Callable[[TrialSpec], TrialResult],
         limits: Limits,
-        announcer: Announcer,
         show_progress: bool | None = None,
     ) -> None:
         definition, self._file = search.definition, search.file
@@ -50,7 +48,6 @@ class Runner:
         self._objective = objective
         self._target = limits.target
         self._deadline = math.inf if limits.timeout is None else time.monotonic() + limits.timeout
-        self._announcer = announcer
         self._leader = Leader(definition.metric, definition.trials_per_setting)
         for outcome in self._file.outcomes():
             if outcome.state not in (PAUSED, PRUNED):
@@ -128,7 +125,7 @@ class Runner:
         """Save first, then count and tell: what the bar shows and a callback hears of is on the disk."""
         if self._finished:
             self._file.add(self._finished)
-            self._announcer.saved(self._finished)
+            self._search.announcer.saved(self._finished)
             self.saved += sum(spec.start == 0 or spec.number not in self._started for spec, _ in self._finished)
             done = len(self._finished)
             if self._by_epochs:
@@ -136,7 +133,7 @@ class Runner:
                 done = sum(spec.epochs - spec.start for spec, _ in self._finished)
             self._progress.update(done, self._leader)
             self._finished.clear()
-        self._announcer.tell()
+        self._search.announcer.tell()
 
     def _on_target(self) -> bool:
         best = self._leader.best
