@@ -4,6 +4,6 @@ from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism,
 from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse, plain
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.analysis.ranking import Leader, Summary, larger_is_better, mean, reference_loss, spread, summarise
+from tuning.analysis.ranking import Leader, Summary, larger_is_better, mean, reference_loss, sign, spread, summarise
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import RULES, UNCLEAR, VERDICTS, Verdict, common, names_by_curves, verdicts

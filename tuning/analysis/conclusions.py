@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.analysis.ranking import Summary, larger_is_better, reference_loss
+from tuning.analysis.ranking import Summary, reference_loss, sign
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
 from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trials, setting_text
@@ -233,7 +233,7 @@ def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None,
         return mean_intervals(scores.values), method_name(scores.units, scores.unit), ""
     none = np.full((len(scores.params), 2), np.nan)
     reason = "with one repeat, the spread over seeds can't be known; give repeats=5 or folds=5"
-    if not scores.metric.endswith("accuracy") or not scores.metric.startswith("validation") or not held_out:
+    if scores.metric != "validation_accuracy" or not held_out:
         return none, None, reason
     ends = [share_interval(float(value), held_out) for value in scores.values[:, 0]]
     name = (
@@ -244,12 +244,11 @@ def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None,
 
 def _importance(summaries: list[Summary], metric: str) -> Importance:
     """Return the importances; a setting that diverged counts as the worst that did not: divergence is a result."""
-    sign = 1.0 if larger_is_better(metric) else -1.0
-    finite = [s.metrics[metric] for s in summaries if s.state == COMPLETED]
-    worst = min((sign * value for value in finite), default=0.0)
-    used = [s for s in summaries if s.state in (COMPLETED, DIVERGED)] if finite else []
-    values = np.array([sign * s.metrics[metric] if s.state == COMPLETED else worst for s in used])
-    return importance([s.params for s in used], values)
+    gains = [sign(metric) * s.metrics[metric] for s in summaries if s.state == COMPLETED]
+    used = [s for s in summaries if s.state in (COMPLETED, DIVERGED)] if gains else []
+    worst = min(gains, default=0.0)
+    values = [sign(metric) * s.metrics[metric] if s.state == COMPLETED else worst for s in used]
+    return importance([s.params for s in used], np.array(values))
 
 
 def plain(value: Any) -> Any:

@@ -38,6 +38,11 @@ def larger_is_better(metric: str) -> bool:
     return not metric.endswith("loss")
 
 
+def sign(metric: str) -> float:
+    """Return 1 for a score and -1 for a loss: times this, more is better."""
+    return 1.0 if larger_is_better(metric) else -1.0
+
+
 @dataclass
 class Leader:
     """The best setting so far, kept while trials arrive in any order; memory is held for unfinished settings only."""
@@ -55,14 +60,12 @@ class Leader:
             return
         del self._open[outcome.setting]
         score = mean(values)
-        if math.isfinite(score) and (self.best is None or self.reaches(score, self.best, strictly=True)):
+        if math.isfinite(score) and (self.best is None or sign(self.metric) * (score - self.best) > 0):
             self.best = score
 
-    def reaches(self, value: float, target: float, *, strictly: bool = False) -> bool:
-        """Whether a value is as good as the target, or `strictly` better."""
-        if strictly:
-            return value > target if larger_is_better(self.metric) else value < target
-        return value >= target if larger_is_better(self.metric) else value <= target
+    def reaches(self, target: float) -> bool:
+        """Whether the best is as good as the target."""
+        return self.best is not None and sign(self.metric) * (self.best - target) >= 0
 
 
 def summarise(outcomes: Iterable[Outcome], metric: str, per_setting: int) -> list[Summary]:
@@ -70,14 +73,13 @@ def summarise(outcomes: Iterable[Outcome], metric: str, per_setting: int) -> lis
     groups: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(outcome.setting, []).append(outcome)
-    sign = -1.0 if larger_is_better(metric) else 1.0
     summaries = [_summary(setting, trials, metric, per_setting) for setting, trials in groups.items()]
 
     def order(summary: Summary) -> tuple[bool, float, float]:
         if summary.state != COMPLETED:
             return True, 0.0, 0.0
         loss = summary.metrics.get("validation_loss", 0.0)
-        return False, sign * summary.metrics[metric], loss if math.isfinite(loss) else math.inf
+        return False, -sign(metric) * summary.metrics[metric], loss if math.isfinite(loss) else math.inf
 
     summaries.sort(key=order)  # stable: what is equal stays in the order of the study
     ranked = sum(summary.state == COMPLETED for summary in summaries)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis.ranking import larger_is_better
+from tuning.analysis.ranking import sign
 from tuning.space import Setting
 
 Array = NDArray[np.float64]
@@ -31,7 +31,7 @@ class Scores:
     @property
     def gains(self) -> Array:
         """The values with the sign with which more is better."""
-        return self.values if larger_is_better(self.metric) else -self.values
+        return sign(self.metric) * self.values
 
     @property
     def units(self) -> int:

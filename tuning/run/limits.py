@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nn.checks import integer, real
 from tuning.methods import Sampler, least
@@ -30,13 +29,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "total_epochs"):
-            self._take(name, lambda name, value: integer(name, value, 1))
-        self._take("timeout", lambda name, value: real(name, value, above=0.0))
-        self._take("target", real)
+            self._check(name, integer, low=1)
+        self._check("timeout", real, above=0.0)
+        self._check("target", real)
 
-    def _take(self, name: str, check: Any) -> None:
-        value = getattr(self, name)
-        object.__setattr__(self, name, None if value is None else check(name, value))
+    def _check(self, name: str, check: Callable[..., float], **bounds: float) -> None:
+        if (value := getattr(self, name)) is not None:
+            object.__setattr__(self, name, check(name, value, **bounds))
 
     def settings(self, per_setting: int) -> int | None:
         """Return how many settings of so many trials `n_trials` are; None without such a limit."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from tuning.analysis import larger_is_better, mean
+from tuning.analysis import mean, sign
 from tuning.callbacks import Announcer
 from tuning.methods import Proposal, Sampler, Score
 from tuning.space import Space
@@ -100,12 +100,11 @@ class Search:
         """Return the score of a proposal from what the file has, with as many epochs as it proposed."""
         metric, first, epochs = self.definition.metric, proposal.place * self._per_setting, proposal.epochs
         trials = [self.file.trial(first + i) for i in range(self._per_setting)]
-        sign = 1.0 if larger_is_better(metric) else -1.0
         full = epochs >= self.definition.epochs
         gain, loss = (
             mean([_value(trial, name, epochs, full) for trial in trials]) for name in (metric, "validation_loss")
         )
-        return Score(sign * gain, -loss)
+        return Score(sign(metric) * gain, -loss)
 
 
 def _value(trial: Trial | None, metric: str, epochs: int, full: bool) -> float:

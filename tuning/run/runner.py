@@ -136,8 +136,7 @@ class Runner:
         self._search.announcer.tell()
 
     def _on_target(self) -> bool:
-        best = self._leader.best
-        return self._target is not None and best is not None and self._leader.reaches(best, self._target)
+        return self._target is not None and self._leader.reaches(self._target)
 
     def _stopping(self) -> bool:
         return self._interrupted or self._reached or time.monotonic() >= self._deadline

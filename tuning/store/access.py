@@ -46,10 +46,8 @@ class Access:
     @contextlib.contextmanager
     def writing(self) -> Iterator[StudyFile]:
         """Open the file to be written, and give the right to write back: what is read from then on needs none."""
-        if self.path is None:
-            yield self.reading()
-            return
         if self._file is None or not self._file.writable:
+            assert self.path is not None
             self.close()
             self._file = StudyFile.open(self.path, write=True)
         try:

@@ -161,10 +161,7 @@ class StudyFile:
 
     def put(self, key: str, value: Any) -> None:
         """Set one value of table `study`."""
-        try:
-            self._connection.execute("INSERT OR REPLACE INTO study VALUES (?, ?)", (key, encode(value)))
-        except sqlite3.Error as error:
-            raise StudyWriteError(f"{str(self.path)!r} could not be written: {error}") from None
+        self._write(("INSERT OR REPLACE INTO study VALUES (?, ?)", [(key, encode(value))]))
 
     def get(self, key: str) -> Any:
         """Return one value of table `study`, or None."""
@@ -196,8 +193,15 @@ class StudyFile:
 
     def trial(self, number: int) -> Trial | None:
         """Return the trial of this number."""
-        row = self._query(f"SELECT {COLUMNS} FROM trials WHERE number = ?", (number,)).fetchone()
-        return None if row is None else trial_of(row)
+        return next(self._trials("WHERE number = ?", number), None)
+
+    def trial_at(self, index: int) -> Trial:
+        """Return the finished trial at this place in the order of numbers."""
+        return next(self._trials("ORDER BY number LIMIT 1 OFFSET ?", index))
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every trial by number."""
+        return self._trials("ORDER BY number")
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the outcome of every trial by number; no curves are read."""
@@ -217,20 +221,14 @@ class StudyFile:
         row = self._query("SELECT error FROM trials WHERE state = ? ORDER BY number LIMIT 1", (FAILED,)).fetchone()
         return None if row is None else str(row[0])
 
-    def trials(self) -> Iterator[Trial]:
-        """Yield every trial by number."""
-        for row in self._query(f"SELECT {COLUMNS} FROM trials ORDER BY number"):
-            yield trial_of(row)
-
-    def trial_at(self, index: int) -> Trial:
-        """Return the finished trial at this place in the order of numbers."""
-        row = self._query(f"SELECT {COLUMNS} FROM trials ORDER BY number LIMIT 1 OFFSET ?", (index,)).fetchone()
-        return trial_of(row)
-
     def close(self) -> None:
         """Close the file. A writer merges its log, so that one plain file is left, which needs no log to be read."""
         self._end()
         self._lock = None
+
+    def _trials(self, which: str, *values: int) -> Iterator[Trial]:
+        for row in self._query(f"SELECT {COLUMNS} FROM trials {which}", values):
+            yield trial_of(row)
 
     def _query(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         try:
