@@ -111,7 +111,8 @@ def sweep(
     given_space = space if isinstance(space, Space) else Space(space)
     given = {"seed": seed, "repeats": repeats, "epochs": epochs}
     seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
-    per_setting = repeats * (1 if folds is None else checked_number("folds", folds))
+    folds = None if folds is None else checked_number("folds", folds)
+    per_setting = repeats * (folds or 1)
     limits = Limits(n_trials, timeout, target, total_epochs)
     limits.check_one_setting(epochs, per_setting)
     options = {
