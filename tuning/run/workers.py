@@ -100,7 +100,7 @@ class Workers:
                     self._submit(sent, item)
                     stop = stopping()
             if not self.in_flight:
-                if self._again or (self._broken and not stop and not exhausted):
+                if self._again or not (stop or exhausted):
                     continue
                 return
             if stop:

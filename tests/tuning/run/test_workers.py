@@ -87,6 +87,14 @@ def test_a_trial_that_kills_every_worker_has_failed_and_those_beside_it_have_not
     assert all(a.exactly_equals(b) for a, b in zip(plain.trials, study.trials, strict=True) if a.number != 9)
 
 
+def test_trials_that_were_not_handed_out_yet_follow_one_that_kills_every_worker(tmp_path: Path) -> None:
+    """The first of eight that are out is run again last of them, and nothing else is out when it has failed."""
+    with ProcessPoolExecutor(1, FORK) as pool:
+        study = a_study(Deadly(tmp_path, always=(0,)), repeats=3).run(executor=pool)
+    assert [trial.state for trial in study.trials] == ["failed", *["completed"] * 29]
+    assert study.stopped == "finished"
+
+
 def test_a_pool_that_was_broken_before_is_replaced(tmp_path: Path, pool: ProcessPoolExecutor) -> None:
     first = a_study(Deadly(tmp_path, once=(2,))).run(executor=pool)
     again = a_study().run(executor=pool)  # still the broken one: ours was closed with the first study
