@@ -136,18 +136,10 @@ def sweep(
     objective.check(the_space)
     sampler.check_space(the_space)
     definition = Definition(
-        space=the_space.texts(),
-        method=method_name(method),
-        method_options=sampler.options(),
-        epochs=epochs,
-        repeats=repeats,
-        folds=folds,
-        metric=metric,
-        metrics=objective.metrics,
-        seed=seed,
-        data=objective.description,
+        space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
+        repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
         auto=auto,
-    )
+    )  # fmt: skip
     study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
     return study.run(executor, n_jobs, progress, callback)
 

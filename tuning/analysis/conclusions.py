@@ -86,11 +86,6 @@ class Analysis:
     _cells: _Cells = field(repr=False)
     _same: NDArray[np.bool_] | None = field(repr=False)
 
-    @property
-    def metrics(self) -> list[str]:
-        """All metrics of the study."""
-        return list(self._cells.columns)
-
     def best_rates(self, by: Sequence[str]) -> list[BestRate]:
         """Return the best learning rate of each group of settings that share the values of `by`."""
         return best_rates(self._cells.scores(self.metric), self._cells.summaries, by)
@@ -229,8 +224,9 @@ def _optimism(scores: Scores, summaries: list[Summary]) -> Optimism:
 
 def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None, str]:
     """Return the intervals (S, 2), how they were made, and the reason where they could not be."""
-    if scores.units > 1:
-        return mean_intervals(scores.values), method_name(scores.units, scores.unit), ""
+    units = scores.values.shape[1]
+    if units > 1:
+        return mean_intervals(scores.values), method_name(units, scores.unit), ""
     none = np.full((len(scores.params), 2), np.nan)
     reason = "with one repeat, the spread over seeds can't be known; give repeats=5 or folds=5"
     if scores.metric != "validation_accuracy" or not held_out:

@@ -33,11 +33,6 @@ class Scores:
         """The values with the sign with which more is better."""
         return sign(self.metric) * self.values
 
-    @property
-    def units(self) -> int:
-        """How many columns there are, U."""
-        return int(self.values.shape[1])
-
     def rows(self, places: Sequence[int]) -> Scores:
         """Return the scores of some settings alone."""
         return Scores([self.params[i] for i in places], self.values[list(places)], self.metric, self.unit)

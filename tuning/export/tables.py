@@ -29,10 +29,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
-def _always(value: Any) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Column:
     """A column of the table.
@@ -61,7 +57,7 @@ class Column:
     over: str = ""
     several: bool = False
     wide: bool = False
-    worth: Callable[[Any], bool] = _always
+    worth: Callable[[Any], bool] = lambda value: True
 
     def text(self, row: dict[str, Any]) -> str:
         """Return the value in a row as aligned text has it."""
@@ -110,15 +106,16 @@ class Table(list[dict[str, Any]]):
     def of(cls, analysis: Analysis, n: int | None = None) -> Table:
         """Return the table of the best `n` settings, or of all."""
         settings = analysis.rows(n)
-        metrics = sorted(analysis.metrics, key=lambda name: (name != analysis.metric, name[:10] != "validation"))
-        trials = range(max((len(row.scores[analysis.metric]) for row in settings), default=0))
+        scores = settings[0].scores if settings else {}
+        metrics = sorted(scores, key=lambda name: (name != analysis.metric, not name.startswith("validation")))
+        trials = range(len(scores.get(analysis.metric, ())))
         several = len(trials) > 1
         keys: dict[str, list[tuple[Any, ...]]] = {
             "": [()],
             "params": [(name,) for name in dict.fromkeys(name for row in settings for name in row.summary.params)],
             "metrics": [(name,) for name in metrics],
             "metric": [(analysis.metric,)],
-            "trials": [(name, trial) for name in analysis.metrics for trial in trials],
+            "trials": [(name, trial) for name in scores for trial in trials],
         }
         filled: list[tuple[Column, tuple[Any, ...]]] = []
         seen: list[tuple[int, int, Column]] = []
@@ -138,9 +135,7 @@ class Table(list[dict[str, Any]]):
             return "no trials yet"
         lines = self.cells()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
 
     __repr__ = __str__
 

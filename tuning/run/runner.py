@@ -37,11 +37,7 @@ class Runner:
     """
 
     def __init__(
-        self,
-        search: Search,
-        objective: Callable[[TrialSpec], TrialResult],
-        limits: Limits,
-        show_progress: bool | None = None,
+        self, search: Search, objective: Callable[[TrialSpec], TrialResult], limits: Limits, show: bool | None
     ) -> None:
         definition, self._file = search.definition, search.file
         self._search = search
@@ -57,7 +53,7 @@ class Runner:
         total = planned(search.sampler, Space(definition.space), definition)
         done = sum(epochs if self._by_epochs else trials for trials, epochs in self._file.epochs().values())
         unit = " epochs" if self._by_epochs else " trials"
-        self._progress = Progress(show_progress, total, done, self._leader, unit)
+        self._progress = Progress(show, total, done, self._leader, unit)
         self.saved = 0
         self._started: set[int] = set()
         self._finished: list[tuple[TrialSpec, TrialResult]] = []

@@ -27,7 +27,7 @@ class Access:
         if path is not None:
             check_writable(path)
         if path is None or not path.exists() or path.stat().st_size == 0:
-            made = {"environment": dict(environment()), "created": now()}
+            made = {"environment": environment(), "created": now()}
             return cls(StudyFile.create(path, {"definition": definition.to_json(), **about, **made}))
         # To look first leaves a file that is refused as it was, to the last byte.
         with contextlib.closing(StudyFile.open(path, write=False)) as file:

@@ -11,7 +11,6 @@ from functools import lru_cache
 from importlib import metadata
 from itertools import product
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from nn.checks import integer, one_of
@@ -132,7 +131,7 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def environment() -> Mapping[str, str | int | None]:
+def environment() -> dict[str, str | int | None]:
     """Return the versions and the machine that a study is run with; looking them up takes some milliseconds."""
     versions: dict[str, str | int | None] = {"python": platform.python_version()}
     for name in ("nn-tuning", "numpy", "numba", "scipy"):
@@ -141,7 +140,7 @@ def environment() -> Mapping[str, str | int | None]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
-    return MappingProxyType({**versions, **machine})
+    return {**versions, **machine}
 
 
 def now() -> str:

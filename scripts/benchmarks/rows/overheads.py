@@ -76,17 +76,10 @@ class NoOp:
 def definition() -> Definition:
     """Return the definition of a study of no-op trials."""
     return Definition(
-        space={"learning_rate": "0.001:1:log", "momentum": "0:0.9"},
-        method="random",
-        method_options={},
-        epochs=20,
-        repeats=1,
-        folds=None,
-        metric="validation_accuracy",
-        metrics=tuple(CURVES),
-        seed=0,
+        space={"learning_rate": "0.001:1:log", "momentum": "0:0.9"}, method="random", method_options={}, epochs=20,
+        repeats=1, folds=None, metric="validation_accuracy", metrics=tuple(CURVES), seed=0,
         data=DataDescription("no-op", fingerprint="0" * 64),
-    )
+    )  # fmt: skip
 
 
 def measure_coordination(effort: Effort) -> Outcome:
