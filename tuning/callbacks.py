@@ -42,11 +42,10 @@ pruned; WARNING for a trial that failed and for a callback that did.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nn.checks import brief
@@ -58,65 +57,42 @@ Callback = Callable[[Trial], Any]
 """Called with each trial that has ended, in the process and the thread of the study."""
 
 
-class AnnouncingFile(StudyFile):
-    """A study file that tells a callback, where there is one, of each trial that has ended and been saved.
+class Announcer:
+    """Logs what happened to trials that have been saved, and tells a callback, if there is one, of those that ended.
 
     A trial that may get more epochs, under halving, is told of once it has ended for good. None is told of twice, not
-    even where Ctrl-C came in between.
+    even where Ctrl-C came in between: `tell` then goes on where it was.
     """
 
-    _callback: Callback | None = None
-    _waiting: deque[int]
-    _warned = False
+    def __init__(self, file: StudyFile, callback: Callback | None = None) -> None:
+        self._file = file
+        self._callback = callback
+        self._queued: set[int] = set()
+        self._waiting: deque[int] = deque()
+        self._warned = False
 
-    @contextlib.contextmanager
-    def telling(self, callback: Callback | None) -> Iterator[None]:
-        """Tell this callback, if it is one, of the trials that end in here."""
-        self._callback, self._waiting, self._warned = callback, deque(), False
-        try:
-            yield
-        finally:
-            self._callback = None
-
-    def add(self, results: Iterable[tuple[TrialSpec, TrialResult]]) -> None:
-        """Write finished trials as `StudyFile.add` does, then tell of them."""
-        results = list(results)
-        ended = [spec.number for spec, result in results if result.state != PAUSED]
-        fresh = [] if self._callback is None else [number for number in ended if self._is_open(number)]
-        super().add(results)
+    def saved(self, results: Iterable[tuple[TrialSpec, TrialResult]]) -> None:
+        """Log what diverged or failed of these trials, and queue for the callback what has ended."""
         for spec, result in results:
             if result.state == DIVERGED:
                 log.info("trial %d diverged in step %s: %s", spec.number, result.diverged_step, spec.text)
             elif result.state == FAILED:
                 log.warning("trial %d failed: %s; %s", spec.number, result.error, spec.text)
-        self._tell(fresh)
+            if result.state != PAUSED:
+                self._queue(spec.number)
 
-    def prune(self, over: Callable[[int], bool]) -> None:
-        """End paused trials as `StudyFile.prune` does, then tell of them."""
-        pruned: list[int] = []
+    def pruned(self, numbers: list[int]) -> None:
+        """Log how many trials were pruned, and tell of them."""
+        if numbers:
+            log.info("%d trials pruned", len(numbers))
+        for number in numbers:
+            self._queue(number)
+        self.tell()
 
-        def seen(number: int) -> bool:
-            ends = over(number)
-            if ends:
-                pruned.append(number)
-            return ends
-
-        super().prune(seen)
-        if pruned:
-            log.info("%d trials pruned", len(pruned))
-        self._tell([] if self._callback is None else pruned)
-
-    def _is_open(self, number: int) -> bool:
-        standing = self.standing(number)
-        return standing is None or standing[1] == PAUSED
-
-    def _tell(self, numbers: Iterable[int]) -> None:
-        """Call the callback with these trials; what it raises is warned of, and changes nothing."""
-        if self._callback is None:
-            return
-        self._waiting.extend(numbers)
-        while self._waiting:
-            trial = self.trial(self._waiting.popleft())
+    def tell(self) -> None:
+        """Call the callback with the trials that are queued; what it raises is warned of, and changes nothing."""
+        while self._callback is not None and self._waiting:
+            trial = self._file.trial(self._waiting.popleft())
             assert trial is not None
             try:
                 self._callback(trial)
@@ -127,10 +103,13 @@ class AnnouncingFile(StudyFile):
                     self._warned = True
                     warnings.warn(f"{what}; the study goes on, and nothing is lost", RuntimeWarning, stacklevel=2)
 
+    def _queue(self, number: int) -> None:
+        if self._callback is not None and number not in self._queued:
+            self._queued.add(number)
+            self._waiting.append(number)
 
-def check_callback(callback: Any) -> Callback | None:
-    """Return a callback, or None; raises TypeError for what can't be called."""
+
+def check_callback(callback: Any) -> None:
+    """Raise TypeError unless `callback` is None or can be called."""
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of a finished trial, but got {brief(callback)}")
-    known: Callback | None = callback
-    return known

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.checks import batch_size, integer, one_line, one_of, unknown_name
+from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, metric_of, names_of
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
-from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec
 
 if TYPE_CHECKING:
     from nn.data import Dataset, Split
@@ -82,7 +82,7 @@ class Objective:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.source is not None:
-            return _objective_of_source, (self.source, self.folds, self.description["fingerprint"], self.asked)
+            return _objective_of_source, (self.source, self.folds, self.description.fingerprint, self.asked)
         return Objective, (self.splits, self.folds, None, self.asked)
 
     def portable(self) -> Self:
@@ -109,21 +109,16 @@ class Objective:
         return {part: len(rows) for part, rows in self.splits[0].rows.items()}
 
     @cached_property
-    def description(self) -> dict[str, Any]:
-        """What identifies the data and how they are split, in plain values."""
+    def description(self) -> DataDescription:
+        """What identifies the data and how they are split."""
         split = self.splits[0]
         rows = hashlib.sha256()
         for each in self.splits:
             for part in ("train", "validation", "test"):
                 rows.update(f"{part} {len(each.rows[part])}".encode())
                 rows.update(each.rows[part].astype("<i8").tobytes())
-        return {
-            "name": split.source.name,
-            "task": self.task,
-            "fingerprint": split.source.fingerprint,
-            "rows": rows.hexdigest()[:16],
-            "scaled": bool(split.scaled),
-        }
+        source = split.source
+        return DataDescription(source.name, self.task, source.fingerprint, rows.hexdigest()[:16], bool(split.scaled))
 
     # -- checks, before anything is trained --------------------------------------------------------------------
 
@@ -206,7 +201,7 @@ class Objective:
                 checkpoint=_packed(run.state.to_arrays()) if spec.continues and not diverged else None,
             )
         except Exception as error:  # a trial that fails must not take the others with it
-            return TrialResult(FAILED, duration=time.perf_counter() - start, error=one_line(error))
+            return TrialResult.of_error(error, time.perf_counter() - start)
 
     def test(self, spec: TrialSpec) -> dict[str, float]:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
@@ -295,7 +290,7 @@ def _source(data: Any) -> str | None:
 def _objective_of_source(source: str, folds: int | None, fingerprint: str, asked: tuple[str, ...]) -> Objective:
     """Return the objective in a worker process, which loads its data once."""
     objective = Objective.prepare(source, folds)
-    found = objective.description["fingerprint"]
+    found = objective.description.fingerprint
     if found != fingerprint:
         raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
     return objective.following(*asked)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from nn.checks import integer, real
 from nn.metrics import larger_is_better
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
-from tuning.methods import OPTIONS, OptunaSampler, make_sampler, method_name
+from tuning.methods import OPTIONS, make_sampler, method_name
 from tuning.objective import Objective
-from tuning.run import Limits, Plan, check_end, check_n_trials, check_timeout, check_total_epochs, check_workers
+from tuning.run import Limits, check_workers
 from tuning.space import Space
-from tuning.store import StudyFile
+from tuning.store import Definition, StudyFile, checked_number
 from tuning.study import Study
 
 
@@ -92,8 +92,17 @@ def sweep(
         Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned of once
         and logged each time; the study goes on. Nothing that is computed depends on it.
 
-    Raises ValueError or TypeError, before anything is trained or written, for whatever can't be done; and
-    StudyInterrupted, which has the study, after Ctrl-C.
+    Returns
+    -------
+    Study
+        With all trials that have ended.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For whatever can't be done, before anything is trained or written.
+    StudyInterrupted
+        After Ctrl-C; it has the study.
 
     >>> study = sweep("iris", {"learning_rate": [0.01, 0.1], "hidden_units": 8}, epochs=5, seed=0)
     >>> study.best.params
@@ -101,20 +110,15 @@ def sweep(
     """
     options = {name: value for name, value in locals().items() if name in OPTIONS}
     given_space = space if isinstance(space, Space) else Space(space)
-    seed = integer("seed", seed, 0)
-    repeats = integer("repeats", repeats, 1, 100_000)
-    epochs = integer("epochs", epochs, 1, 1_000_000)
-    per_setting = repeats * (1 if folds is None else integer("folds", folds, 2))
-    plan = Plan(epochs, repeats, folds, metric or "", seed)
-    limits = Limits(
-        check_n_trials(n_trials, per_setting),
-        check_timeout(timeout),
-        None if target is None else real("target", target),
-        check_total_epochs(total_epochs, plan),
-    )
-    sampler = make_sampler(method, limits.n_trials and limits.n_trials // per_setting, seed, **options)
+    given = {"seed": seed, "repeats": repeats, "epochs": epochs}
+    seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
+    folds = None if folds is None else checked_number("folds", folds)
+    per_setting = repeats * (folds or 1)
+    limits = Limits(n_trials, timeout, target, total_epochs)
+    limits.check_one_setting(epochs, per_setting)
+    sampler = make_sampler(method, limits.settings(per_setting), seed, **options)
     sampler.check(epochs)
-    check_end(sampler, given_space, method_name(method), limits)
+    limits.check_end(sampler, given_space, method_name(method))
     check_workers(executor, n_jobs)
     check_callback(callback)
     objective = Objective.prepare(data, folds)
@@ -127,22 +131,12 @@ def sweep(
         the_space = _stored_ranges(storage, auto, objective) or with_ranges(the_space, objective, seed)
     objective.check(the_space)
     sampler.check_space(the_space)
-    definition = {
-        "space": the_space.texts(),
-        "method": method_name(method),
-        "method_options": sampler.options(),
-        "epochs": epochs,
-        "repeats": repeats,
-        "folds": folds,
-        "metric": metric,
-        "metrics": list(objective.metrics),
-        "seed": seed,
-        "data": objective.description,
-    }
-    if auto is not None:
-        definition["auto"] = auto
-    given_sampler = sampler.sampler if isinstance(sampler, OptunaSampler) else None
-    study = Study.create(objective, definition, limits, storage, objective.source, given_sampler)
+    definition = Definition(
+        space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
+        repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
+        auto=auto,
+    )  # fmt: skip
+    study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
     return study.run(executor, n_jobs, progress, callback)
 
 
@@ -151,10 +145,7 @@ def _stored_ranges(storage: str | Path | None, auto: dict[str, str], objective: 
     path = None if storage is None else Path(storage)
     if path is None or not path.is_file() or path.stat().st_size == 0:
         return None
-    file = StudyFile.open(path, write=False)
-    try:
-        definition = file.get("definition")
-    finally:
-        file.close()
-    same = definition.get("auto") == auto and definition["data"] == objective.description
-    return Space(definition["space"]) if same else None
+    with contextlib.closing(StudyFile.open(path, write=False)) as file:
+        definition = Definition.from_json(path, file.get("definition"))
+    same = definition.auto == auto and definition.data == objective.description
+    return Space(definition.space) if same else None

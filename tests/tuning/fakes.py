@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from tuning.run import Limits
-from tuning.store import COMPLETED, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DataDescription, Definition, TrialResult, TrialSpec
 from tuning.store.trial import canonical
 from tuning.study import Study
 
 METRICS = ["train_loss", "validation_loss", "validation_accuracy"]
 
 
-def definition(**changes: Any) -> dict[str, Any]:
-    """The definition of a small study; changes replace entries."""
-    plain = {
+def definition(**changes: Any) -> Definition:
+    """The definition of a small study; changes replace fields."""
+    plain: dict[str, Any] = {
         "space": {"learning_rate": "0.001:1:log", "batch_size": "16,32"},
         "method": "grid",
         "method_options": {"points": 5},
@@ -30,9 +30,9 @@ def definition(**changes: Any) -> dict[str, Any]:
         "metric": "validation_accuracy",
         "metrics": METRICS,
         "seed": 0,
-        "data": {"name": "fake", "fingerprint": "f" * 64},
+        "data": DataDescription("fake", fingerprint="f" * 64),
     }
-    return {**plain, **changes}
+    return Definition(**{**plain, **changes})
 
 
 def noisy(spec: TrialSpec) -> TrialResult:

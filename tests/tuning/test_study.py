@@ -272,7 +272,7 @@ def test_trials_are_counted_only_once_they_are_in_the_file(tmp_path: Path, monke
             seen.append((self.counted, len(with_file.trials)))
             with_file.close()
 
-    monkeypatch.setattr("tuning.study.Progress", Watching)
+    monkeypatch.setattr("tuning.run.runner.Progress", Watching)
     monkeypatch.setattr(runner, "COMMIT_SECONDS", 0.0)
     a_study(noisy, tmp_path / "a.db").run(n_jobs=2)
     assert seen == [(count, count) for count in range(1, 11)]

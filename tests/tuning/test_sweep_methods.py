@@ -15,7 +15,7 @@ import pytest
 from tests.tuning.fakes import Clock, a_study, files, noisy, same_trials
 from tuning import Study, sweep
 from tuning.methods import METHODS, make_sampler
-from tuning.run import Limits, check_end
+from tuning.run import Limits
 from tuning.space import Space
 from tuning.store import TrialResult, TrialSpec
 from tuning.study import StudyInterrupted
@@ -179,9 +179,9 @@ def test_a_study_that_would_go_on_for_ever_is_refused(method: str) -> None:
         assert method not in ("random", "sobol", "tpe")
         return
     with pytest.raises(ValueError, match=f"method {method} over a continuous range must have an end"):
-        check_end(sampler, space, method, Limits())
+        Limits().check_end(sampler, space, method)
     for end in (Limits(timeout=1.0), Limits(target=1.0), Limits(total_epochs=9)):
-        check_end(sampler, space, method, end)
+        end.check_end(sampler, space, method)
 
 
 def test_momentum_is_searched_where_there_is_momentum_however_it_is_written(method: str) -> None:
@@ -198,7 +198,7 @@ def test_the_automatic_range_is_found_once_and_kept(tmp_path: Path, monkeypatch:
     options: dict[str, Any] = {"epochs": 2, "points": 3, "storage": tmp_path / "a.db"}
     space = {"learning_rate": "auto", "hidden_units": [4, 8]}
     first = sweep("iris", space, **options)
-    low, high = (float(end) for end in first.definition["space"]["learning_rate"].split(":")[:2])
+    low, high = (float(end) for end in first.definition.space["learning_rate"].split(":")[:2])
     assert 1e-6 < low < 0.1 < high
     first.close()
 

@@ -2,9 +2,10 @@
 
 from nn.metrics import larger_is_better
 from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
+from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse, plain
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.analysis.ranking import Leader, Summary, summarise
+from tuning.analysis.ranking import Leader, Summary, mean, reference_loss, sign, spread, summarise
 from tuning.analysis.rules import RULES, UNCLEAR, VERDICTS, Verdict
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import common, names_by_curves, verdicts

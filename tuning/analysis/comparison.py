@@ -70,13 +70,13 @@ def best_rates(
     studies, as in `tied_with_best`.
     """
     groups: dict[tuple[Value, ...], list[int]] = {}
-    for i, params in enumerate(scores.params):
-        if _is_rate(params.get("learning_rate")):
-            groups.setdefault(_key(params, by), []).append(i)
     tried: dict[tuple[Value, ...], set[float]] = {}
-    for summary in summaries:
+    for i, summary in enumerate(summaries):
         if _is_rate(summary.params.get("learning_rate")):
-            tried.setdefault(_key(summary.params, by), set()).add(_rate(summary.params))
+            key = _key(summary.params, by)
+            tried.setdefault(key, set()).add(_rate(summary.params))
+            if i < len(scores.params):  # it is ranked
+                groups.setdefault(key, []).append(i)
     result = []
     for key, places in groups.items():
         part = scores.rows(places)

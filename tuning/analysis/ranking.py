@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nn.metrics import larger_is_better
 from tuning.space import Setting
-from tuning.store import COMPLETED, setting_of
-
-Outcome = tuple[str, int, "int | None", str, dict[str, float]]
-"""(text of the setting, repeat, fold, state, metrics), as `StudyFile.outcomes` yields them."""
+from tuning.store import COMPLETED, Outcome, setting_of
 
 INCOMPLETE = "incomplete"
 
@@ -37,6 +34,11 @@ class Summary:
     rank: int | None = None
 
 
+def sign(metric: str) -> float:
+    """Return 1 for a score and -1 for a loss: times this, more is better."""
+    return 1.0 if larger_is_better(metric) else -1.0
+
+
 @dataclass
 class Leader:
     """The best setting so far, kept while trials arrive in any order; memory is held for unfinished settings only."""
@@ -44,68 +46,67 @@ class Leader:
     metric: str
     per_setting: int
     best: float | None = None
-    params: str | None = None
     _open: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, setting: str, state: str, metrics: dict[str, float]) -> None:
-        """Take in one trial of a setting, given as its text."""
-        values = self._open.setdefault(setting, [])
-        values.append(metrics.get(self.metric, math.nan) if state == COMPLETED else math.nan)
+    def add(self, outcome: Outcome) -> None:
+        """Take in one trial."""
+        values = self._open.setdefault(outcome.setting, [])
+        values.append(outcome.metrics.get(self.metric, math.nan) if outcome.state == COMPLETED else math.nan)
         if len(values) < self.per_setting:
             return
-        del self._open[setting]
-        mean = _mean(values)
-        if math.isfinite(mean) and (self.best is None or self.reaches(mean, self.best, strictly=True)):
-            self.best, self.params = mean, setting
+        del self._open[outcome.setting]
+        score = mean(values)
+        if math.isfinite(score) and (self.best is None or sign(self.metric) * (score - self.best) > 0):
+            self.best = score
 
-    def reaches(self, value: float, target: float, *, strictly: bool = False) -> bool:
-        """Whether a value is as good as the target, or `strictly` better."""
-        if strictly:
-            return value > target if larger_is_better(self.metric) else value < target
-        return value >= target if larger_is_better(self.metric) else value <= target
+    def reaches(self, target: float) -> bool:
+        """Whether the best is as good as the target."""
+        return self.best is not None and sign(self.metric) * (self.best - target) >= 0
 
 
 def summarise(outcomes: Iterable[Outcome], metric: str, per_setting: int) -> list[Summary]:
     """Return one summary for each setting, the best first."""
-    groups: dict[str, list[tuple[str, dict[str, float]]]] = {}
-    for setting, _, _, state, metrics in outcomes:
-        groups.setdefault(setting, []).append((state, metrics))
-    sign = -1.0 if larger_is_better(metric) else 1.0
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.setting, []).append(outcome)
     summaries = [_summary(setting, trials, metric, per_setting) for setting, trials in groups.items()]
 
     def order(summary: Summary) -> tuple[bool, float, float]:
         if summary.state != COMPLETED:
             return True, 0.0, 0.0
         loss = summary.metrics.get("validation_loss", 0.0)
-        return False, sign * summary.metrics[metric], loss if math.isfinite(loss) else math.inf
+        return False, -sign(metric) * summary.metrics[metric], loss if math.isfinite(loss) else math.inf
 
     summaries.sort(key=order)  # stable: what is equal stays in the order of the study
     ranked = sum(summary.state == COMPLETED for summary in summaries)
-    return [
-        Summary(s.params, s.metrics, s.spreads, s.trials, s.state, i + 1 if i < ranked else None)
-        for i, s in enumerate(summaries)
-    ]
+    return [replace(summary, rank=i + 1 if i < ranked else None) for i, summary in enumerate(summaries)]
 
 
-def _summary(setting: str, trials: list[tuple[str, dict[str, float]]], metric: str, per_setting: int) -> Summary:
-    states = [state for state, _ in trials]
-    state = next((state for state in states if state != COMPLETED), COMPLETED)
+def reference_loss(summaries: Iterable[Summary]) -> float | None:
+    """Return the lowest mean validation loss of the ranked settings, by which others are called underfit."""
+    losses = [s.metrics.get("validation_loss", math.nan) for s in summaries if s.rank is not None]
+    return min((loss for loss in losses if math.isfinite(loss)), default=None)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean, the same for any order of the values; NaN for none, and when one is not finite."""
+    return math.fsum(values) / len(values) if values and all(map(math.isfinite, values)) else math.nan
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the sample standard deviation likewise; NaN for a single value."""
+    middle = mean(values)
+    return math.sqrt(math.fsum((x - middle) ** 2 for x in values) / (len(values) - 1)) if len(values) > 1 else math.nan
+
+
+def _summary(setting: str, trials: list[Outcome], metric: str, per_setting: int) -> Summary:
+    state = next((trial.state for trial in trials if trial.state != COMPLETED), COMPLETED)
     if state == COMPLETED and len(trials) < per_setting:
         state = INCOMPLETE
-    names = dict.fromkeys(name for _, metrics in trials for name in metrics)
-    columns = {name: [metrics.get(name, math.nan) for _, metrics in trials] for name in names}
-    means = {name: _mean(values) for name, values in columns.items()}
+    names = dict.fromkeys(name for trial in trials for name in trial.metrics)
+    columns = {name: [trial.metrics.get(name, math.nan) for trial in trials] for name in names}
+    means = {name: mean(values) for name, values in columns.items()}
     if state == COMPLETED and not math.isfinite(means.get(metric, math.nan)):
         state = "not finite"
-    spreads = {name: _spread(values) for name, values in columns.items()} if len(trials) > 1 else {}
+    spreads = {name: spread(values) for name, values in columns.items()} if len(trials) > 1 else {}
     return Summary(setting_of(setting), means, spreads, len(trials), state)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Return the mean, the same for any order of the values; NaN when one is not finite."""
-    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
-
-
-def _spread(values: Sequence[float]) -> float:
-    mean = _mean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.metrics import larger_is_better
-from tuning.analysis.ranking import Summary
+from tuning.analysis.ranking import sign
 from tuning.space import Setting
-from tuning.store import Trial, setting_text
 
 Array = NDArray[np.float64]
 
@@ -33,25 +31,8 @@ class Scores:
     @property
     def gains(self) -> Array:
         """The values with the sign with which more is better."""
-        return self.values if larger_is_better(self.metric) else -self.values
-
-    @property
-    def units(self) -> int:
-        """The number of columns, U."""
-        return int(self.values.shape[1])
+        return sign(self.metric) * self.values
 
     def rows(self, places: Sequence[int]) -> Scores:
         """Return the scores of some settings alone."""
         return Scores([self.params[i] for i in places], self.values[list(places)], self.metric, self.unit)
-
-
-def collect(ranked: Sequence[Summary], trials: Iterable[Trial], metric: str, repeats: int, folds: int | None) -> Scores:
-    """Return the scores of `ranked` settings, all of whose trials are among `trials`."""
-    place = {setting_text(summary.params): i for i, summary in enumerate(ranked)}
-    cells = np.full((len(ranked), folds or 1, repeats), np.nan)
-    for trial in trials:
-        row = place.get(setting_text(trial.params))
-        if row is not None:
-            cells[row, trial.fold or 0, trial.repeat] = trial.metrics[metric]
-    values = cells.mean(axis=2) if folds else cells[:, 0, :]
-    return Scores([summary.params for summary in ranked], values, metric, "folds" if folds else "repeats")

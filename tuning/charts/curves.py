@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from nn.checks import one_of
 from nn.run import Run
-from tuning.analysis import VERDICTS
+from tuning.analysis import VERDICTS, StudyLike
 from tuning.charts.axes import short, words
-from tuning.charts.settings import ScoredSetting, ScoredStudy, StudyLike, grouped
+from tuning.charts.settings import ScoredSetting, ScoredStudy, grouped
 from tuning.store import COMPLETED, DIVERGED, Trial, setting_text
 
 Array = NDArray[np.float64]
@@ -102,7 +102,7 @@ def validation_points(study: StudyLike, metric: str) -> dict[str, tuple[Array, A
     """
     names = [f"{part}_{metric}" for part in ("train", "validation")]
     for name in names:
-        one_of("metric of training and validation", name, study.definition["metrics"])
+        one_of("metric of training and validation", name, study.definition.metrics)
     points: dict[str, list[list[float]]] = {}
     for trial, verdict in zip(study.trials, study.verdicts(), strict=True):
         if trial.state == COMPLETED:

@@ -6,31 +6,15 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from nn.checks import brief, one_of
-from tuning.analysis import Importance, Summary, Verdict, larger_is_better, summarise
+from tuning.analysis import Importance, StudyLike, Summary, larger_is_better, summarise
 from tuning.charts.axes import Axis, is_number, order, scale_of, shown, words
 from tuning.space import Setting, Value
-from tuning.store import COMPLETED, DIVERGED, Trials, setting_text
+from tuning.store import COMPLETED, DIVERGED, setting_text
 
 T = TypeVar("T")
-
-
-class StudyLike(Protocol):
-    """The part of a study that charts are made of."""
-
-    definition: dict[str, Any]
-    metric: str
-    repeats: int
-    folds: int | None
-
-    @property
-    def trials(self) -> Trials: ...
-    @property
-    def trials_per_setting(self) -> int: ...
-    def summaries(self) -> list[Summary]: ...
-    def verdicts(self) -> list[Verdict]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +60,20 @@ class ScoredStudy:
     def of(cls, study: StudyLike, metric: str | None = None) -> ScoredStudy:
         """Return the scores by a metric, or by the one that decides. Raises ValueError for an unknown metric."""
         definition = study.definition
-        metric = study.metric if metric is None else one_of("metric", metric, definition["metrics"])
+        metric = study.metric if metric is None else one_of("metric", metric, definition.metrics)
         outcomes = list(study.trials.outcomes())
         own = metric == study.metric
         summaries = study.summaries() if own else summarise(outcomes, metric, study.trials_per_setting)
         by_text = {setting_text(summary.params): summary for summary in summaries}
         found: dict[str, list[tuple[str, float]]] = {text: [] for text in by_text}
         names: dict[str, None] = {}
-        for text, _, _, state, metrics in outcomes:
+        for text, state, metrics in outcomes:
             if text in by_text:  # another process may have added a setting since they were ranked
                 names.update(dict.fromkeys(by_text[text].params))
                 found[text].append((state, metrics.get(metric, math.nan)))
         settings = tuple(_scored(i, by_text[text], metric, found[text]) for i, text in enumerate(by_text))
         parts = [f"{study.repeats} repeats"] * (study.repeats > 1) + [f"{study.folds} folds"] * bool(study.folds)
-        return cls(definition["data"]["name"], metric, definition["space"], " x ".join(parts), tuple(names), settings)
+        return cls(definition.data.name, metric, definition.space, " x ".join(parts), tuple(names), settings)
 
     @property
     def larger(self) -> bool:

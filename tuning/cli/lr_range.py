@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tuning.export import plain
+from tuning.analysis import plain
 from tuning.learning_rate import RULES, RangeTest, StabilityLimit, range_test, stability_limit
 from tuning.objective import Objective
 from tuning.space import Setting, Space

@@ -22,8 +22,7 @@ from tuning.cli import options
 from tuning.cli.config import KEYS, SweepFile
 from tuning.cli.options import FORMATS, SHOW_FORMATS, SWEEP_EXAMPLE, CommandError, Parser, given_parameters
 from tuning.cli.train import scores_line, train_command
-from tuning.export import whole
-from tuning.export.text import outcome_lines, show_lines
+from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
 from tuning.space import Choice, Setting, as_parameter
 from tuning.store import StudyFileError, StudyWriteError

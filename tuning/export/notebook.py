@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from nn.notebook import html_box, html_table, svg_curves
 from tuning.charts import ScoredStudy, learning_curves, score_curve, words
-
-if TYPE_CHECKING:
-    from tuning.study import Study
+from tuning.export.results import StudyResults
 
 SHOWN = 5
 
 
-def study_html(study: Study) -> str:
+def study_html(study: StudyResults) -> str:
     """Return the first settings of the table, and the best score at each learning rate or the best setting's curves."""
     d = study.definition
-    title = f"{d['data']['name']}, {d['method']}: {study.progress_line()}; {study.describe_states()}"
+    title = f"{d.data.name}, {d.method}: {study.progress_line()}; {study.describe_states()}"
     table = study.table(SHOWN)
     if not table:
         return html_box("Study", title)
@@ -28,7 +24,7 @@ def study_html(study: Study) -> str:
     return html_box("Study", title, html_table(rows, titles) + below + _picture(study))
 
 
-def _picture(study: Study) -> str:
+def _picture(study: StudyResults) -> str:
     """Return the best mean at each learning rate where several were tried, the losses of the best setting elsewhere."""
     scores = ScoredStudy.of(study)
     if "learning_rate" in scores.numeric:

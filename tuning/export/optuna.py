@@ -26,22 +26,19 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tuning.analysis import Verdict, larger_is_better, verdicts
+from tuning.analysis import Verdict, larger_is_better, reference_loss, verdicts
+from tuning.export.results import StudyResults
 from tuning.methods import optuna, quiet
-from tuning.results import reference_loss
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 from tuning.store import APPLICATION_ID, COMPLETED, PAUSED, PRUNED, Trial
-
-if TYPE_CHECKING:
-    from tuning.study import Study
 
 _FILE = "sqlite:///"
 _APPLICATION = slice(68, 72)  # of the header of an SQLite file, https://sqlite.org/fileformat.html section 1.3
 
 
-def export(study: Study, storage: Any, name: str | None = None) -> Any:
+def export(study: StudyResults, storage: Any, name: str | None = None) -> Any:
     """Write a study's trials to a storage of Optuna's as a new study there, and return that `optuna.study.Study`.
 
     `storage` is a URL such as "sqlite:///study.db", or a storage object of Optuna's; `name` is the new study's, by
@@ -51,26 +48,26 @@ def export(study: Study, storage: Any, name: str | None = None) -> Any:
     Raises ValueError where optuna is missing, where the storage can't be used or has a study of that name already.
     """
     module = optuna()
-    name = name or (study.path.stem if study.path is not None else study.definition["data"]["name"])
+    name = name or (study.path.stem if study.path is not None else study.definition.data.name)
     target = _create(module, study, storage, name)
     try:
-        target.set_user_attr("definition", study.definition)
+        target.set_user_attr("definition", study.definition.to_json())
         trials = list(study.trials)
         known = _Parameters(module, study.space, (trial.params for trial in trials))
         start = datetime.fromisoformat(study.about["created"]).astimezone().replace(tzinfo=None)
         for trial, verdict in zip(trials, verdicts(trials, reference_loss(study.summaries())), strict=True):
-            target.add_trial(_trial(module, trial, verdict, study.metric, known, start))
+            target.add_trial(_trial(module, trial, verdict, study.definition.metric, known, start))
     except BaseException:
         module.delete_study(study_name=name, storage=target._storage)
         raise
     return target
 
 
-def _create(module: Any, study: Study, storage: Any, name: str) -> Any:
+def _create(module: Any, study: StudyResults, storage: Any, name: str) -> Any:
     """Return the new, empty study of Optuna's."""
     if isinstance(storage, str | Path):
         _check_place(str(storage))
-    direction = "maximize" if larger_is_better(study.metric) else "minimize"
+    direction = "maximize" if larger_is_better(study.definition.metric) else "minimize"
     try:
         with quiet():
             return module.create_study(storage=storage, study_name=name, direction=direction)
@@ -178,7 +175,7 @@ class _Parameters:
         return path + name if name in self._apart else name
 
     def _distribution(self, module: Any, name: str, parameters: list[Parameter], values: list[Value]) -> Any:
-        """Return what covers all that a parameter may be in any part, and all that it was."""
+        """Return the distribution over all that a parameter may be in any part, and all that it was."""
         kinds = module.distributions
         if isinstance(parameters[0], Choice):
             every = dict.fromkeys(value for parameter in parameters for value in parameter.ends)
@@ -203,5 +200,5 @@ def _places(space: Space, path: str, setting: Setting | None = None) -> Iterator
 
 
 def _kind(parameter: Parameter) -> type[Parameter]:
-    """Return what two parameters must have in common for Optuna to take them as one."""
+    """Return the kind that two parameters must share for Optuna to take them as one."""
     return next(kind for kind in (LogUniform, Uniform, IntUniform, Choice) if isinstance(parameter, kind))

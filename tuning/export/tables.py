@@ -1,4 +1,8 @@
-"""Settings as rows: aligned text, CSV, JSON, and a pandas DataFrame with scikit-learn's habits in naming columns."""
+"""Settings as rows: aligned text, CSV, JSON, and a pandas DataFrame with scikit-learn's habits in naming columns.
+
+`COLUMNS` has one record for each column. Files, text and the report are made from it: a further column is a further
+record.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tuning.analysis import Summary
+from tuning.analysis import Analysis, mean, plain, spread
 from tuning.export.files import whole
 from tuning.space import value_text
 from tuning.store import COMPLETED
@@ -18,7 +24,71 @@ from tuning.store import COMPLETED
 if TYPE_CHECKING:
     import pandas
 
-_HIDDEN = ("std_", "split", "trials", "low_", "high_")
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Parameters
+    ----------
+    name, value : str, function
+        Its name in files and frames, and what gives its value for a `SettingRow`. Where the column is repeated `over`
+        "params", "metrics", "metric" (that which decides) or "trials", {} in the name stands for one of them, which the
+        function is given too.
+    kind, title, order : str, str, int
+        How people see it: as "number", "value" of a parameter, "score", "interval" (from here to the column high_…),
+        "yes" or no, or "text"; its heading, without which it is for files only; and its place. Columns of one order
+        stand together for each thing that they are repeated over.
+    several, wide : bool
+        Whether it exists only where a setting has several trials; whether people see it only in the report.
+    worth : function
+        Whether a value makes the column worth seeing; one such value is enough.
+    """
+
+    name: str
+    value: Callable[..., Any]
+    kind: str = "number"
+    title: str = ""
+    order: int = 0
+    over: str = ""
+    several: bool = False
+    wide: bool = False
+    worth: Callable[[Any], bool] = lambda value: True
+
+    def text(self, row: dict[str, Any]) -> str:
+        """Return the value in a row as aligned text has it."""
+        value = row[self.name]
+        if self.kind == "interval":
+            high = row[self.name.replace("low_", "high_", 1)]
+            return f"{value:.4f} to {high:.4f}" if _is_number(value) and _is_number(high) else "-"
+        if self.kind == "score":
+            return f"{value:.4f}" if math.isfinite(value) else "-"
+        if value is None and self.kind != "value":
+            return "-"
+        if self.kind == "yes":
+            return "yes" if value else "no"
+        return f"{value:.4g}" if isinstance(value, float) else value_text(value)
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("rank", lambda row: row.summary.rank, title="rank"),
+    Column("param_{}", lambda row, name: row.summary.params.get(name), "value", "{}", 1, "params"),
+    Column("mean_{}", lambda row, name: row.summary.metrics.get(name, math.nan), "score", "{}", 2, "metrics"),
+    Column("std_{}", lambda row, name: row.summary.spreads.get(name, math.nan), over="metrics", several=True),
+    Column("low_{}", lambda row, _: row.interval[0], "interval", "95% interval", 2, "metric", worth=_is_number),
+    Column("high_{}", lambda row, _: row.interval[1], over="metric"),
+    Column("tied", lambda row: row.tied, "yes", "tied", 3, worth=lambda value: value is not None),
+    Column("verdict", lambda row: row.verdict, "text", "verdict", 4),
+    Column("split{1}_{0}", lambda row, name, trial: row.scores[name][trial], over="trials", several=True),
+    Column("mean_fit_time", lambda row: mean(row.seconds), title="seconds", order=5, wide=True),
+    Column("std_fit_time", lambda row: spread(row.seconds), several=True),
+    Column("trials", lambda row: row.summary.trials),
+    Column("state", lambda row: row.summary.state, "text", "state", 6, worth=lambda value: value != COMPLETED),
+)
 
 
 class Table(list[dict[str, Any]]):
@@ -30,47 +100,54 @@ class Table(list[dict[str, Any]]):
     `verdict`; `mean_fit_time` and `std_fit_time` in seconds; `trials`; `state`. Text has the most important of them.
     """
 
+    columns: Sequence[Column] = ()
+
     @classmethod
-    def of(
-        cls, summaries: Iterable[Summary], metrics: Sequence[str], extras: Sequence[Mapping[str, Any]] | None = None
-    ) -> Table:
-        """Return the table of some summaries; `extras` has further columns for each of them."""
-        chosen = list(summaries)
-        names = dict.fromkeys(name for summary in chosen for name in summary.params)
-        spread = any(summary.spreads for summary in chosen)
-        rows = cls()
-        for i, s in enumerate(chosen):
-            row: dict[str, Any] = {"rank": s.rank, **{f"param_{name}": s.params.get(name) for name in names}}
-            for name in metrics:
-                row[f"mean_{name}"] = s.metrics.get(name, math.nan)
-                if spread:
-                    row[f"std_{name}"] = s.spreads.get(name, math.nan)
-            rows.append({**row, **({} if extras is None else extras[i]), "trials": s.trials, "state": s.state})
-        return rows
+    def of(cls, analysis: Analysis, n: int | None = None) -> Table:
+        """Return the table of the best `n` settings, or of all."""
+        settings = analysis.rows(n)
+        scores = settings[0].scores if settings else {}
+        metrics = sorted(scores, key=lambda name: (name != analysis.metric, not name.startswith("validation")))
+        trials = range(len(scores.get(analysis.metric, ())))
+        several = len(trials) > 1
+        keys: dict[str, list[tuple[Any, ...]]] = {
+            "": [()],
+            "params": [(name,) for name in dict.fromkeys(name for row in settings for name in row.summary.params)],
+            "metrics": [(name,) for name in metrics],
+            "metric": [(analysis.metric,)],
+            "trials": [(name, trial) for name in scores for trial in trials],
+        }
+        filled: list[tuple[Column, tuple[Any, ...]]] = []
+        seen: list[tuple[int, int, Column]] = []
+        for over, group in groupby((c for c in COLUMNS if several or not c.several), key=lambda column: column.over):
+            members = list(group)
+            for i, key in enumerate(keys[over]):
+                for column in members:
+                    named = replace(column, name=column.name.format(*key), title=column.title.format(*key))
+                    filled.append((named, key))
+                    seen.append((column.order, i, named))
+        table = cls({column.name: column.value(row, *key) for column, key in filled} for row in settings)
+        table.columns = [column for *_, column in sorted(seen, key=lambda each: each[:2]) if column.title]
+        return table
 
     def __str__(self) -> str:
         if not self:
             return "no trials yet"
         lines = self.cells()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
 
     __repr__ = __str__
 
+    def seen(self, wide: bool = False) -> list[Column]:
+        """Return the columns that people see, from the left to the right; all of them where it is `wide`."""
+        known = [column for column in self.columns if wide or not column.wide]
+        return [column for column in known if any(column.worth(row[column.name]) for row in self)]
+
     def cells(self) -> list[list[str]]:
         """Return the most important columns as text: a line of titles, and one for each row."""
-        shown = [name for name in (self[0] if self else ()) if self._is_shown(name)]
-        titles = [name.removeprefix("param_").removeprefix("mean_") for name in shown]
-        lines = [titles, *([_cell(name, row[name]) for name in shown] for row in self)]
-        low = next((name for name in (self[0] if self else ()) if name.startswith("low_")), None)
-        if low is not None and any(_is_number(row[low]) for row in self):
-            at = shown.index(low.replace("low_", "mean_", 1)) + 1
-            high = low.replace("low_", "high_", 1)
-            for line, text in zip(lines, ["95% interval", *(_span(row[low], row[high]) for row in self)], strict=True):
-                line.insert(at, text)
-        return lines
+        seen = self.seen()
+        return [[column.title for column in seen], *([column.text(row) for column in seen] for row in self)]
 
     def to_json(self) -> str:
         """Return a JSON list with one object for each row; NaN and infinity become null."""
@@ -126,20 +203,6 @@ class Table(list[dict[str, Any]]):
         """Return the rows with None for what is not finite."""
         return [{name: plain(value) for name, value in row.items()} for row in self]
 
-    def _is_shown(self, name: str) -> bool:
-        if name.startswith(_HIDDEN) or name.endswith("_fit_time"):
-            return False
-        if name == "state":
-            return any(row["state"] != COMPLETED for row in self)
-        if name == "tied":
-            return any(row["tied"] is not None for row in self)
-        return True
-
-
-def plain(value: Any) -> Any:
-    """Return a value for JSON: None for a number that is not finite."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
 
 def _column(values: list[Any]) -> list[Any]:
     """Return values of one kind: as they are, or as text where they differ in kind."""
@@ -153,23 +216,3 @@ def _field(value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, tuple) and not value):
         return value_text(value)
     return "x".join(map(str, value)) if isinstance(value, tuple) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
-
-
-def _span(low: Any, high: Any) -> str:
-    return f"{low:.4f} to {high:.4f}" if _is_number(low) and _is_number(high) else "-"
-
-
-def _cell(column: str, value: Any) -> str:
-    if column.startswith("mean_"):
-        return f"{value:.4f}" if math.isfinite(value) else "-"
-    if column == "tied":
-        return "-" if value is None else "yes" if value else "no"
-    if value is None and column == "rank":
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value_text(value)

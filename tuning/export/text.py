@@ -1,47 +1,45 @@
-"""What the command prints about a study: a few lines of plain text."""
+"""A study as the command prints it: a few lines of plain text."""
 
 from __future__ import annotations
 
 import json
 
 from nn.metrics import shown_name
-from tuning.analysis import BestRate
-from tuning.results import Analysis
+from tuning.analysis import Analysis, BestRate
+from tuning.export.results import StudyResults
 from tuning.run import BUDGET, FINISHED, TARGET
 from tuning.space import value_text
 from tuning.store import setting_of
-from tuning.study import Study
 
 SHOWN_TIES = 10
 SHOWN_RATES = 24
 
 
-def study_lines(study: Study) -> list[str]:
-    """Return what the study is, in two or three lines."""
+def study_lines(study: StudyResults) -> list[str]:
+    """Return the definition of the study, in two lines."""
     d = study.definition
-    each = [f"{d['epochs']} epochs"]
-    each += [f"{study.repeats} repeats"] * (study.repeats > 1) + [f"{study.folds} folds"] * (study.folds is not None)
-    space = "  ".join(f"{name} {text}" for name, text in d["space"].items())
-    return [f"{d['data']['name']}, {d['method']}, {', '.join(each)}, seed {d['seed']}: {study.progress_line()}", space]
+    each = [f"{d.epochs} epochs"]
+    each += [f"{d.repeats} repeats"] * (d.repeats > 1) + [f"{d.folds} folds"] * (d.folds is not None)
+    space = "  ".join(f"{name} {text}" for name, text in d.space.items())
+    return [f"{d.data.name}, {d.method}, {', '.join(each)}, seed {d.seed}: {study.progress_line()}", space]
 
 
-def verdict(study: Study) -> str:
+def verdict(study: StudyResults) -> str:
     """Return the outcome in one sentence: the best setting with its validation scores, and what did not complete."""
     try:
         best = study.best
     except ValueError:
         return f"No setting can be called the best: {study.describe_states()}."
     setting = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
-    names = sorted(
-        (name for name in best.metrics if name.startswith("validation_")), key=lambda name: name != study.metric
-    )
+    names = [name for name in best.metrics if name.startswith("validation_")]
+    names.sort(key=lambda name: name != study.definition.metric)
     scores = ", ".join(f"{shown_name(name)} {best.metrics[name]:.4f}" for name in names)
     mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
     return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."
 
 
-def analysis_lines(study: Study) -> list[str]:
-    """Return what can be concluded from a study, or why it can't, a line for each thing."""
+def analysis_lines(study: StudyResults) -> list[str]:
+    """Return the conclusions from a study, or why there are none, a line for each."""
     a = study.analysis()
     if a.best is None:
         return [_verdict_counts(a)] if a.verdicts else []
@@ -65,7 +63,7 @@ def analysis_lines(study: Study) -> list[str]:
     return [*lines, _verdict_counts(a), *_rates(a.learning_rates)]
 
 
-def closing_lines(study: Study) -> list[str]:
+def closing_lines(study: StudyResults) -> list[str]:
     """Return the test scores, if there are any."""
     known = study.tested
     if known is None:
@@ -75,8 +73,8 @@ def closing_lines(study: Study) -> list[str]:
     return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
 
 
-def show_lines(study: Study, top: int) -> list[str]:
-    """Return what `nn-tuning show` prints."""
+def show_lines(study: StudyResults, top: int) -> list[str]:
+    """Return the lines that `nn-tuning show` prints."""
     table, lines = str(study.table(top)), analysis_lines(study)
     return [*study_lines(study), "", table, "", verdict(study), *lines, *closing_lines(study)]
 
@@ -119,8 +117,8 @@ def _rates(rates: list[BestRate]) -> list[str]:
     return ["", *lines]
 
 
-def outcome_lines(study: Study, top: int) -> list[str]:
-    """Return what is printed after a sweep: how it ended, the table, the verdict and where the study is."""
+def outcome_lines(study: StudyResults, top: int) -> list[str]:
+    """Return the lines that are printed after a sweep: how it ended, the table, the verdict and where the study is."""
     lines = []
     if study.new_trials == 0 and study.stopped == FINISHED:
         where = f" in {study.path}" if study.path else ""

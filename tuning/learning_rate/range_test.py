@@ -13,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from nn import checks
 from nn.checks import integer, real
 from tuning.analysis import BestRate
-from tuning.learning_rate.stability import StabilityLimit as StabilityLimit
-from tuning.learning_rate.stability import stability_limit as stability_limit
 from tuning.learning_rate.trainings import checked_optimizer, checked_seeds, part_of, train_with_rates
 
 if TYPE_CHECKING:

@@ -36,10 +36,13 @@ class OptunaSampler(Sampler):
     ----------
     sampler : optuna.samplers.BaseSampler, optional
         Any one with a seed; `TPESampler` with the study's seed unless given.
+    kind : str, optional
+        The name of its class, where a study was made with one that is not at hand.
     """
 
     batch: int = option(8, "settings that are asked for at a time")
     sampler: Any = None
+    kind: str | None = None
 
     learns = True
 
@@ -48,8 +51,21 @@ class OptunaSampler(Sampler):
 
     def options(self) -> dict[str, Any]:
         """Return the batch, and the kind of a sampler that the user gave."""
-        kind = {} if self.sampler is None else {"sampler": type(self.sampler).__name__}
-        return {**super().options(), **kind}
+        kind = self.kind if self.sampler is None else type(self.sampler).__name__
+        return {**super().options(), **({} if kind is None else {"sampler": kind})}
+
+    @property
+    def given(self) -> Any:
+        """The user's sampler."""
+        return self.sampler
+
+    def check_given(self) -> None:
+        """Raise ValueError where a study was made with a sampler of the user's, and there is none."""
+        if self.kind is not None and self.sampler is None:
+            raise ValueError(
+                "sampler must be given for a study that was made with one of Optuna's, as in "
+                f"study.resume(sampler={self.kind}(seed=…))"
+            )
 
     def count(self, space: Space, epochs: int) -> int | None:
         """Return `n_settings`, or the number of all settings where that is less."""

@@ -111,6 +111,14 @@ class Sampler:
         values = {name: getattr(self, each.name) for name, each in self.own_options().items()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
+    @property
+    def given(self) -> Any:
+        """The object that the user made the method of and no file can hold; None for a method that has none."""
+        return None
+
+    def check_given(self) -> None:
+        """Raise ValueError where that object is missing."""
+
     def check(self, epochs: int) -> None:
         """Raise ValueError where the method can't work with so many epochs a trial."""
 

@@ -82,7 +82,7 @@ def sampler_of(
     if "n_settings" in stored:
         n_settings = stored["n_settings"]
     if method == OPTUNA:
-        return OptunaSampler(n_settings, seed, sampler=sampler, **options)
+        return OptunaSampler(n_settings, seed, sampler=sampler, kind=stored.get("sampler"), **options)
     return make_sampler(method, n_settings, seed, **options)
 
 

@@ -30,16 +30,16 @@ class Calls:
 def calls_of(study: Study) -> Calls:
     """Return how a study is run again; what is in its file already is not trained again."""
     source = study.about["source"]
-    space = study.definition.get("auto", study.definition["space"])
+    space = study.definition.auto or study.definition.space
     options = _options(study)
     notes, why = [], None
     if source is None:
         why = "The study was made from arrays or a split, which no command can name."
         notes.append(
             "`data` stands for the arrays, the Dataset or the Split that the study was made from; their fingerprint "
-            f"is {study.definition['data']['fingerprint'][:12]}…"
+            f"is {study.definition.data.fingerprint[:12]}…"
         )
-    if study.definition["method"] == OPTUNA:
+    if study.definition.method == OPTUNA:
         why = "The study was made with a sampler of Optuna's, which no command can name."
         notes.append("The sampler must be made with the same arguments as then, which the study does not know.")
     if list(space) != [name for name in PARAMETERS if name in space]:
@@ -55,16 +55,16 @@ def _options(study: Study) -> dict[str, Any]:
     """Return the arguments of `sweep` beside data and space, in its order and without what has no value."""
     d = study.definition
     given = {
-        "method": d["method"],
-        **{name: d["method_options"].get(name) for name in OPTIONS},
+        "method": d.method,
+        **{name: d.method_options.get(name) for name in OPTIONS},
         "n_trials": study.limits.n_trials,
-        "epochs": d["epochs"],
+        "epochs": d.epochs,
         "total_epochs": study.limits.total_epochs,
-        "repeats": d["repeats"] if d["repeats"] > 1 else None,
-        "folds": d["folds"],
-        "metric": d["metric"],
+        "repeats": d.repeats if d.repeats > 1 else None,
+        "folds": d.folds,
+        "metric": d.metric,
         "target": study.limits.target,
-        "seed": d["seed"],
+        "seed": d.seed,
         "storage": None if study.path is None else str(study.path),
     }
     return {name: value for name, value in given.items() if value is not None and value is not False}
@@ -96,7 +96,7 @@ def _text(value: Any) -> str:
 
 
 def _python(study: Study, source: str | None, space: dict[str, str], options: dict[str, Any]) -> str:
-    sampler = study.definition["method_options"].get("sampler")
+    sampler = study.definition.method_options.get("sampler")
     shown = {name: repr(value) for name, value in options.items()}
     imports = "from tuning import sweep"
     if sampler is not None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Verdict, verdicts
+from tuning.analysis import Analysis, Verdict, plain, reference_loss, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
-from tuning.export import plain
-from tuning.results import Analysis, reference_loss
 from tuning.space import value_text
-from tuning.store import COMPLETED, Trial, setting_text
+from tuning.store import Trial, setting_text
 
 if TYPE_CHECKING:
     from tuning.study import Study
@@ -38,7 +37,8 @@ class Material:
         self.metric = study.metric
         self.analysis: Analysis = study.analysis()
         self.scores = ScoredStudy.of(study)
-        self.rows: list[dict[str, Any]] = study.table().plain()
+        self._table = study.table()
+        self.rows: list[dict[str, Any]] = self._table.plain()
         self.listed = min(len(self.rows), max(1, MOST_TRIALS // study.trials_per_setting))
         self.names = self.scores.names
         self.varied = by_importance(self.analysis.importance, self.scores.varied)
@@ -47,21 +47,14 @@ class Material:
 
     def columns(self) -> list[dict[str, str]]:
         """Return the columns of the table of settings: key, title and how cells are written."""
-        columns = [{"key": "rank", "title": "rank", "kind": "number"}]
-        columns += [{"key": f"param_{name}", "title": name, "kind": "value"} for name in self.names]
-        others = [name for name in self.study.definition["metrics"] if name != self.metric]
-        others.sort(key=lambda name: not name.startswith("validation"))
-        columns.append({"key": f"mean_{self.metric}", "title": words(self.metric), "kind": "score"})
-        if any(row[f"low_{self.metric}"] is not None for row in self.rows):
-            columns.append({"key": f"low_{self.metric}", "title": "95% interval", "kind": "interval"})
-        columns.append({"key": "verdict", "title": "verdict", "kind": "text"})
-        if any(row["tied"] is not None for row in self.rows):
-            columns.append({"key": "tied", "title": "tied", "kind": "yes"})
-        columns += [{"key": f"mean_{name}", "title": words(name), "kind": "score"} for name in others]
-        columns.append({"key": "mean_fit_time", "title": "seconds", "kind": "number"})
-        if any(row["state"] != COMPLETED for row in self.rows):
-            columns.append({"key": "state", "title": "state", "kind": "text"})
-        return columns
+        return [
+            {
+                "key": column.name,
+                "title": words(column.title) if column.kind == "score" else column.title,
+                "kind": column.kind,
+            }
+            for column in self._table.seen(wide=True)
+        ]
 
     def table(self) -> dict[str, Any]:
         """Return the table of settings: its columns, its rows, and in `high` the upper ends of the intervals."""
@@ -81,7 +74,7 @@ class Material:
         Of E epochs, the curve has those with the numbers 1 + ⌊i (E − 1)/(points − 1)⌋.
         """
         places = {setting_text(setting.params): setting.place for setting in self.scores.settings[: self.listed]}
-        names: list[str] = self.study.definition["metrics"]
+        names = self.study.definition.metrics
         count = min(len(self.study.trials), self.listed * self.study.trials_per_setting)
         most = min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_NUMBERS // max(1, count * len(names))))
         table: list[list[Any]] = []
@@ -105,7 +98,7 @@ class Material:
         }
 
 
-def thin(trial: Trial, names: list[str], most: int) -> NDArray[np.float32]:
+def thin(trial: Trial, names: Sequence[str], most: int) -> NDArray[np.float32]:
     """Return the curves (metrics, points) of a trial at no more than `most` of its epochs, the ends among them."""
     epochs = len(next(iter(trial.curves.values()), ()))
     points = min(epochs, most)
@@ -115,7 +108,7 @@ def thin(trial: Trial, names: list[str], most: int) -> NDArray[np.float32]:
         return np.array(lines, dtype=np.float32).reshape(len(names), points)
 
 
-def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: list[str]) -> list[Any]:
+def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: Sequence[str]) -> list[Any]:
     """Return the values of `KEYS` for a trial."""
     metrics = [plain(trial.metrics.get(name)) for name in names]
     return [

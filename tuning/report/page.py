@@ -9,7 +9,7 @@ from typing import Any
 
 from tuning.analysis import RULES
 from tuning.charts import COLOURS, importance_shares, shown, words
-from tuning.export.text import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
+from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
 from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
@@ -77,7 +77,7 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
 
 def title_of(m: Material) -> str:
     """Return the title of the page."""
-    return f"{m.study.definition['data']['name']}: tuning report"
+    return f"{m.study.definition.data.name}: tuning report"
 
 
 def script_json(values: Any) -> str:
@@ -90,7 +90,7 @@ def script_json(values: Any) -> str:
 
 def _header(m: Material) -> str:
     return (
-        f'<header><p class="kind">nn-tuning report</p><h1>{escape(str(m.study.definition["data"]["name"]))}</h1>'
+        f'<header><p class="kind">nn-tuning report</p><h1>{escape(m.study.definition.data.name)}</h1>'
         f'<p class="lead">{escape(verdict(m.study))}</p>{_cards(m)}</header>'
     )
 
@@ -262,16 +262,15 @@ def _again(m: Material) -> str:
 def _facts(m: Material) -> str:
     study, d, about = m.study, m.study.definition, m.study.about
     sizes = study.sizes or {}
-    data = d["data"]
     environment = about["environment"] or {}
     versions = [f"{name} {value}" for name, value in environment.items() if value is not None]
     facts = {
         "Study": study_lines(study)[0],
-        "Data": ", ".join([f"{data['name']}", *([str(data["task"])] if "task" in data else [])]),
+        "Data": ", ".join([d.data.name, *([d.data.task] if d.data.task else [])]),
         "Examples": ", ".join(f"{count:,} {part}" for part, count in sizes.items()),
-        "Fingerprint": str(data.get("fingerprint", "")),
-        "Space": "; ".join(f"{name} {text}" for name, text in d["space"].items()),
-        "Found from": "; ".join(f"{name} {text}" for name, text in d.get("auto", {}).items()),
+        "Fingerprint": d.data.fingerprint,
+        "Space": "; ".join(f"{name} {text}" for name, text in d.space.items()),
+        "Found from": "; ".join(f"{name} {text}" for name, text in (d.auto or {}).items()),
         "Made": str(about["created"] or ""),
         "With": ", ".join(versions),
         "Study file": "" if study.path is None else str(study.path),

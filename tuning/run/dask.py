@@ -24,7 +24,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.scheduler import KilledWorker
 
 from nn.checks import one_line
-from tuning.run.delivery import DeliveryError, Parcel, gone, pickled, unpickled
+from tuning.run.delivery import DeliveryError, WorkerFunction, pickled, unpickled
 
 CONNECT_SECONDS = 10.0
 """How long a scheduler, and its first worker, are waited for."""
@@ -36,11 +36,10 @@ _Client: Any = distributed.Client
 _number = itertools.count()
 
 
-class DaskParcel(Parcel):
+class DaskFunction(WorkerFunction):
     """The function as a plugin of every worker, present and future."""
 
     lost = (KilledWorker,)
-    where = "the Dask scheduler"
 
     def __init__(self, function: Callable[[Any], Any], executor: Any) -> None:
         self._client: Any = executor._client
@@ -48,9 +47,11 @@ class DaskParcel(Parcel):
         self._name = f"nn-tuning-{os.uname().nodename}-{os.getpid()}-{next(_number)}"
         portable = getattr(function, "portable", None)  # with its data: another machine may lack the files
         content = pickled(function if portable is None else portable())
+        address = self._client.scheduler.address
+        self.gone = f"the Dask scheduler at {address} closed the connection; finished trials are saved, run again"
         self.workers = sum(self._client.nthreads().values())
         if not self.workers:
-            raise DeliveryError(_no_worker(self._client.scheduler.address))
+            raise DeliveryError(_no_worker(address))
         try:
             self._client.register_plugin(_Delivery(content), name=self._name)
         except Exception as error:
@@ -83,11 +84,11 @@ class DaskParcel(Parcel):
         except KilledWorker as lost:
             error = lost
         except OSError:
-            error = DeliveryError(gone(self.where))
+            error = DeliveryError(self.gone)
         except DeliveryError as alone:
             error = alone
         except Exception as other:  # not the trial's: that would have been returned
-            error = DeliveryError(f"the Dask cluster must hand results over, but: {one_line(other)}; run again")
+            error = DeliveryError(f"the Dask cluster handed no result over: {one_line(other)}; run again")
         if not future.set_running_or_notify_cancel():
             return
         if error is None and isinstance(outcome, _Raised):
@@ -139,7 +140,7 @@ class _Delivery(WorkerPlugin):
 
 
 class _Raised(NamedTuple):
-    """What a trial raised, returned like a result, so that it is not taken for a fault of the cluster."""
+    """The error of a trial, returned like a result, so that it is not taken for a fault of the cluster."""
 
     error: Exception
 

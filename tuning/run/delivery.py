@@ -1,4 +1,4 @@
-"""How the function that runs trials, and the data that it holds, reach the workers: once each, not with each trial."""
+"""The way of the function that runs trials, with the data that it holds, to the workers: once each, not every trial."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,16 +31,16 @@ class DeliveryError(WorkersError):
 _number = itertools.count()
 
 
-class Parcel:
-    """What is submitted in the place of a function: here the function itself, as threads can take it.
+class WorkerFunction:
+    """The function as workers can call it: here as it is, for threads.
 
-    `call` takes an item and returns the function's result; `workers` is how many there are, where the executor does
-    not tell; `lost` are the exceptions that mean a lost worker; `where` names the place.
+    `call` is submitted in its place, takes an item and returns the function's result; `workers` is how many there are,
+    where the executor does not tell; `lost` are the exceptions that mean a lost worker; `gone` says so of the place.
     """
 
     lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
     workers: int | None = None
-    where = "the executor"
+    gone = "the executor was shut down; finished trials are saved, run again"
     call: Callable[[Any], Any]
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
@@ -54,8 +54,8 @@ class Parcel:
         """Take away what was left for the workers."""
 
 
-class FileParcel(Parcel):
-    """For processes of this machine: the function is pickled into one temporary file, which each of them reads once."""
+class FileFunction(WorkerFunction):
+    """The function for processes of this machine: pickled into one temporary file, which each of them reads once."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         content = pickled(function)
@@ -97,30 +97,15 @@ class _InProcess:
 
 
 @lru_cache(maxsize=2)
-def _function_of(parcel: _InProcess) -> Callable[[Any], Any]:
+def _function_of(there: _InProcess) -> Callable[[Any], Any]:
     """Return the function in a worker process, which reads it once."""
     if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out the trials
     try:
-        with open(parcel.path, "rb") as file:
+        with open(there.path, "rb") as file:
             return unpickled(file.read())
     except OSError as error:
-        raise DeliveryError(f"a worker must be able to read {parcel.path!r}, but: {error.strerror}") from None
-
-
-def parcel_for(function: Callable[[Any], Any], executor: Executor) -> Parcel:
-    """Return the parcel that suits an executor. One of a kind that is not known gets the function as it is.
-
-    Raises TypeError where the function can't leave the process, and DeliveryError where workers can't take it.
-    """
-    home = type(executor).__module__.partition(".")[0]
-    if home == "distributed":
-        from tuning.run.dask import DaskParcel
-
-        return DaskParcel(function, executor)
-    if isinstance(executor, ProcessPoolExecutor) or home == "loky":
-        return FileParcel(function)
-    return Parcel(function)
+        raise DeliveryError(f"a worker must be able to read {there.path!r}, but: {error.strerror}") from None
 
 
 def pickled(function: Callable[[Any], Any]) -> bytes:
@@ -138,8 +123,3 @@ def unpickled(content: bytes) -> Callable[[Any], Any]:
     except Exception as error:
         place = f"a worker (Python {sys.version_info.major}.{sys.version_info.minor})"
         raise DeliveryError(f"{place} must be able to load the study's data, but: {one_line(error)}") from None
-
-
-def gone(where: str) -> str:
-    """Return the line that says so of a place where trials ran."""
-    return f"{where} must stay, but is gone; finished trials are saved, run again"

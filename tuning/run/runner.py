@@ -9,15 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Future
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from nn.checks import one_line
 from tuning.analysis import Leader
+from tuning.run.limits import Limits
+from tuning.run.rounds import Search
 from tuning.run.workers import Workers
-from tuning.store import COMPLETED, FAILED, PAUSED, StudyFile, TrialResult, TrialSpec
+from tuning.space import Space
+from tuning.store import COMPLETED, PAUSED, PRUNED, Outcome, TrialResult, TrialSpec
 
 COMMIT_SECONDS = 0.1
 """The longest that a finished trial waits to be saved: a disk's flush then costs a few per cent of the time at most."""
@@ -26,44 +28,32 @@ FINISHED, TIMEOUT, TARGET, INTERRUPTED, BUDGET = "finished", "timeout", "target"
 """Why a study ended: all is done; the time is up; the target is reached; Ctrl-C; the epochs are spent."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What ends a study before its last setting; None: no limit.
-
-    n_trials: trainings, with every repeat and fold counted; timeout: seconds of one call; target: value of the metric
-    that the mean of a setting must reach; total_epochs: what all trials may be given together.
-    """
-
-    n_trials: int | None = None
-    timeout: float | None = None
-    target: float | None = None
-    total_epochs: int | None = None
-
-
 class Runner:
     """Runs the trials that are left; `run` says why it ended.
 
-    The first Ctrl-C lets what runs finish and saves it; the second saves what has finished and stops at once. The
-    progress counts trials, or `by_epochs` the epochs that they were given. `saved` is the number of trials with a new
-    result, each counted once.
+    The first Ctrl-C lets what runs finish and saves it; the second saves what has finished and stops at once. The bar,
+    which is shown as `Progress` says, counts trials, or epochs where trials come back several times. `saved` is the
+    number of trials with a new result, each counted once.
     """
 
     def __init__(
-        self,
-        file: StudyFile,
-        objective: Callable[[TrialSpec], TrialResult],
-        leader: Leader,
-        limits: Limits,
-        progress: Progress,
-        by_epochs: bool = False,
+        self, search: Search, objective: Callable[[TrialSpec], TrialResult], limits: Limits, show: bool | None
     ) -> None:
-        self._file = file
+        definition, self._file = search.definition, search.file
+        self._search = search
         self._objective = objective
-        self._leader = leader
         self._target = limits.target
         self._deadline = math.inf if limits.timeout is None else time.monotonic() + limits.timeout
-        self._progress = progress
-        self._by_epochs = by_epochs
+        self._leader = Leader(definition.metric, definition.trials_per_setting)
+        for outcome in self._file.outcomes():
+            if outcome.state not in (PAUSED, PRUNED):
+                self._leader.add(outcome)
+        self._by_epochs = search.sampler.budgets
+        planned = limits.planned_epochs if self._by_epochs else limits.planned_trials
+        total = planned(search.sampler, Space(definition.space), definition)
+        done = sum(epochs if self._by_epochs else trials for trials, epochs in self._file.epochs().values())
+        unit = " epochs" if self._by_epochs else " trials"
+        self._progress = Progress(show, total, done, self._leader, unit)
         self.saved = 0
         self._started: set[int] = set()
         self._finished: list[tuple[TrialSpec, TrialResult]] = []
@@ -71,20 +61,21 @@ class Runner:
         self._lost = False  # a trial was handed out and has not come back: its round is not whole
         self._reached = self._on_target()
 
-    def run(self, rounds: Iterator[Iterator[TrialSpec]], workers: Workers) -> str:
-        """Run the trials of one round after another until there are no more or a limit is reached.
+    def run(self, workers: Workers) -> str:
+        """Run one round after another until the search has no more or a limit is reached, and return why it ended.
 
         Everything that finished is saved, and that of a round before the next is asked for.
         """
         patience = True
         try:
             with self._ctrl_c():
-                for specs in rounds:
+                for specs in self._search.rounds():
                     self._round(specs, workers)
                     if self._lost or workers.dropped or next(specs, None) is not None:
                         break
                 else:
-                    return INTERRUPTED if self._interrupted else TARGET if self._reached else FINISHED
+                    done = BUDGET if self._search.cut else FINISHED
+                    return INTERRUPTED if self._interrupted else TARGET if self._reached else done
         except KeyboardInterrupt:
             patience = False
             for item, future in workers.arrived():
@@ -114,12 +105,8 @@ class Runner:
         error = future.exception()
         if error is None:
             result = future.result()
-        elif isinstance(error, BrokenExecutor):
-            raise RuntimeError(
-                f"workers must stay alive, but: {error}; finished trials are saved, run again"
-            ) from error
         elif isinstance(error, Exception):
-            result = TrialResult(FAILED, error=one_line(error))
+            result = TrialResult.of_error(error)
         else:
             self._interrupted = self._lost = True
             return
@@ -127,23 +114,25 @@ class Runner:
             result = replace(result, state=PAUSED)
         self._finished.append((spec, result))
         if result.state != PAUSED:
-            self._leader.add(spec.text, result.state, result.metrics)
+            self._leader.add(Outcome(spec.text, result.state, result.metrics))
         self._reached = self._reached or self._on_target()
 
     def _save(self) -> None:
-        """Save first, count then: what the progress bar shows is on the disk."""
+        """Save first, then count and tell: what the bar shows and a callback hears of is on the disk."""
         if self._finished:
             self._file.add(self._finished)
+            self._search.announcer.saved(self._finished)
             self.saved += sum(spec.start == 0 or spec.number not in self._started for spec, _ in self._finished)
+            done = len(self._finished)
             if self._by_epochs:
                 self._started.update(spec.number for spec, _ in self._finished)
-            done = sum(spec.epochs - spec.start for spec, _ in self._finished) if self._by_epochs else None
-            self._progress.update(len(self._finished) if done is None else done, self._leader)
+                done = sum(spec.epochs - spec.start for spec, _ in self._finished)
+            self._progress.update(done, self._leader)
             self._finished.clear()
+        self._search.announcer.tell()
 
     def _on_target(self) -> bool:
-        best = self._leader.best
-        return self._target is not None and best is not None and self._leader.reaches(best, self._target)
+        return self._target is not None and self._leader.reaches(self._target)
 
     def _stopping(self) -> bool:
         return self._interrupted or self._reached or time.monotonic() >= self._deadline

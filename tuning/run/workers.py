@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from nn.checks import integer, one_line
-from tuning.run.delivery import DeliveryError, Parcel, WorkersError, gone, parcel_for
+from tuning.run.delivery import DeliveryError, FileFunction, WorkerFunction, WorkersError
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -29,13 +29,6 @@ DEATHS = 2
 
 class WorkerDied(Exception):
     """A trial brought its worker down, and did so again when it ran alone."""
-
-
-class _Ticket(NamedTuple):
-    """An item that is out, and how many workers died while it ran alone; -1: it is not alone."""
-
-    item: Any
-    deaths: int
 
 
 def available_cores() -> int:
@@ -70,11 +63,13 @@ class Workers:
         self._executor = ThreadPoolExecutor(self.n_jobs, "trial") if executor is None else executor
         self._broken: BaseException | None = None
         self._withdrawn = False
-        self._done: SimpleQueue[tuple[_Ticket, Future[Any]]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Any, Future[Any]]] = SimpleQueue()
         self._waiting: set[Future[Any]] = set()
-        self._again: deque[_Ticket] = deque()
+        self._again: deque[Any] = deque()  # items that lost their worker
+        self._alone = False  # whether what is out is one of them
+        self._deaths = 0  # of workers, while the first of them ran alone
         self._function: Any = None
-        self._parcel: Parcel | None = None
+        self._sent: WorkerFunction | None = None
 
     def run(
         self,
@@ -88,29 +83,30 @@ class Workers:
         Items are taken only as places become free, and no more once `stopping()` is true; what is in flight then is
         still waited for. Raises WorkersError where the executor has broken down for good.
         """
-        parcel = self._deliver(function)
+        sent = self._deliver(function)
         limit = QUEUE_PER_WORKER * self.n_jobs
         exhausted = False
         while True:
             stop = stopping()
             if self._again or self._broken:
-                self._run_again(parcel, stop)
+                self._run_again(sent, stop)
             else:
+                self._alone = False
                 while not exhausted and self.in_flight < limit and not stop and not self._broken:
                     item = next(items, None)
                     if item is None:
                         exhausted = True
                         break
-                    self._submit(parcel, _Ticket(item, -1))
+                    self._submit(sent, item)
                     stop = stopping()
             if not self.in_flight:
-                if self._again or (self._broken and not stop and not exhausted):
+                if self._again or not (stop or exhausted):
                     continue
                 return
             if stop:
                 self._cancel_waiting()
             try:
-                ticket, future = self._done.get(timeout=patience)
+                item, future = self._done.get(timeout=patience)
             except Empty:
                 yield None
                 continue
@@ -118,92 +114,95 @@ class Workers:
             self._waiting.discard(future)
             if future.cancelled():
                 if not self._withdrawn:
-                    raise WorkersError(gone(parcel.where))
+                    raise WorkersError(sent.gone)
                 self.dropped += 1
                 continue
             error = future.exception()
             if isinstance(error, DeliveryError):
                 raise error
-            if error is None or not isinstance(error, parcel.lost):
-                yield ticket.item, future
-            elif failed := self._after_a_death(ticket, error):
-                yield ticket.item, failed
+            if error is None or not isinstance(error, sent.lost):
+                self._deaths = 0
+                yield item, future
+            elif failed := self._after_a_death(item, error):
+                yield item, failed
 
     def arrived(self) -> Iterator[tuple[Any, Future[Any]]]:
         """Yield what has finished and not been fetched yet, without waiting for more."""
-        lost: tuple[type[BaseException], ...] = (DeliveryError, *(self._parcel.lost if self._parcel else ()))
+        lost: tuple[type[BaseException], ...] = (DeliveryError, *(self._sent.lost if self._sent else ()))
         while not self._done.empty():
-            ticket, future = self._done.get()
+            item, future = self._done.get()
             self.in_flight -= 1
             self._waiting.discard(future)
             if not future.cancelled() and not isinstance(future.exception(), lost):
-                yield ticket.item, future
+                yield item, future
 
     def close(self, wait: bool = True) -> None:
         """Cancel what has not started and end the threads, if they are our own; `wait` for what runs."""
         self._cancel_waiting()
-        if self._parcel is not None:
-            self._parcel.close()
+        if self._sent is not None:
+            self._sent.close()
         if self._own:
             self._executor.shutdown(wait=wait, cancel_futures=True)
 
-    def _deliver(self, function: Callable[[S], R]) -> Parcel:
-        """Return what to submit in the place of `function`, made once however often `run` is called with it."""
-        if self._parcel is None or self._function is not function:
-            if self._parcel is not None:
-                self._parcel.close()
-            self._parcel = parcel_for(function, self._executor)
+    def _deliver(self, function: Callable[[S], R]) -> WorkerFunction:
+        """Return the function as workers can call it, made once however often `run` is called with it."""
+        if self._sent is None or self._function is not function:
+            if self._sent is not None:
+                self._sent.close()
+            self._sent = _worker_function(function, self._executor)
             self._function = function
-            self.n_jobs = self._given_jobs or self._parcel.workers or self.n_jobs
-        return self._parcel
+            self.n_jobs = self._given_jobs or self._sent.workers or self.n_jobs
+        return self._sent
 
-    def _submit(self, parcel: Parcel, ticket: _Ticket) -> None:
+    def _submit(self, sent: WorkerFunction, item: Any) -> None:
         try:
-            future = parcel.submit(self._executor, ticket.item)
+            future = sent.submit(self._executor, item)
         except BrokenExecutor as error:
-            self._again.append(ticket)
+            self._again.appendleft(item)
             self._broken = error
             return
         except RuntimeError as error:  # it was shut down
-            raise WorkersError(f"the executor must take trials, but: {error}") from None
+            raise WorkersError(f"the executor takes no more trials: {error}") from None
         self.in_flight += 1
         self._waiting.add(future)
-        future.add_done_callback(lambda done: self._done.put((ticket, done)))
+        future.add_done_callback(lambda done: self._done.put((item, done)))
 
     # -- when workers die --------------------------------------------------------------------------------------
 
-    def _after_a_death(self, ticket: _Ticket, error: BaseException) -> Future[Any] | None:
+    def _after_a_death(self, item: Any, error: BaseException) -> Future[Any] | None:
         """Put the item where it is run again; return a future that has failed when it is to blame."""
         if isinstance(error, BrokenExecutor):
             self._broken = error
-        deaths = ticket.deaths + 1
+        deaths = self._deaths = self._deaths + 1 if self._alone else 0
         if deaths < DEATHS:
-            self._again.append(_Ticket(ticket.item, deaths))
+            self._again.appendleft(item)
             return None
+        self._deaths = 0
         failed: Future[Any] = Future()
         failed.set_exception(WorkerDied(f"its worker died {deaths} times while it ran alone ({one_line(error)})"))
         return failed
 
-    def _run_again(self, parcel: Parcel, stop: bool) -> None:
+    def _run_again(self, sent: WorkerFunction, stop: bool) -> None:
         """Once nothing else is out, run the next item that lost its worker, on its own."""
         if self.in_flight:
             return
         if stop:
             self.dropped += len(self._again)
             self._again.clear()
+            self._deaths = 0
             return
         if self._broken:
             self._renew(self._broken)
             self._broken = None
         if self._again:
-            ticket = self._again.popleft()
-            self._submit(parcel, ticket._replace(deaths=max(ticket.deaths, 0)))
+            self._alone = True
+            self._submit(sent, self._again.popleft())
 
     def _renew(self, error: BaseException) -> None:
         """Go on in a fresh process pool in the likeness of the broken one. Raises WorkersError where there is none."""
         old = self._executor
         if not isinstance(old, ProcessPoolExecutor):
-            raise WorkersError(f"workers must stay alive, but: {one_line(error)}; finished trials are saved, run again")
+            raise WorkersError(f"a worker died: {one_line(error)}; finished trials are saved, run again")
         options = {name: getattr(old, f"_{name}") for name in ("mp_context", "initializer", "initargs")}
         fresh = ProcessPoolExecutor(old._max_workers, **options)  # type: ignore[attr-defined]
         try:
@@ -211,7 +210,7 @@ class Workers:
         except BrokenExecutor as again:
             fresh.shutdown(wait=False)
             raise WorkersError(
-                f"the workers of a process pool must be able to start, but: {one_line(again)}; "
+                f"the workers of a process pool did not start: {one_line(again)}; "
                 'does the script lack its if __name__ == "__main__"?'
             ) from None
         if self._own:
@@ -224,6 +223,21 @@ class Workers:
         for future in list(self._waiting):
             if future.cancel():
                 self._waiting.discard(future)
+
+
+def _worker_function(function: Callable[[Any], Any], executor: Executor) -> WorkerFunction:
+    """Return the function as an executor's workers can call it: as it is, where the kind is not known.
+
+    Raises TypeError where the function can't leave the process, and DeliveryError where workers can't take it.
+    """
+    home = type(executor).__module__.partition(".")[0]
+    if home == "distributed":
+        from tuning.run.dask import DaskFunction
+
+        return DaskFunction(function, executor)
+    if isinstance(executor, ProcessPoolExecutor) or home == "loky":
+        return FileFunction(function)
+    return WorkerFunction(function)
 
 
 def check_workers(executor: Any, n_jobs: Any) -> None:

@@ -1,8 +1,10 @@
 """The study file: trials as they are written and read back to the last bit, and the definition that they depend on."""
 
-from tuning.store.definition import check_same, environment, now
+from tuning.store.access import Access
+from tuning.store.definition import DataDescription, Definition, check_same, checked_number, environment, now
+from tuning.store.rows import Outcome, Record
 from tuning.store.schema import APPLICATION_ID, StudyFileError, StudyWriteError
-from tuning.store.study_file import StudyFile, check_writable
+from tuning.store.study_file import StudyFile, Trials
 from tuning.store.trial import (
     COMPLETED,
     DIVERGED,
@@ -17,4 +19,3 @@ from tuning.store.trial import (
     setting_of,
     setting_text,
 )
-from tuning.store.trials import Trials

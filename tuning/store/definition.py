@@ -1,22 +1,137 @@
-"""What a study writes down once: its environment, and its definition, on which every result depends."""
+"""The definition of a study, on which every result depends, and what else its file says once: time and environment."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import metadata
+from itertools import product
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from nn.checks import integer, one_of
+from tuning.space import Setting
 from tuning.store.schema import StudyFileError
+from tuning.store.trial import TrialSpec, seed_of, setting_text
+
+_BOUNDS = {"epochs": (1, 1_000_000), "repeats": (1, 100_000), "folds": (2, None), "seed": (0, None)}
+
+
+def checked_number(name: str, value: Any) -> int:
+    """Return the epochs, repeats, folds or seed of a study as an integer. Raises ValueError out of its bounds."""
+    return integer(name, value, *_BOUNDS[name])
+
+
+@dataclass(frozen=True)
+class DataDescription:
+    """The identity of a study's data; None for what an older file does not say.
+
+    `fingerprint` is the SHA-256 of all numbers and of how they were read, `rows` the beginning of that of the split.
+    """
+
+    name: str
+    task: str | None = None
+    fingerprint: str = ""
+    rows: str | None = None
+    scaled: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that are known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Everything that the results of a study depend on, in plain values. Raises ValueError for what no study can have.
+
+    `space` has the text of each hyper-parameter's values in the order of the search, and `auto` the space as it was
+    given, where range tests found ranges in it. `method_options` are those of `Sampler.options`, `epochs` the most of a
+    trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`.
+    """
+
+    space: dict[str, str]
+    method: str
+    method_options: dict[str, Any]
+    epochs: int
+    repeats: int
+    folds: int | None
+    metric: str
+    metrics: tuple[str, ...]
+    seed: int
+    data: DataDescription
+    auto: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        for name in _BOUNDS:
+            if name != "folds" or self.folds is not None:
+                checked_number(name, getattr(self, name))
+        one_of("metric", self.metric, self.metrics)
+
+    @classmethod
+    def from_json(cls, path: Path | None, content: Mapping[str, Any]) -> Definition:
+        """Return the definition that `to_json` wrote to the study file at `path`.
+
+        Raises StudyFileError when it is none that this version knows.
+        """
+        try:
+            return cls(**{**content, "data": DataDescription(**content["data"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise StudyFileError(
+                f"{str(path)!r} must have a definition that this version knows, but: {error}; upgrade nn-tuning"
+            ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plain values that a study file has as the definition."""
+        content = {**asdict(self), "metrics": list(self.metrics), "data": self.data.to_json()}
+        return {name: value for name, value in content.items() if name != "auto" or value is not None}
+
+    @property
+    def trials_per_setting(self) -> int:
+        """One for each repeat and fold."""
+        return self.repeats * (self.folds or 1)
+
+    def trials_of(self, setting: Setting, place: int = 0, epochs: int | None = None) -> Iterator[TrialSpec]:
+        """Yield the trials of the setting at this place in the study, with all epochs or with fewer."""
+        text, first = setting_text(setting), place * self.trials_per_setting
+        folds: Sequence[int | None] = (None,) if self.folds is None else range(self.folds)
+        for number, (repeat, fold) in enumerate(product(range(self.repeats), folds), first):
+            seed = seed_of(self.seed, repeat, fold)
+            yield TrialSpec(number, setting, text, repeat, fold, epochs or self.epochs, seed, self.epochs)
+
+
+def check_same(path: Path | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise StudyFileError, saying what differs, unless two definitions, or parts of them, are the same.
+
+    The order of the names in a space counts, as another order would make another grid.
+    """
+    differences = []
+    for key, here in new.items():
+        there = old.get(key)
+        values = {key: (there, here)}
+        if isinstance(here, dict) and isinstance(there, dict):
+            values = {name: (there.get(name), here.get(name)) for name in {**there, **here}}
+            if there == here and list(there) != list(here):
+                differences.append(f"{key} in the order {', '.join(there)} there and {', '.join(here)} here")
+        differences += [f"{name} {_shown(a)} there and {_shown(b)} here" for name, (a, b) in values.items() if a != b]
+    if differences:
+        raise StudyFileError(
+            f"the study in {str(path)!r} must have the same definition to be continued, "
+            f"but has {'; '.join(differences)}; name another file"
+        )
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text[:12] + "…" if len(text) == 64 else text
 
 
 @lru_cache(maxsize=1)
-def environment() -> Mapping[str, str | int | None]:
+def environment() -> dict[str, str | int | None]:
     """Return the versions and the machine that a study is run with; looking them up takes some milliseconds."""
     versions: dict[str, str | int | None] = {"python": platform.python_version()}
     for name in ("nn-tuning", "numpy", "numba", "scipy"):
@@ -25,34 +140,9 @@ def environment() -> Mapping[str, str | int | None]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     machine = {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
-    return MappingProxyType({**versions, **machine})
-
-
-def check_same(path: Path | None, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raise, saying what differs, unless two definitions are the same; the order of a space's names counts."""
-    differences = []
-    for key in new:
-        before, now = old.get(key), new[key]
-        if isinstance(now, dict) and isinstance(before, dict):
-            for name in dict.fromkeys([*before, *now]):
-                if before.get(name) != now.get(name):
-                    differences.append(f"{name} {_shown(before.get(name))} there and {_shown(now.get(name))} here")
-            if before == now and list(before) != list(now):
-                differences.append(f"{key} in the order {', '.join(before)} there and {', '.join(now)} here")
-        elif before != now:
-            differences.append(f"{key} {_shown(before)} there and {_shown(now)} here")
-    if differences:
-        raise StudyFileError(
-            f"the study in {str(path)!r} must have the same definition to be continued, "
-            f"but has {'; '.join(differences)}; name another file"
-        )
+    return {**versions, **machine}
 
 
 def now() -> str:
     """Return the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _shown(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text[:12] + "…" if len(text) == 64 else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,36 @@ WHERE trials.state = '{PAUSED}' AND excluded.identity = trials.identity
 FAIL = f"UPDATE trials SET state = '{FAILED}', error = ? WHERE number = ? AND state = '{PAUSED}'"
 
 
+class Outcome(NamedTuple):
+    """The end of a trial, without its curves; `setting` is the text of its setting."""
+
+    setting: str
+    state: str
+    metrics: dict[str, float]
+
+
+class Record(NamedTuple):
+    """A trial as it stands in the file: setting and metrics are JSON, curves little-endian float64."""
+
+    setting: str
+    repeat: int
+    fold: int | None
+    state: str
+    epochs: int
+    metrics: str
+    curve_names: tuple[str, ...]
+    curves: bytes
+    duration: float
+
+
+class Standing(NamedTuple):
+    """How far a trial is."""
+
+    identity: str
+    state: str
+    epochs: int
+
+
 @cache
 def names_text(names: tuple[str, ...]) -> str:
     """Return the names of curves as the file has them."""
@@ -47,21 +77,9 @@ def row_of(spec: TrialSpec, result: TrialResult) -> tuple[Any, ...]:
     curves = result.curves
     blob = np.array(list(curves.values()), dtype="<f8").tobytes() if curves else None
     return (
-        spec.number,
-        spec.identity,
-        spec.text,
-        spec.repeat,
-        spec.fold,
-        spec.seed,
-        result.state,
-        result.epochs,
-        encode(metrics),
-        names_text(tuple(curves)),
-        blob,
-        result.duration,
-        result.diverged_step,
-        result.error,
-    )
+        spec.number, spec.identity, spec.text, spec.repeat, spec.fold, spec.seed, result.state, result.epochs,
+        encode(metrics), names_text(tuple(curves)), blob, result.duration, result.diverged_step, result.error,
+    )  # fmt: skip
 
 
 def metrics_of(text: str) -> dict[str, float]:
@@ -71,21 +89,11 @@ def metrics_of(text: str) -> dict[str, float]:
 
 def trial_of(row: tuple[Any, ...]) -> Trial:
     """Return the trial of a row with `COLUMNS`."""
-    (number, _, params, repeat, fold, seed, state, epochs, metrics, names_text, blob, duration, step, error) = row
-    names = names_of(names_text)
+    number, _, params, repeat, fold, seed, state, epochs, metrics, known, blob, duration, step, error = row
+    names = names_of(known)
     lines = np.frombuffer(blob or b"", dtype="<f8").astype(np.float64).reshape(len(names), -1 if names else 0)
     curves = dict(zip(names, lines, strict=True))
     return Trial(
-        number,
-        setting_of(params),
-        repeat,
-        fold,
-        seed,
-        state,
-        metrics_of(metrics),
-        curves,
-        epochs,
-        duration,
-        step,
-        error,
-    )
+        state, metrics_of(metrics), curves, epochs, duration, step, error,
+        number=number, params=setting_of(params), repeat=repeat, fold=fold, seed=seed,
+    )  # fmt: skip

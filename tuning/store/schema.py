@@ -34,7 +34,7 @@ CREATE TABLE trials (
 CHECKPOINTS = "CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, content BLOB NOT NULL);"
 
 MIGRATIONS = {1: CHECKPOINTS}
-"""What makes each older schema the next one."""
+"""The statements that make each older schema the next one."""
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 

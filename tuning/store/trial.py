@@ -1,4 +1,4 @@
-"""A trial: one training of one setting, in one repeat and one fold. What it is, its seed, and what came of it."""
+"""A trial, one training of one setting in one repeat and one fold: its specification, its seed and its result."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.checks import one_line
 from tuning.space import Setting, Value
 
 COMPLETED, DIVERGED, FAILED, PRUNED, PAUSED = STATES = ("completed", "diverged", "failed", "pruned", "paused")
@@ -42,7 +43,7 @@ def setting_of(text: str) -> Setting:
 
 
 class TrialSpec(NamedTuple):
-    """What a trial is: everything that its result depends on, given the study's data and options.
+    """Everything that the result of a trial depends on, given the study's data and options.
 
     `text` is the JSON of `params`; `number` is its place in the study; `epochs` is its budget, which is not
     part of its identity: a trial that continues is the same trial. It continues at epoch `start` from `checkpoint`,
@@ -83,7 +84,7 @@ def seed_of(study_seed: int, repeat: int, fold: int | None) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialResult:
-    """What came of a trial.
+    """The result of a trial.
 
     `metrics` are those of the last epoch; `curves` has one (epochs,) float64 array for each metric that was followed;
     `duration` is in seconds; `diverged_step` is set where the state is "diverged", `error` where it is "failed".
@@ -99,23 +100,24 @@ class TrialResult:
     error: str | None = None
     checkpoint: bytes | None = None
 
+    @classmethod
+    def of_error(cls, error: BaseException, duration: float = 0.0) -> Self:
+        """Return the result of a trial that failed with this error."""
+        return cls(FAILED, duration=duration, error=one_line(error))
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Trial:
-    """A trial with its result, as read from a study. Fields as in `TrialSpec` and `TrialResult`."""
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Trial(TrialResult):
+    """The result of a trial as read from a study, with the fields of `TrialSpec` that tell which trial it is of.
+
+    Its checkpoint, if there is one, stays in the file.
+    """
 
     number: int
     params: Setting
     repeat: int
     fold: int | None
     seed: int
-    state: str
-    metrics: dict[str, float]
-    curves: dict[str, NDArray[np.float64]]
-    epochs: int
-    duration: float
-    diverged_step: int | None
-    error: str | None
 
     def exactly_equals(self, other: Trial) -> bool:
         """Whether everything but the duration is the same to the last bit; NaN equals NaN."""
@@ -124,16 +126,5 @@ class Trial:
     def _comparable(self) -> tuple[Any, ...]:
         curves = {name: np.asarray(curve, dtype="<f8").tobytes() for name, curve in self.curves.items()}
         metrics = {name: np.float64(value).tobytes() for name, value in self.metrics.items()}
-        return (
-            self.number,
-            canonical(self.params),
-            self.repeat,
-            self.fold,
-            self.seed,
-            self.state,
-            metrics,
-            curves,
-            self.epochs,
-            self.diverged_step,
-            self.error,
-        )
+        place = (self.number, canonical(self.params), self.repeat, self.fold, self.seed)
+        return (*place, self.state, metrics, curves, self.epochs, self.diverged_step, self.error)

@@ -10,13 +10,12 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rows.measuring import Effort, Goal, NotMeasured, Outcome, Row, cores, in_turn
 from tuning.run import Limits
-from tuning.store import COMPLETED, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DataDescription, Definition, TrialResult, TrialSpec
 from tuning.study import Study
 
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -74,20 +73,13 @@ class NoOp:
         return TrialResult(COMPLETED, metrics, self.curves, spec.epochs)
 
 
-def definition() -> dict[str, Any]:
+def definition() -> Definition:
     """Return the definition of a study of no-op trials."""
-    return {
-        "space": {"learning_rate": "0.001:1:log", "momentum": "0:0.9"},
-        "method": "random",
-        "method_options": {},
-        "epochs": 20,
-        "repeats": 1,
-        "folds": None,
-        "metric": "validation_accuracy",
-        "metrics": list(CURVES),
-        "seed": 0,
-        "data": {"name": "no-op", "fingerprint": "0" * 64},
-    }
+    return Definition(
+        space={"learning_rate": "0.001:1:log", "momentum": "0:0.9"}, method="random", method_options={}, epochs=20,
+        repeats=1, folds=None, metric="validation_accuracy", metrics=tuple(CURVES), seed=0,
+        data=DataDescription("no-op", fingerprint="0" * 64),
+    )  # fmt: skip
 
 
 def measure_coordination(effort: Effort) -> Outcome:

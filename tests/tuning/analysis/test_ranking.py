@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning.analysis import Leader, Summary, summarise
-from tuning.analysis.ranking import Outcome
-from tuning.export import Table
-from tuning.store import COMPLETED, STATES, setting_text
+from tuning.analysis import Leader, summarise
+from tuning.store import COMPLETED, STATES, Outcome, setting_text
 
 values = st.one_of(st.floats(0, 1), st.sampled_from([math.nan, math.inf, -math.inf, 0.5]))
 trials = st.lists(st.tuples(st.sampled_from([COMPLETED, COMPLETED, *STATES]), values), min_size=6, max_size=6)
@@ -20,8 +18,8 @@ def outcomes(given_trials: list[tuple[str, float]], metric: str) -> list[Outcome
     """Three settings with two repeats each."""
     places = product(range(3), range(2))
     return [
-        (setting_text({"batch_size": 16 + setting}), repeat, None, state, {metric: value})
-        for (setting, repeat), (state, value) in zip(places, given_trials, strict=True)
+        Outcome(setting_text({"batch_size": 16 + setting}), state, {metric: value})
+        for (setting, _), (state, value) in zip(places, given_trials, strict=True)
     ]
 
 
@@ -32,8 +30,7 @@ def test_the_leader_is_the_best_of_the_table_in_any_order_of_arrival(
     rows = outcomes(results, metric)
     leader = Leader(metric, 2)
     for i in order:
-        setting, _, _, state, metrics = rows[i]
-        leader.add(setting, state, metrics)
+        leader.add(rows[i])
     best = summarise(rows, metric, 2)[0]
     assert leader.best == (best.metrics[metric] if best.rank == 1 else None)
 
@@ -60,16 +57,3 @@ def test_means_and_spreads_are_those_of_the_trials() -> None:
 def test_a_setting_with_a_trial_missing_is_not_ranked() -> None:
     rows = outcomes([(COMPLETED, v) for v in (0.2, 0.2, 0.9, 0.9, 0.0, 0.0)], "validation_accuracy")
     assert [s.state for s in summarise(rows[:3], "validation_accuracy", 2)] == [COMPLETED, "incomplete"]
-
-
-def test_a_table_is_aligned_and_marks_what_has_no_value() -> None:
-    rows = [
-        Summary({"learning_rate": 0.1, "hidden_units": (8, 4)}, {"validation_loss": 0.25}, {}, 1, COMPLETED, 1),
-        Summary({"learning_rate": 1e-4, "hidden_units": 16}, {}, {}, 1, "diverged", None),
-    ]
-    assert str(Table.of(rows, ["validation_loss"])).splitlines() == [
-        "rank  learning_rate  hidden_units  validation_loss      state",
-        "   1            0.1           8x4           0.2500  completed",
-        "   -         0.0001            16                -   diverged",
-    ]
-    assert str(Table()) == "no trials yet"

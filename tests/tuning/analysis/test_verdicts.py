@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from tuning import sweep
-from tuning.analysis import RULES, UNCLEAR, common, verdicts
+from tuning.analysis import RULES, UNCLEAR, common, reference_loss, verdicts
 from tuning.analysis.rules import GOOD, OVERFIT, TOO_SMALL, UNDERFIT, TrialCurves
 from tuning.analysis.verdicts import verdict_of
-from tuning.results import reference_loss
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
 ROOT = Path(__file__).parents[3]

@@ -14,7 +14,7 @@ from nn import MLP, SGD, Dataset, Run, load_dataset, train
 from nn.notebook import HEIGHT, WIDTH, html_table, svg_curves
 from tests.tuning.fakes import a_study, noisy
 from tuning import Study, sweep
-from tuning.store import COMPLETED, DIVERGED, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec
 
 ROOT = Path(__file__).parents[3]
 EVIL = '<script>alert("1")</script>&'
@@ -130,7 +130,7 @@ def test_every_text_from_outside_is_escaped() -> None:
     data = Dataset(np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2, name=EVIL)
     for html in (
         shown(sweep(data, {"learning_rate": [0.1], "batch_size": [8]}, epochs=1)),
-        shown(a_study(evil, data={"name": EVIL, "fingerprint": "f" * 64}).run()),
+        shown(a_study(evil, data=DataDescription(EVIL, fingerprint="f" * 64)).run()),
         html_table([[EVIL]], [EVIL]),
         svg_curves({EVIL: (np.arange(3.0), np.arange(3.0))}, EVIL, EVIL),
     ):

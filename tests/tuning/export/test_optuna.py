@@ -45,7 +45,7 @@ def test_everything_about_a_trial_arrives() -> None:
     there = exported(study)
     assert there.study_name == "fake"
     assert there.direction == optuna.study.StudyDirection.MAXIMIZE
-    assert there.user_attrs["definition"] == study.definition
+    assert there.user_attrs["definition"] == study.definition.to_json()
     assert len(there.trials) == len(study.trials) == 5 * 2 * 2 * 4
     for i, (ours, theirs, verdict) in enumerate(zip(study.trials, there.trials, study.verdicts(), strict=True)):
         assert theirs.number == i

@@ -13,6 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from tests.tuning.fakes import METRICS, a_study
+from tuning.export.tables import COLUMNS, Column
+from tuning.report.material import Material
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
 
 
@@ -179,6 +181,39 @@ def test_the_text_is_aligned_best_first_with_interval_ties_and_verdict() -> None
     end = lines[0].index("verdict") + len("verdict")
     assert all(line[:end].rstrip() == line[:end] for line in lines[1:])
     assert "0.1852 to 0.2348" in lines[1]
+
+
+def test_a_table_is_aligned_and_marks_what_has_no_value() -> None:
+    def objective(spec: TrialSpec) -> TrialResult:
+        ended = spec.params["learning_rate"] == 1e-4
+        return TrialResult(DIVERGED) if ended else TrialResult(COMPLETED, {"validation_accuracy": 0.25}, {}, 3)
+
+    space = {"learning_rate": "0.0001,0.1", "hidden_units": "8x4"}
+    study = a_study(objective, space=space, metrics=("validation_accuracy",))
+    assert str(study.table()) == "no trials yet"
+    assert str(study.run().table()).splitlines() == [
+        "rank  learning_rate  hidden_units  validation_accuracy   verdict      state",
+        "   1            0.1           8x4               0.2500   unclear  completed",
+        "   -         0.0001           8x4                    -  diverged   diverged",
+    ]
+
+
+def test_a_column_is_one_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text, CSV, JSON, frame, Parquet and report have a column that stands in the table of columns and nowhere else."""
+    decades = Column("decades", lambda row: math.log10(row.summary.params["learning_rate"]), title="decades", order=1)
+    monkeypatch.setattr("tuning.export.tables.COLUMNS", (*COLUMNS, decades))
+    study = the_study()
+    values = [math.log10(summary.params["learning_rate"]) for summary in study.summaries()]
+    lines = [line.split() for line in str(study.table()).splitlines()]
+    assert [line[lines[0].index("decades")] for line in lines[1:]] == [f"{value:.4g}" for value in values]
+    assert [float(row["decades"]) for row in csv.DictReader(io.StringIO(study.to_csv()))] == values
+    assert [row["decades"] for row in json.loads(study.to_json())["settings"]] == values
+    assert study.to_pandas()["decades"].tolist() == values
+    study.to_parquet(tmp_path / "a.parquet")
+    assert pandas.read_parquet(tmp_path / "a.parquet")["decades"].tolist() == values
+    table = Material(study).table()
+    place = [column["title"] for column in table["columns"]].index("decades")
+    assert [row[place] for row in table["rows"]] == values
 
 
 def test_top_rows_are_the_first_of_all() -> None:

@@ -17,6 +17,7 @@ from tests.tuning.report.test_numbers import outlying
 from tests.tuning.report.test_report import HOSTILE, PARTS, RATES, blown, diverging
 from tuning import Study, report, sweep
 from tuning.run import Limits
+from tuning.store import DataDescription
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 pytest.importorskip("plotly", reason="needs the extra report")
@@ -50,7 +51,7 @@ def study() -> Study:
     """A grid with two repeats, some of which diverged or failed, under a name that is a script."""
     return a_study(
         diverging, space={"learning_rate": RATES, "batch_size": "16,32", "hidden_units": "4,8,16x8,32,64,128"},
-        data={"name": HOSTILE, "fingerprint": "f" * 64}, repeats=2, epochs=6,
+        data=DataDescription(HOSTILE, fingerprint="f" * 64), repeats=2, epochs=6,
     ).run()  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def test_every_trial_has_its_curves_and_its_verdict(tmp_path: Path) -> None:
 @given(epochs=some.integers(1, 60), most=some.integers(1, 20))
 def test_thinned_curves_keep_their_ends_and_their_order(epochs: int, most: int) -> None:
     curve = np.arange(1.0, epochs + 1)
-    trial = Trial(0, {}, 0, None, 0, "completed", {}, {"train_loss": curve}, epochs, 0.0, None, None)
+    trial = Trial("completed", {}, {"train_loss": curve}, epochs, number=0, params={}, repeat=0, fold=None, seed=0)
     (found,) = material.thin(trial, ["train_loss"], most)
     assert len(found) == min(epochs, most)
     assert found[0] == 1

@@ -19,12 +19,12 @@ import pytest
 
 from tests.tuning.fakes import a_study, noisy
 from tuning import Study, report, sweep
-from tuning.export.text import analysis_lines, verdict
+from tuning.export import analysis_lines, verdict
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import Material
 from tuning.run import Limits
-from tuning.store import DIVERGED, FAILED, TrialResult, TrialSpec
+from tuning.store import DIVERGED, FAILED, DataDescription, TrialResult, TrialSpec
 
 objects = pytest.importorskip("plotly.graph_objects", reason="needs the extra report")
 
@@ -151,7 +151,7 @@ def test_it_is_one_file_that_loads_nothing_and_runs_nothing_else(tmp_path: Path)
 
 
 def test_text_of_the_study_is_text_in_the_page(tmp_path: Path) -> None:
-    data = {"name": HOSTILE, "fingerprint": "f" * 64}
+    data = DataDescription(HOSTILE, fingerprint="f" * 64)
     study = a_study(diverging, tmp_path / "a&b'<i>\".db", data=data).run()
     page = page_of(study, tmp_path)
     plain = page_of(a_study(diverging, tmp_path / "plain.db").run(), tmp_path)
@@ -190,7 +190,7 @@ def test_the_page_says_what_was_run_and_the_test_scores(tmp_path: Path) -> None:
     assert f"test accuracy {score:.4f}" in text
     for part in (
         "90 train, 30 validation, 30 test",
-        study.definition["data"]["fingerprint"],
+        study.definition.data.fingerprint,
         "numpy 2",
         str(study.path),
     ):

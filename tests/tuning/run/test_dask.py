@@ -23,7 +23,7 @@ from tests.tuning.faults import Deadly, Heavy, Unloadable, failing  # noqa: E402
 from tuning import sweep  # noqa: E402
 from tuning.cli.main import main  # noqa: E402
 from tuning.run import WorkersError, runner  # noqa: E402
-from tuning.run.dask import DaskParcel, connected  # noqa: E402
+from tuning.run.dask import DaskFunction, connected  # noqa: E402
 from tuning.study import Study  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -114,7 +114,7 @@ def at_first_save(monkeypatch: pytest.MonkeyPatch, what: Callable[[], None]) -> 
                 counted.append(count)
                 what()
 
-    monkeypatch.setattr("tuning.study.Progress", Watching)
+    monkeypatch.setattr("tuning.run.runner.Progress", Watching)
     monkeypatch.setattr(runner, "COMMIT_SECONDS", 0.0)
     return counted
 
@@ -153,15 +153,15 @@ def test_a_cluster_that_loses_a_worker_in_the_middle_gives_the_same_bits_as_thre
 def test_data_reach_each_worker_once_and_one_that_joins_later_too(cluster: Cluster, tmp_path: Path) -> None:
     heavy = Heavy(tmp_path)
     with connected(cluster.address) as executor:
-        parcel = DaskParcel(heavy, executor)
+        sent = DaskFunction(heavy, executor)
         cluster.work()
         client = executor._client  # type: ignore[attr-defined]
-        specs = list(a_study(repeats=9)._specs())
+        specs = list(a_study(repeats=90).definition.trials_of({"learning_rate": 0.1, "batch_size": 16}))
         results = client.gather(
-            [client.submit(parcel.call, spec, pure=False, workers=[worker])
+            [client.submit(sent.call, spec, pure=False, workers=[worker])
              for spec, worker in zip(specs, list(client.nthreads()) * 30, strict=True)]
         )  # fmt: skip
-        parcel.close()
+        sent.close()
         assert client.run(lambda dask_worker: [n for n in dask_worker.plugins if n.startswith("nn-tuning")]) == {
             worker: [] for worker in client.nthreads()
         }
@@ -208,7 +208,8 @@ def test_the_command_runs_on_a_cluster_and_ends_when_the_scheduler_does(
     said = capsys.readouterr()
     errors = [each for each in said.err.splitlines() if each.startswith("nn-tuning: error:")]
     assert errors == [
-        "nn-tuning: error: the Dask scheduler must stay, but is gone; finished trials are saved, run again"
+        f"nn-tuning: error: the Dask scheduler at {cluster.address} closed the connection; finished trials are saved, "
+        "run again"
     ]
     monkeypatch.undo()
     part = Study.open(path)

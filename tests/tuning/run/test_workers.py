@@ -16,7 +16,7 @@ from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, noisy, same_trials
 from tests.tuning.faults import Deadly, Heavy, Unloadable, broken_start, ends, failing
 from tuning.run import Workers, WorkersError
-from tuning.run.delivery import FileParcel
+from tuning.run.delivery import FileFunction
 from tuning.run.workers import QUEUE_PER_WORKER
 
 FORK = multiprocessing.get_context("fork")
@@ -59,11 +59,11 @@ def test_a_spawned_pool_gets_the_data_once_for_each_process(tmp_path: Path) -> N
 
 
 def test_what_goes_out_with_each_trial_is_small_and_the_data_leave_no_file(tmp_path: Path) -> None:
-    parcel = FileParcel(Heavy(tmp_path))
-    assert len(pickle.dumps(parcel.call)) < 300
-    path = parcel.call.path  # type: ignore[attr-defined]
+    sent = FileFunction(Heavy(tmp_path))
+    assert len(pickle.dumps(sent.call)) < 300
+    path = sent.call.path  # type: ignore[attr-defined]
     assert Path(path).stat().st_size > 4_000_000
-    parcel.close()
+    sent.close()
     assert not Path(path).exists()
 
 
@@ -87,6 +87,14 @@ def test_a_trial_that_kills_every_worker_has_failed_and_those_beside_it_have_not
     assert all(a.exactly_equals(b) for a, b in zip(plain.trials, study.trials, strict=True) if a.number != 9)
 
 
+def test_trials_that_were_not_handed_out_yet_follow_one_that_kills_every_worker(tmp_path: Path) -> None:
+    """The first of eight that are out is run again last of them, and nothing else is out when it has failed."""
+    with ProcessPoolExecutor(1, FORK) as pool:
+        study = a_study(Deadly(tmp_path, always=(0,)), repeats=3).run(executor=pool)
+    assert [trial.state for trial in study.trials] == ["failed", *["completed"] * 29]
+    assert study.stopped == "finished"
+
+
 def test_a_pool_that_was_broken_before_is_replaced(tmp_path: Path, pool: ProcessPoolExecutor) -> None:
     first = a_study(Deadly(tmp_path, once=(2,))).run(executor=pool)
     again = a_study().run(executor=pool)  # still the broken one: ours was closed with the first study
@@ -96,7 +104,7 @@ def test_a_pool_that_was_broken_before_is_replaced(tmp_path: Path, pool: Process
 def test_a_pool_whose_workers_can_not_start_ends_the_study_and_fails_no_trial() -> None:
     with ProcessPoolExecutor(1, FORK, initializer=broken_start) as pool:
         study = a_study()
-        with pytest.raises(WorkersError, match="must be able to start") as error:
+        with pytest.raises(WorkersError, match="did not start") as error:
             study.run(executor=pool)
     assert "\n" not in str(error.value)
     assert len(study.trials) == 0
@@ -114,7 +122,7 @@ def test_an_executor_that_was_shut_down_is_refused_in_one_line() -> None:
     threads, processes = ThreadPoolExecutor(1), ProcessPoolExecutor(1, FORK)
     for executor in (threads, processes):
         executor.shutdown()
-        with pytest.raises(WorkersError, match="the executor must take trials, but: cannot schedule"):
+        with pytest.raises(WorkersError, match="the executor takes no more trials: cannot schedule"):
             a_study().run(executor=executor)
 
 

@@ -31,7 +31,6 @@ SWEEP = ["sweep", "moons", *LINE]
 # The command in a process of its own, which tells after each group of trials how many were counted.
 CHILD = """
 import os, resource, shutil, sys
-from tuning import study
 from tuning.run import runner
 from tuning.cli import main
 
@@ -47,7 +46,7 @@ class Telling(runner.Progress):
 def after_count(counted):
     pass
 
-study.Progress = Telling
+runner.Progress = Telling
 runner.COMMIT_SECONDS = 0.0
 {before}
 sys.exit(main(sys.argv[1:]))
@@ -88,7 +87,7 @@ def test_a_full_disk_ends_a_sweep_in_one_line_and_loses_nothing(tmp_path: Path) 
     limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, resource.RLIM_INFINITY))"
     status, line, counted = command(limit, *SWEEP, "--storage", str(path))
     assert status == 1
-    assert re.fullmatch(r"nn-tuning: error: '.*a\.db' must stay writable, but: .*; what was counted is saved", line)
+    assert re.fullmatch(r"nn-tuning: error: '.*a\.db' could not be written: .*; what was counted is saved", line)
     assert counted > 0
     check(path, counted)
 
@@ -111,9 +110,8 @@ def test_a_file_that_may_not_grow_is_left_whole(tmp_path: Path, monkeypatch: pyt
             nonlocal counted
             counted += count
 
-    monkeypatch.setattr("tuning.study.Progress", Counting)
-    assert study._file is not None
-    study._file._connection.execute("PRAGMA max_page_count = 20")
+    monkeypatch.setattr("tuning.run.runner.Progress", Counting)
+    study._access.reading()._connection.execute("PRAGMA max_page_count = 20")
     with pytest.raises(StudyWriteError, match="database or disk is full"):
         study.run(n_jobs=2)
     study.close()
@@ -129,7 +127,7 @@ def test_a_folder_that_is_deleted_ends_a_sweep_in_one_line(tmp_path: Path) -> No
     delete = f"after_count = lambda counted: counted > 20 and shutil.rmtree({str(folder)!r}, ignore_errors=True)"
     status, line, _ = command(delete, *SWEEP, "--storage", str(folder / "a.db"))
     assert status == 1
-    assert "must stay in its place, but was moved or deleted" in line
+    assert "was moved or deleted, and what it held went with it" in line
     assert files(tmp_path) == []
 
 

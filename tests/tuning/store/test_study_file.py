@@ -11,7 +11,15 @@ import pytest
 
 from tests.tuning.fakes import METRICS, a_study, files, noisy, same_trials
 from tuning.run import Limits
-from tuning.store import APPLICATION_ID, StudyFile, StudyFileError, TrialResult, TrialSpec, setting_text
+from tuning.store import (
+    APPLICATION_ID,
+    DataDescription,
+    StudyFile,
+    StudyFileError,
+    TrialResult,
+    TrialSpec,
+    setting_text,
+)
 from tuning.store.schema import MIGRATIONS, SCHEMA_VERSION
 from tuning.study import Study
 
@@ -114,7 +122,10 @@ def test_a_writer_that_was_killed_leaves_no_lock(tmp_path: Path) -> None:
         ({"seed": 1}, "seed 0 there and 1 here"),
         ({"repeats": 2}, "repeats 1 there and 2 here"),
         ({"method_options": {"points": 6}}, "points 5 there and 6 here"),
-        ({"data": {"name": "fake", "fingerprint": "0" * 64}}, "fingerprint ffffffffffff… there and 000000000000… here"),
+        (
+            {"data": DataDescription("fake", fingerprint="0" * 64)},
+            "fingerprint ffffffffffff… there and 000000000000… here",
+        ),
     ],
 )
 def test_another_definition_is_refused_with_what_differs(
@@ -228,7 +239,7 @@ def old_study(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1; {OLD_TABLES}")
     values = {
-        "definition": study.definition,
+        "definition": study.definition.to_json(),
         "limits": {"n_trials": None, "timeout": None, "target": None},
         "source": None,
         "environment": {"python": "3.11.0"},

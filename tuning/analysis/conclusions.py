@@ -1,0 +1,257 @@
+"""The conclusions from a study's trials: intervals, ties, best rates, importances, optimism and verdicts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.metrics import metric_of
+from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
+from tuning.analysis.importance import Importance, importance
+from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
+from tuning.analysis.ranking import Summary, reference_loss, sign
+from tuning.analysis.scores import Scores
+from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
+from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trials, setting_text
+
+Array = NDArray[np.float64]
+
+_BLOCK = 4096
+"""Trials whose curves are held in memory and looked at together."""
+
+
+class StudyLike(Protocol):
+    """A study as charts and exports read it, which therefore need not know `Study`."""
+
+    definition: Definition
+    metric: str
+    repeats: int
+    folds: int | None
+
+    @property
+    def trials(self) -> Trials: ...
+    @property
+    def trials_per_setting(self) -> int: ...
+    def summaries(self) -> list[Summary]: ...
+    def verdicts(self) -> list[Verdict]: ...
+    def analysis(self) -> Analysis: ...
+
+
+class SettingRow(NamedTuple):
+    """One setting with all that is known of it: what the columns of tables are made of.
+
+    `interval` are the ends of the 95 % interval of the metric that decides, NaN where they can't be known; `tied` says
+    whether the setting can't be told from the best, None where that can't be known. `scores` has, for each metric, the
+    numbers of the trials in the order of repeats and, within one, folds; `seconds` how long each of them took.
+    """
+
+    summary: Summary
+    interval: list[float]
+    tied: bool | None
+    verdict: str
+    scores: dict[str, list[float]]
+    seconds: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """The conclusions from a study.
+
+    `interval` is that of the best setting's score, None with the reason in `interval_reason`. `tied` are the settings
+    that can't be told from the best, itself among them; None where nothing can be known, as `tied_reason` says.
+    `verdicts` counts the trials by verdict, `ranked` the settings that are ranked. `epochs` were trained in all; the
+    same trials without any of them pruned would have taken `full_epochs`.
+    """
+
+    metric: str
+    best: Summary | None
+    interval: Interval | None
+    interval_reason: str
+    tied: list[Summary] | None
+    tied_reason: str
+    learning_rates: list[BestRate]
+    importance: Importance
+    optimism: Optimism
+    verdicts: dict[str, int]
+    ranked: int
+    epochs: int
+    full_epochs: int
+    _cells: _Cells = field(repr=False)
+    _same: NDArray[np.bool_] | None = field(repr=False)
+
+    def best_rates(self, by: Sequence[str]) -> list[BestRate]:
+        """Return the best learning rate of each group of settings that share the values of `by`."""
+        return best_rates(self._cells.scores(self.metric), self._cells.summaries, by)
+
+    def rows(self, n: int | None = None) -> list[SettingRow]:
+        """Return the best `n` settings, or all, with all that is known of each."""
+        cells, chosen = self._cells, self._cells.summaries[:n]
+        scores, count = cells.scores(self.metric), len(chosen)
+        ranked = min(count, len(scores.params))
+        intervals = np.full((count, 2), np.nan)
+        intervals[:ranked] = _intervals(scores.rows(range(ranked)), cells.held_out)[0]
+        same = [None if self._same is None else i < ranked and bool(self._same[i]) for i in range(count)]
+        values = [dict(zip(cells.columns, each, strict=True)) for each in cells.metrics[:count].swapaxes(1, 2).tolist()]
+        seconds = [[known for known in each if not math.isnan(known)] for each in cells.seconds[:count].tolist()]
+        verdicts = map(common, cells.found[:count])
+        return list(map(SettingRow, chosen, intervals.tolist(), same, verdicts, values, seconds))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the table as plain values that JSON knows."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.repr and each.name != "ranked"}
+        return {
+            **known,
+            "best": self.best and {"params": self.best.params, "metrics": _plain(self.best.metrics)},
+            "interval": self.interval and asdict(self.interval),
+            "tied": None if self.tied is None else [summary.params for summary in self.tied],
+            "learning_rates": [_plain(asdict(rate)) for rate in self.learning_rates],
+            "importance": asdict(self.importance),
+            "optimism": asdict(self.optimism),
+        }
+
+
+def analyse(
+    definition: Definition, summaries: list[Summary], records: Iterable[Record], held_out: int | None = None
+) -> Analysis:
+    """Return the conclusions from a study, in one pass over its trials.
+
+    `summaries` are its settings as `summarise` ranks them; of `records` of other settings, nothing is taken. `held_out`
+    is the number of examples in the validation part, where it is known.
+    """
+    cells = _Cells(definition, summaries, records, held_out)
+    metric = definition.metric
+    scores = cells.scores(metric)
+    ends, method, reason = _intervals(scores.rows(range(min(1, len(scores.params)))), held_out)
+    tied = tied_with_best(scores)
+    one = f"with one {scores.unit.removesuffix('s')}, nothing tells chance from merit; give repeats=5 or folds=5"
+    best = summaries[0] if len(scores.params) else None
+    counts = Counter(chain.from_iterable(cells.found))
+    has_interval = best is not None and method is not None
+    return Analysis(
+        metric=metric,
+        best=best,
+        interval=Interval(float(ends[0, 0]), float(ends[0, 1]), str(method)) if has_interval else None,
+        interval_reason="" if has_interval else reason if best is not None else "no setting is ranked",
+        tied=None if tied is None else [s for s, same in zip(summaries, tied, strict=False) if same],
+        tied_reason="" if tied is not None else one if best is not None else "no setting is ranked",
+        learning_rates=best_rates(scores, summaries),
+        importance=_importance(summaries, metric),
+        optimism=_optimism(scores, summaries),
+        verdicts={name: counts[name] for name in VERDICTS if counts[name]},
+        ranked=len(scores.params),
+        epochs=cells.epochs,
+        full_epochs=cells.full_epochs,
+        _cells=cells,
+        _same=tied,
+    )
+
+
+class _Cells:
+    """Metrics, durations and verdicts of all trials by setting, repeat and fold; curves are read and let go."""
+
+    def __init__(
+        self, definition: Definition, summaries: list[Summary], records: Iterable[Record], held_out: int | None
+    ) -> None:
+        self.summaries = summaries
+        place = {setting_text(summary.params): i for i, summary in enumerate(self.summaries)}
+        self.repeats, self.folds = definition.repeats, definition.folds
+        self.columns: dict[str, int] = {name: i for i, name in enumerate(definition.metrics)}
+        self.found: list[list[str]] = [[] for _ in self.summaries]
+        self.epochs = self.full_epochs = 0
+        self.held_out = held_out
+        reference = reference_loss(self.summaries)
+        rows, cells, texts, seconds = [], [], [], []
+        curves: dict[tuple[tuple[str, ...], int], tuple[list[int], list[bytes]]] = {}
+        for trial in records:
+            row = place.get(trial.setting)
+            if row is None:  # another process has added it since the settings were ranked
+                continue
+            rows.append(row)
+            cells.append(trial.repeat * (self.folds or 1) + (trial.fold or 0))
+            texts.append(trial.metrics)
+            seconds.append(trial.duration)
+            self.epochs += trial.epochs
+            self.full_epochs += definition.epochs if trial.state == PRUNED else trial.epochs
+            if trial.state in (COMPLETED, PRUNED):
+                kind = trial.curve_names, trial.epochs
+                places, blobs = curves.setdefault(kind, ([], []))
+                places.append(row)
+                blobs.append(trial.curves)
+                if len(places) == _BLOCK:
+                    self._judge(trial.curve_names, *curves.pop(kind), reference)
+            else:
+                self.found[row].append(trial.state if trial.state in VERDICTS else UNCLEAR)
+        for (names, _), (places, blobs) in curves.items():
+            self._judge(names, places, blobs, reference)
+        shape = (len(self.summaries), definition.trials_per_setting)
+        self.metrics = np.full((*shape, len(self.columns)), np.nan)  # (settings, repeats x folds, metrics)
+        self.seconds = np.full(shape, np.nan)
+        if rows:
+            known = json.loads(f"[{','.join(texts)}]")  # at once: a fifth of the time of one by one
+            values = [[metrics.get(name) for name in self.columns] for metrics in known]
+            self.metrics[rows, cells] = np.array(values, dtype=np.float64)  # None, for what is not finite, is NaN
+            self.seconds[rows, cells] = seconds
+
+    def _judge(self, names: tuple[str, ...], places: list[int], blobs: list[bytes], reference: float | None) -> None:
+        """Take in the verdicts on trials of these settings that have the same curves with equally many epochs."""
+        table = np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), len(names), -1 if names else 0)
+        found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, len(places), reference)
+        for row, name in zip(places, found, strict=True):
+            self.found[row].append(name)
+
+    def scores(self, metric: str) -> Scores:
+        """Return the scores of the ranked settings, which come first."""
+        ranked = [s.params for s in self.summaries if s.rank is not None]
+        values = self.metrics[: len(ranked), :, self.columns[metric]]
+        if self.folds:
+            values = values.reshape(len(ranked), self.repeats, self.folds).mean(axis=1)
+        return Scores(ranked, values, metric, "folds" if self.folds else "repeats")
+
+
+def _optimism(scores: Scores, summaries: list[Summary]) -> Optimism:
+    """Return the optimism, unless settings were pruned: those chose the winner too, by scores that were not kept."""
+    if any(summary.state == PRUNED for summary in summaries):
+        return Optimism(None, "pruning chose among the settings too, by scores after fewer epochs")
+    return optimism(scores)
+
+
+def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None, str]:
+    """Return the intervals (S, 2), how they were made, and the reason where they could not be."""
+    units = scores.values.shape[1]
+    if units > 1:
+        return mean_intervals(scores.values), method_name(units, scores.unit), ""
+    none = np.full((len(scores.params), 2), np.nan)
+    reason = "with one repeat, the spread over seeds can't be known; give repeats=5 or folds=5"
+    if not metric_of(scores.metric).share or not scores.metric.startswith("validation") or not held_out:
+        return none, None, reason
+    ends = [share_interval(float(value), held_out) for value in scores.values[:, 0]]
+    name = (
+        f"Wilson's interval of a share of the {held_out:,} held-out examples, one repeat: the seed's part is not in it"
+    )
+    return np.array(ends).reshape(-1, 2), name, ""
+
+
+def _importance(summaries: list[Summary], metric: str) -> Importance:
+    """Return the importances; a setting that diverged counts as the worst that did not: divergence is a result."""
+    gains = [sign(metric) * s.metrics[metric] for s in summaries if s.state == COMPLETED]
+    used = [s for s in summaries if s.state in (COMPLETED, DIVERGED)] if gains else []
+    worst = min(gains, default=0.0)
+    values = [sign(metric) * s.metrics[metric] if s.state == COMPLETED else worst for s in used]
+    return importance([s.params for s in used], np.array(values))
+
+
+def plain(value: Any) -> Any:
+    """Return a value for JSON: None for a number that is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) for name, value in values.items()}
