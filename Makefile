@@ -45,7 +45,7 @@ DOCUMENTED := nn nn.reference nn.schedules nn.metrics nn.curvature nn.gradient_c
 	tuning tuning.space tuning.methods tuning.analysis tuning.learning_rate tuning.callbacks tuning.plots tuning.report
 
 docs: $(VENV)/installed-docs
-	$(BIN)/pdoc --docformat numpy --output-directory runs/reference $(DOCUMENTED)
+	$(BIN)/pdoc --docformat google --output-directory runs/reference $(DOCUMENTED)
 
 $(VENV)/installed: pyproject.toml | $(VENV)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

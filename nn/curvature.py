@@ -50,8 +50,6 @@ def sharpness(
     Gradient descent with the learning rate η is stable on a quadratic where the sharpness is below 2/η. Parameters,
     accuracy, warnings and errors are those of `top_eigenpair`, which gives the eigenvector besides.
 
-    Examples
-    --------
     ½·(2·θ)² has the second derivative 4:
 
     >>> model = MLP((1, 1), output="identity", bias=False)
@@ -80,41 +78,27 @@ def top_eigenpair(
     It is found by the Lanczos iteration with full re-orthogonalisation on exact Hessian-vector products (Golub & Van
     Loan 2013, section 10.1). Each iteration costs one product on all examples and keeps one vector of P numbers.
 
-    Parameters
-    ----------
-    model : MLP
-        The network. Where it does not name its output and loss, they follow y.
-    theta : array (P,)
-        The parameters.
-    X : array (N, D)
-        The features of the examples.
-    y : array (N,) or (N, K)
-        Class numbers from 0 (N,), or values.
-    tolerance : float
-        The iteration has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error of λ is as
-        a rule of the order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty.
-    max_iterations : int
-        The iterations after which it ends in any case.
-    start : array (P,), optional
-        The direction to start from, such as the eigenvector at a theta nearby; a random one unless given.
-    seed : int
-        The seed of the random direction.
+    Args:
+        model: The network. Where it does not name its output and loss, they follow y.
+        theta (array (P,)): The parameters.
+        X (array (N, D)): The features of the examples.
+        y (array (N,) or (N, K)): Class numbers from 0 (N,), or values.
+        tolerance: The iteration has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error
+            of λ is as a rule of the order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty.
+        max_iterations: The iterations after which it ends in any case.
+        start (array (P,)): The direction to start from, such as the eigenvector at a theta nearby; a random one unless
+            given.
+        seed: The seed of the random direction.
 
-    Returns
-    -------
-    tuple of float and array (P,)
-        λ, which is never above the true value but for rounding, and u of length 1, both in float64; NaN where the
-        Hessian is not finite.
+    Returns:
+        tuple of float and array (P,): λ, which is never above the true value but for rounding, and u of length 1, both
+            in float64; NaN where the Hessian is not finite.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
+    Raises:
+        ValueError, TypeError: For what does not fit, before any work starts.
 
-    Warns
-    -----
-    RuntimeWarning
-        Where it has not converged: λ is then a lower bound, and the warning states the residual.
+    Warns:
+        RuntimeWarning: Where it has not converged: λ is then a lower bound, and the warning states the residual.
     """
     tracker = SharpnessTracker(model, X, y, tolerance=tolerance, max_iterations=max_iterations, seed=seed)
     if start is not None:
@@ -131,8 +115,6 @@ class SharpnessTracker:
     of `top_eigenpair`. A warm start changes the value within the tolerance only, unless the two largest eigenvalues are
     about to cross.
 
-    Examples
-    --------
     >>> model = MLP((1, 1), output="identity", bias=False)
     >>> tracker = SharpnessTracker(model, X=[[2.0]], y=[0.0])
     >>> [round(tracker(theta), 9) for theta in ([3.0], [2.0])]
@@ -263,18 +245,12 @@ def gradient_noise_scale(model: MLP, theta: ArrayLike, X: ArrayLike, y: ArrayLik
 
     Gradients are those of the loss, without the penalty.
 
-    Parameters
-    ----------
-    model, theta, X, y
-        As for `top_eigenpair`, and with the same errors.
+    Args:
+        model, theta, X, y: As for `top_eigenpair`, and with the same errors.
 
-    Returns
-    -------
-    float
+    Returns:
         B_simple; infinite where G is 0 and the g_i are not, NaN where all are.
 
-    Examples
-    --------
     Two examples that pull by 3 and 1 in one direction: G = 2, Σ = 1.
 
     >>> model = MLP((1, 1), output="identity", bias=False)
@@ -315,20 +291,13 @@ def two_batch_noise_scale(
     Both are unbiased for batches drawn with replacement, as here, and are averaged over the draws. Their ratio is not
     unbiased; its standard error is that of a ratio of means, to first order.
 
-    Parameters
-    ----------
-    model, theta, X, y
-        As for `top_eigenpair`, and with the same errors.
-    batch_sizes : tuple of int
-        b and B, at most N.
-    draws : int
-        The number of batches of each size, at least 2.
-    seed : int
-        The seed of the draws.
+    Args:
+        model, theta, X, y: As for `top_eigenpair`, and with the same errors.
+        batch_sizes: b and B, at most N.
+        draws: The number of batches of each size, at least 2.
+        seed: The seed of the draws.
 
-    Returns
-    -------
-    NoiseScale
+    Returns:
         The estimate with its standard error, and the two means that it is the ratio of.
     """
     model, data = prepare(model.replace(dtype="float64", l2=0.0), X, y)

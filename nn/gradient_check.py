@@ -60,36 +60,23 @@ def check_gradient(
     within 2h of theta: at a kink of relu the two slopes differ by right. It is called
     4 · (directions + coordinates) + 1 times.
 
-    Parameters
-    ----------
-    function : callable
-        `function(theta)` gives a value f and its gradient (P,).
-    theta : array (P,)
-        The point to check the gradient at.
-    tolerance : float
-        The largest relative error that passes.
-    directions : int
-        The number of random directions, in which every parameter takes part.
-    coordinates : int
-        The number of single parameters to go along (all, if P is not more), which show where an error sits.
-    step : float
-        The relative step of the differences.
-    seed : int
-        The seed of the directions and of the choice of parameters.
+    Args:
+        function: `function(theta)` gives a value f and its gradient (P,).
+        theta (array (P,)): The point to check the gradient at.
+        tolerance: The largest relative error that passes.
+        directions: The number of random directions, in which every parameter takes part.
+        coordinates: The number of single parameters to go along (all, if P is not more), which show where an error
+            sits.
+        step: The relative step of the differences.
+        seed: The seed of the directions and of the choice of parameters.
 
-    Returns
-    -------
-    GradientCheck
+    Returns:
         All comparisons, and the largest relative error among them.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For a gradient that differs; for a bad theta, a value that is not one finite number, or a gradient of another
-        shape.
+    Raises:
+        ValueError, TypeError: For a gradient that differs; for a bad theta, a value that is not one finite number, or a
+            gradient of another shape.
 
-    Examples
-    --------
     The gradient of Σt² is 2t:
 
     >>> check_gradient(lambda t: (t @ t, 2 * t), [1.0, -3.0]).relative_error < 1e-7

@@ -60,15 +60,10 @@ def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None
 def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLike | None = None) -> NDArray[np.int64]:
     """Return the confusion matrix (K, K): row i, column j counts the examples of class i that were predicted as j.
 
-    Parameters
-    ----------
-    y_true, y_predicted : array (N,)
-        Labels.
-    classes : array (K,), optional
-        The order of the classes; the sorted labels that occur unless given.
+    Args:
+        y_true, y_predicted (array (N,)): Labels.
+        classes (array (K,)): The order of the classes; the sorted labels that occur unless given.
 
-    Examples
-    --------
     >>> confusion_matrix(["a", "b", "b"], ["a", "a", "b"])
     array([[1, 0],
            [1, 1]])
@@ -157,23 +152,15 @@ def _pair(y_true: ArrayLike, y_predicted: ArrayLike, numbers: bool = False) -> t
 class Metric(NamedTuple):
     """A metric that training can follow.
 
-    Parameters
-    ----------
-    name : str
-        As in `validation_accuracy`, after the part of the data.
-    shown : str
-        As in tables, figures and messages.
-    tasks : tuple of str
-        Where it makes sense.
-    larger_is_better : bool
-        Whether it is a score and not a loss.
-    share : bool
-        Whether it is a share of the examples, whose interval follows from their number.
-    function : callable, optional
-        Computes it from targets and predictions, as `accuracy` does, at the end of each epoch and only where it is
-        asked for. What has none is followed in every training.
-    of_probabilities : bool
-        Whether the function takes probabilities in the place of predictions, as `cross_entropy` does.
+    Args:
+        name: As in `validation_accuracy`, after the part of the data.
+        shown: As in tables, figures and messages.
+        tasks: Where it makes sense.
+        larger_is_better: Whether it is a score and not a loss.
+        share: Whether it is a share of the examples, whose interval follows from their number.
+        function: Computes it from targets and predictions, as `accuracy` does, at the end of each epoch and only where
+            it is asked for. What has none is followed in every training.
+        of_probabilities: Whether the function takes probabilities in the place of predictions, as `cross_entropy` does.
     """
 
     name: str

@@ -67,45 +67,30 @@ class MLP:
     Layer i computes Z = m·(A W) + b from the activations A (B, n_in) of the layer before it, and passes on
     activation(Z) (B, n_out). In theta the layers follow one another, W (n_in, n_out) before b (n_out,).
 
-    Parameters
-    ----------
-    layer_sizes : sequence of int
-        The numbers of inputs, of hidden units in each layer, and of outputs; `(64, 10)` is a linear model.
-    activation : {"relu", "tanh", "logistic", "identity", "gelu"}
-        The activation function of the hidden layers.
-    output, loss : str, optional
-        `"softmax"` with `"cross_entropy"`; `"logistic"` with `"cross_entropy"` (one output: two classes; several:
-        as many labels) or, for teaching, with `"squared_error"`; `"identity"` with `"squared_error"`, which is
-        ½ Σ (z − y)² over the outputs. What is left out follows the task of the data.
-    init : {"he", "glorot", "lecun", "torch", "normal", "zeros"}
-        The distribution of the initial weights (`INITIALISATIONS`). Biases start at 0, except with `"torch"`.
-    std : float or sequence, optional
-        The standard deviation of the initial weights, in place of that of `init`, for all layers or one for each;
-        None in the sequence leaves a layer as it is. `(None, 0.0)` starts with a zero readout.
-    multipliers : float or sequence, optional
-        The forward multiplier m, for all layers or one for each.
-    bias : bool
-        Whether the layers have biases.
-    parametrisation : {"standard", "mup"}
-        `"mup"` scales initialisation, multipliers and learning rates with the width, so that the best learning rate at
-        `base_width` is the best at any width (Yang et al. 2022, table 8). At `base_width` it changes nothing.
-    base_width : int, optional
-        The hidden width at which μP and the standard parametrisation are the same.
-    l2 : float
-        The penalty l2/2 · ΣW² on the weights, part of the objective J and of its gradient. The losses that are
-        reported in training are without it, so that they can be compared.
-    dropout : float
-        The probability in [0, 1) that a hidden unit is silenced in a training step.
-    dtype : {"float32", "float64"}
-        The precision of parameters and arithmetic.
+    Args:
+        layer_sizes: The numbers of inputs, of hidden units in each layer, and of outputs; `(64, 10)` is a linear model.
+        activation ({"relu", "tanh", "logistic", "identity", "gelu"}): The activation function of the hidden layers.
+        output, loss: `"softmax"` with `"cross_entropy"`; `"logistic"` with `"cross_entropy"` (one output: two classes;
+            several: as many labels) or, for teaching, with `"squared_error"`; `"identity"` with `"squared_error"`,
+            which is ½ Σ (z − y)² over the outputs. What is left out follows the task of the data.
+        init ({"he", "glorot", "lecun", "torch", "normal", "zeros"}): The distribution of the initial weights
+            (`INITIALISATIONS`). Biases start at 0, except with `"torch"`.
+        std: The standard deviation of the initial weights, in place of that of `init`, for all layers or one for each;
+            None in the sequence leaves a layer as it is. `(None, 0.0)` starts with a zero readout.
+        multipliers: The forward multiplier m, for all layers or one for each.
+        bias: Whether the layers have biases.
+        parametrisation ({"standard", "mup"}): `"mup"` scales initialisation, multipliers and learning rates with the
+            width, so that the best learning rate at `base_width` is the best at any width (Yang et al. 2022, table 8).
+            At `base_width` it changes nothing.
+        base_width: The hidden width at which μP and the standard parametrisation are the same.
+        l2: The penalty l2/2 · ΣW² on the weights, part of the objective J and of its gradient. The losses that are
+            reported in training are without it, so that they can be compared.
+        dropout: The probability in [0, 1) that a hidden unit is silenced in a training step.
+        dtype ({"float32", "float64"}): The precision of parameters and arithmetic.
 
-    Raises
-    ------
-    ValueError
-        Where an argument does not fit.
+    Raises:
+        ValueError: Where an argument does not fit.
 
-    Examples
-    --------
     >>> model = MLP((64, 32, 10), activation="tanh")
     >>> model
     MLP(layer_sizes=(64, 32, 10), activation='tanh')
@@ -318,20 +303,15 @@ class MLP:
     def loss(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
         """Return J(theta), the mean loss over the examples plus l2/2·ΣW², without dropout.
 
-        Parameters
-        ----------
-        theta : array (P,)
-            The parameters.
-        X : array (N, D)
-            The features of the examples.
-        y : array (N,) or (N, K)
-            Class numbers from 0 (N,), or values. Where the model does not name its output and loss, they follow y:
-            whole numbers are classes, or labels if they stand in columns; other numbers are values.
+        Args:
+            theta (array (P,)): The parameters.
+            X (array (N, D)): The features of the examples.
+            y (array (N,) or (N, K)): Class numbers from 0 (N,), or values. Where the model does not name its output and
+                loss, they follow y: whole numbers are classes, or labels if they stand in columns; other numbers are
+                values.
 
-        Raises
-        ------
-        ValueError, TypeError
-            For wrong shapes, labels outside the classes, NaN and infinity.
+        Raises:
+            ValueError, TypeError: For wrong shapes, labels outside the classes, NaN and infinity.
         """
         from nn import objective  # brings in Numba, which a description alone does not need
 

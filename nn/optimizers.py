@@ -34,18 +34,13 @@ def _check_decays(optimizer: Optimizer, *names: str) -> None:
 class Optimizer:
     """What all optimizers share.
 
-    Parameters
-    ----------
-    learning_rate : float
-        η > 0. A number; how it changes over the steps is a schedule's business (`nn.schedules`).
-    weight_decay : float
-        Each step first shrinks the weights, not the biases, by the factor 1 − η·weight_decay (Loshchilov & Hutter
-        2019). This is *decoupled* decay: it bypasses the momentum. The L2 penalty, which goes through the gradient
-        as `weight_decay` does in PyTorch's SGD, is `MLP(l2=…)`.
-    clip_norm : float, optional
-        A gradient with a longer Euclidean norm is shortened to this one (Pascanu et al. 2013).
-    rate_multipliers : tuple of float, optional
-        For each layer, its multiple of the learning rate; 0 freezes the layer.
+    Args:
+        learning_rate: η > 0. A number; how it changes over the steps is a schedule's business (`nn.schedules`).
+        weight_decay: Each step first shrinks the weights, not the biases, by the factor 1 − η·weight_decay (Loshchilov
+            & Hutter 2019). This is *decoupled* decay: it bypasses the momentum. The L2 penalty, which goes through the
+            gradient as `weight_decay` does in PyTorch's SGD, is `MLP(l2=…)`.
+        clip_norm: A gradient with a longer Euclidean norm is shortened to this one (Pascanu et al. 2013).
+        rate_multipliers: For each layer, its multiple of the learning rate; 0 freezes the layer.
     """
 
     # A class also has its `kind`, the number by which the kernels know it.
@@ -104,16 +99,11 @@ class SGD(Optimizer):
 
     The velocity is not damped by 1 − β, as in PyTorch: with momentum β a long-lasting gradient moves θ by η/(1 − β).
 
-    Parameters
-    ----------
-    learning_rate : float
-        η > 0.
-    momentum : float
-        β in [0, 1).
-    nesterov : bool
-        Whether to step along g + βv, which needs a momentum above 0.
-    weight_decay, clip_norm, rate_multipliers
-        See `Optimizer`.
+    Args:
+        learning_rate: η > 0.
+        momentum: β in [0, 1).
+        nesterov: Whether to step along g + βv, which needs a momentum above 0.
+        weight_decay, clip_norm, rate_multipliers: See `Optimizer`.
 
     >>> SGD(learning_rate=0.1, momentum=0.9)
     SGD(learning_rate=0.1, momentum=0.9)
@@ -141,16 +131,11 @@ class Adam(Optimizer):
         m ← β₁m + (1 − β₁)g;    s ← β₂s + (1 − β₂)g²
         θ ← θ − η · m̂/(√ŝ + ε)    with    m̂ = m/(1 − β₁ᵗ),  ŝ = s/(1 − β₂ᵗ),  t = 1, 2, …
 
-    Parameters
-    ----------
-    learning_rate : float
-        η > 0; about the length of a step in each parameter.
-    beta1, beta2 : float
-        β₁ and β₂ in [0, 1): the decay of the mean gradient and of the mean squared gradient.
-    epsilon : float
-        ε > 0.
-    weight_decay, clip_norm, rate_multipliers
-        See `Optimizer`.
+    Args:
+        learning_rate: η > 0; about the length of a step in each parameter.
+        beta1, beta2: β₁ and β₂ in [0, 1): the decay of the mean gradient and of the mean squared gradient.
+        epsilon: ε > 0.
+        weight_decay, clip_norm, rate_multipliers: See `Optimizer`.
 
     >>> Adam(learning_rate=1e-3)
     Adam(learning_rate=0.001)
@@ -197,18 +182,12 @@ class RMSprop(Optimizer):
 
     As in PyTorch, whose α is β₂ here, ε stands outside the root, and s starts at 0 without a correction of its bias.
 
-    Parameters
-    ----------
-    learning_rate : float
-        η > 0.
-    beta2 : float
-        β₂ in [0, 1): the decay of the mean squared gradient.
-    epsilon : float
-        ε > 0.
-    momentum : float
-        β in [0, 1).
-    weight_decay, clip_norm, rate_multipliers
-        See `Optimizer`.
+    Args:
+        learning_rate: η > 0.
+        beta2: β₂ in [0, 1): the decay of the mean squared gradient.
+        epsilon: ε > 0.
+        momentum: β in [0, 1).
+        weight_decay, clip_norm, rate_multipliers: See `Optimizer`.
 
     >>> RMSprop(learning_rate=1e-3, momentum=0.9)
     RMSprop(learning_rate=0.001, momentum=0.9)

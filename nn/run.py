@@ -137,32 +137,19 @@ class TrainState:
 class Run:
     """A trained network: its parameters and history, and how the training ended.
 
-    Attributes
-    ----------
-    model : MLP
-        The network, with output and loss named.
-    theta : array (P,)
-        The last parameters; under early stopping, those of the best epoch.
-    history : History
-        The losses and scores of each epoch.
-    status : {"completed", "diverged", "stopped"}
-        How the training ended.
-    reason : {"", "early stopping", "target", "callback"}
-        Why it was stopped.
-    diverged_step : int or None
-        The step, counted from 0, in which it diverged and whose update was not made.
-    steps : int
-        The steps that were made.
-    state : TrainState
-        What a continuation starts from.
-    task : {"classification", "regression", "multilabel"}
-        The task of the training data.
-    scaling : Scaling or None
-        The scaling of the data that the run was trained on.
-    classes, class_names, feature_names : array, tuple of str, tuple of str, or None
-        The labels in the order of the outputs, and the names of the data.
-    flat : bool
-        Whether regression targets are (N,) rather than (N, K).
+    Attributes:
+        model: The network, with output and loss named.
+        theta (array (P,)): The last parameters; under early stopping, those of the best epoch.
+        history: The losses and scores of each epoch.
+        status ({"completed", "diverged", "stopped"}): How the training ended.
+        reason ({"", "early stopping", "target", "callback"}): Why it was stopped.
+        diverged_step: The step, counted from 0, in which it diverged and whose update was not made.
+        steps: The steps that were made.
+        state: What a continuation starts from.
+        task ({"classification", "regression", "multilabel"}): The task of the training data.
+        scaling: The scaling of the data that the run was trained on.
+        classes, class_names, feature_names: The labels in the order of the outputs, and the names of the data.
+        flat: Whether regression targets are (N,) rather than (N, K).
     """
 
     model: MLP
@@ -213,17 +200,13 @@ class Run:
 
         Raises ValueError or TypeError for other features, NaN, or a Dataset that was scaled by other statistics.
 
-        Parameters
-        ----------
-        X : array (N, D) or Dataset
-            Features in the units that the run was trained in, such as `split.test.X`. A Dataset knows its units.
-        raw : bool
-            Take the features of an array as they were before the split scaled them, and give numbers in the units that
-            targets had before.
+        Args:
+            X (array (N, D) or Dataset): Features in the units that the run was trained in, such as `split.test.X`. A
+                Dataset knows its units.
+            raw: Take the features of an array as they were before the split scaled them, and give numbers in the units
+                that targets had before.
 
-        Returns
-        -------
-        array
+        Returns:
             Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks.
         """
         outputs, unscale = self._outputs(X, raw)
@@ -258,21 +241,17 @@ class Run:
     def evaluate(self, data: Dataset) -> dict[str, float]:
         """Score the run on a data set.
 
-        Parameters
-        ----------
-        data : Dataset
-            A part of the split, such as `split.validation`, or raw data, which is scaled as the training part was.
+        Args:
+            data: A part of the split, such as `split.validation`, or raw data, which is scaled as the training part
+                was.
 
-        Returns
-        -------
-        dict
+        Returns:
             The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; the metrics
-            that the training was asked for are there too.
+                that the training was asked for are there too.
 
-        Raises
-        ------
-        ValueError, TypeError
-            For data with another task, other features, other classes, or scaled by other statistics.
+        Raises:
+            ValueError, TypeError: For data with another task, other features, other classes, or scaled by other
+                statistics.
         """
         if not isinstance(data, Dataset):
             raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")

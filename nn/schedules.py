@@ -33,17 +33,13 @@ def _checked(default: float | None, check: Callable[..., Any], *limits: float, *
 class Schedule:
     """The base of all schedules: a function from steps, counted from 0, to learning rates.
 
-    Parameters
-    ----------
-    learning_rate : float, optional
-        The learning rate η that the schedule starts from or rises to; the optimizer's unless given.
-    steps : int, optional
-        The number of steps after which the schedule holds its last value; those of the run unless given.
+    Args:
+        learning_rate: The learning rate η that the schedule starts from or rises to; the optimizer's unless given.
+        steps: The number of steps after which the schedule holds its last value; those of the run unless given.
 
-    Raises
-    ------
-    ValueError
-        Where a number does not fit; on a call, where the learning rate or a length that is needed was left out.
+    Raises:
+        ValueError: Where a number does not fit; on a call, where the learning rate or a length that is needed was left
+            out.
     """
 
     learning_rate: float | None = _checked(None, real, above=0.0)
@@ -119,15 +115,10 @@ class Constant(Schedule):
 class Step(Schedule):
     """A learning rate that drops by a factor at regular intervals:  η(t) = η · factor^⌊t/every⌋.
 
-    Parameters
-    ----------
-    every : int
-        The number of steps between two drops.
-    factor : float
-        The factor > 0 of each drop.
+    Args:
+        every: The number of steps between two drops.
+        factor: The factor > 0 of each drop.
 
-    Examples
-    --------
     >>> Step(learning_rate=1.0, every=10, factor=0.5)([0, 9, 10, 20])
     array([1.  , 1.  , 0.5 , 0.25])
     """
@@ -145,13 +136,9 @@ class Step(Schedule):
 class Exponential(Schedule):
     """A straight line on a logarithmic axis from η to η·final:  η(t) = η · final^(t/steps).
 
-    Parameters
-    ----------
-    final : float
-        The last learning rate as a multiple > 0 of the first.
+    Args:
+        final: The last learning rate as a multiple > 0 of the first.
 
-    Examples
-    --------
     >>> Exponential(learning_rate=1.0, steps=2, final=0.01)([0, 1, 2])
     array([1.  , 0.1 , 0.01])
     """
@@ -168,10 +155,8 @@ class Cosine(Schedule):
 
     Loshchilov & Hutter 2017, without restarts.
 
-    Parameters
-    ----------
-    final : float
-        The last learning rate as a multiple >= 0 of the first.
+    Args:
+        final: The last learning rate as a multiple >= 0 of the first.
     """
 
     final: float = _checked(0.0, real, 0.0)
@@ -185,16 +170,11 @@ class Cosine(Schedule):
 class Warmup(Schedule):
     """A linear rise, η(t) = η · (t + 1)/warmup, and then another schedule (Goyal et al. 2017).
 
-    Parameters
-    ----------
-    warmup : int
-        The number of steps of the rise.
-    then : Schedule
-        The schedule after it, constant by default, which counts its own steps from the end of the warm-up and has what
-        is left of the length.
+    Args:
+        warmup: The number of steps of the rise.
+        then: The schedule after it, constant by default, which counts its own steps from the end of the warm-up and has
+            what is left of the length.
 
-    Examples
-    --------
     >>> Warmup(learning_rate=1.0, warmup=4)([0, 1, 2, 3, 4, 5])
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])
     """
@@ -230,12 +210,9 @@ class Warmup(Schedule):
 class OneCycle(Schedule):
     """A rise along a cosine from η/start to η, then a fall along one to η/(start·end) (Smith & Topin 2019).
 
-    Parameters
-    ----------
-    rise : float
-        The part of the length, between 0 and 1, that the rise takes.
-    start, end : float
-        The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
+    Args:
+        rise: The part of the length, between 0 and 1, that the rise takes.
+        start, end: The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
     """
 
     rise: float = _checked(0.3, real, above=0.0, below=1.0)
@@ -255,15 +232,10 @@ class OneCycle(Schedule):
 class Triangular(Schedule):
     """Straight lines up and down between η·low and η for as long as the run lasts: Smith's (2017) cyclical rate.
 
-    Parameters
-    ----------
-    half : int
-        The number of steps of each line.
-    low : float
-        The lowest learning rate as a multiple of η, between 0 and 1.
+    Args:
+        half: The number of steps of each line.
+        low: The lowest learning rate as a multiple of η, between 0 and 1.
 
-    Examples
-    --------
     >>> Triangular(learning_rate=1.0, half=2, low=0.0)([0, 1, 2, 3, 4])
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
@@ -282,15 +254,10 @@ class Triangular(Schedule):
 class Ramp(Schedule):
     """A rise or fall from η at step 0 to `final` at step `steps` − 1, as in a range test (Smith 2017).
 
-    Parameters
-    ----------
-    final : float
-        The last learning rate itself, not a multiple of one.
-    linear : bool
-        Go by equal differences rather than by equal factors.
+    Args:
+        final: The last learning rate itself, not a multiple of one.
+        linear: Go by equal differences rather than by equal factors.
 
-    Examples
-    --------
     >>> Ramp(learning_rate=1e-3, final=1.0, steps=4)([0, 1, 2, 3])
     array([0.001, 0.01 , 0.1  , 1.   ])
     """

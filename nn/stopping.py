@@ -16,18 +16,12 @@ from nn.run import TrainState
 class EarlyStopping:
     """Stop when a metric has not improved for some epochs, and keep the best parameters (Prechelt 1998).
 
-    Parameters
-    ----------
-    patience : int
-        The number of epochs without improvement after which training stops.
-    min_delta : float
-        The least improvement that counts is more than this. Losses improve downwards, accuracy and R² upwards; NaN is
-        never an improvement.
-    metric : str
-        A column of `History`, such as `"validation_loss"`.
+    Args:
+        patience: The number of epochs without improvement after which training stops.
+        min_delta: The least improvement that counts is more than this. Losses improve downwards, accuracy and R²
+            upwards; NaN is never an improvement.
+        metric: A column of `History`, such as `"validation_loss"`.
 
-    Examples
-    --------
     >>> EarlyStopping(patience=5)
     EarlyStopping(patience=5, min_delta=0.0, metric='validation_loss')
     """

@@ -66,70 +66,46 @@ def train(
 ) -> Run:
     """Train a model by mini-batch gradient descent:  θ ← θ − η·∇J(θ)  on one batch after another.
 
-    Parameters
-    ----------
-    model : MLP
-        The network. Where it does not name its output and loss, they follow the task of the data.
-    data : Split or Dataset
-        The training part of a split is trained on, the validation part scored after each epoch, the test part not
-        touched. Of a Dataset, nothing is held out and nothing is scaled.
-    optimizer : Optimizer, optional
-        `SGD(learning_rate=0.1)` unless given.
-    batch_size : int or "full", optional
-        Examples in a mini-batch, at most those of the training part; the last batch of an epoch may be shorter. Unless
-        given, 32, or all where there are fewer.
-    epochs : int, optional
-        Passes over the data, 20 unless given. With `resume`, all of them, those done before included.
-    seed : int
-        The seed of the initial parameters, of the order of the batches and of dropout.
-    theta : array (P,), optional
-        The parameters to start from; `model.init(seed)` unless given.
-    schedule : optional
-        A schedule from `nn.schedules`, a function of the step, or an array with the learning rate of every step.
-    shuffle, replacement : bool
-        Each epoch goes through all examples in a new order; with `shuffle=False` in the given order. With
-        `replacement=True` each batch is drawn from all examples anew, and every batch is full.
-    indices : array (steps, B) of int, optional
-        Rows of the training part: exactly these mini-batches, one after another. `batch_size` is then B; `epochs`, if
-        given, must divide the steps.
-    sample_weight : array (N,), optional
-        Weights of the training examples in the loss; they are scaled to mean 1.
-    class_weight : dict or "balanced", optional
-        Weights of the classes, by label; `"balanced"` gives each class the same total.
-    early_stopping : EarlyStopping or int, optional
-        An int is the patience in epochs. The run's parameters are then those of the best epoch.
-    target : dict, optional
-        From metrics to values, such as `{"validation_accuracy": 0.97}`: stop after the first epoch that reaches all.
-    metrics : sequence of str, optional
-        Metrics to follow beside loss and accuracy or R², such as `"validation_f1_macro"`, from `nn.metrics.METRICS`.
-        They are computed at the end of each epoch and stand in `history` under their names. What early stopping or the
-        target looks at need not be named.
-    callback, every, every_steps : optional
-        `callback(snapshot)` is called after each `every` epochs, or after each `every_steps` steps; if it returns True,
-        training stops.
-    record_steps : bool
-        Keep the loss of each mini-batch before its update in `history.step_loss`.
-    divergence_factor : float
-        The run has diverged when a mini-batch's loss is NaN, infinite, or above this multiple of its start: the loss of
-        the first mini-batch, or of outputs that are all zero where that is larger.
-    resume : TrainState, optional
-        `run.state` of a run with the same settings, which is left as it is. The result is, to the last bit, that of one
-        uninterrupted run.
-    progress : bool
-        Show a progress bar.
+    Args:
+        model: The network. Where it does not name its output and loss, they follow the task of the data.
+        data: The training part of a split is trained on, the validation part scored after each epoch, the test part not
+            touched. Of a Dataset, nothing is held out and nothing is scaled.
+        optimizer: `SGD(learning_rate=0.1)` unless given.
+        batch_size (int or "full"): Examples in a mini-batch, at most those of the training part; the last batch of an
+            epoch may be shorter. Unless given, 32, or all where there are fewer.
+        epochs: Passes over the data, 20 unless given. With `resume`, all of them, those done before included.
+        seed: The seed of the initial parameters, of the order of the batches and of dropout.
+        theta (array (P,)): The parameters to start from; `model.init(seed)` unless given.
+        schedule: A schedule from `nn.schedules`, a function of the step, or an array with the learning rate of every
+            step.
+        shuffle, replacement: Each epoch goes through all examples in a new order; with `shuffle=False` in the given
+            order. With `replacement=True` each batch is drawn from all examples anew, and every batch is full.
+        indices (array (steps, B) of int): Rows of the training part: exactly these mini-batches, one after another.
+            `batch_size` is then B; `epochs`, if given, must divide the steps.
+        sample_weight (array (N,)): Weights of the training examples in the loss; they are scaled to mean 1.
+        class_weight (dict or "balanced"): Weights of the classes, by label; `"balanced"` gives each class the same
+            total.
+        early_stopping: An int is the patience in epochs. The run's parameters are then those of the best epoch.
+        target: From metrics to values, such as `{"validation_accuracy": 0.97}`: stop after the first epoch that reaches
+            all.
+        metrics: Metrics to follow beside loss and accuracy or R², such as `"validation_f1_macro"`, from
+            `nn.metrics.METRICS`. They are computed at the end of each epoch and stand in `history` under their names.
+            What early stopping or the target looks at need not be named.
+        callback, every, every_steps: `callback(snapshot)` is called after each `every` epochs, or after each
+            `every_steps` steps; if it returns True, training stops.
+        record_steps: Keep the loss of each mini-batch before its update in `history.step_loss`.
+        divergence_factor: The run has diverged when a mini-batch's loss is NaN, infinite, or above this multiple of its
+            start: the loss of the first mini-batch, or of outputs that are all zero where that is larger.
+        resume: `run.state` of a run with the same settings, which is left as it is. The result is, to the last bit,
+            that of one uninterrupted run.
+        progress: Show a progress bar.
 
-    Returns
-    -------
-    Run
+    Returns:
         The trained network, its history, and how the training ended: completed, diverged or stopped.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
+    Raises:
+        ValueError, TypeError: For what does not fit, before any work starts.
 
-    Examples
-    --------
     >>> from nn import MLP, SGD, load_dataset, train
     >>> split = load_dataset("iris").split(seed=0)
     >>> run = train(MLP((4, 16, 3)), split, SGD(0.1), batch_size=16, epochs=50)

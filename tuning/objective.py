@@ -41,16 +41,11 @@ _CHECKED_COMBINATIONS = 4096
 class Objective:
     """Trains a `TrialSpec` on its part of the data; calling it returns the `TrialResult`.
 
-    Parameters
-    ----------
-    splits : tuple of Split
-        One, or one for each fold.
-    folds : int, optional
-        How many folds there are.
-    source : str, optional
-        The name or path that the data came from, so that another process can load them by itself.
-    asked : tuple of str
-        Metrics to follow beside those that every training has.
+    Args:
+        splits: One, or one for each fold.
+        folds: How many folds there are.
+        source: The name or path that the data came from, so that another process can load them by itself.
+        asked: Metrics to follow beside those that every training has.
     """
 
     def __init__(

@@ -212,12 +212,9 @@ class Study:
 
         Each trial has its metric of every epoch as intermediate values. Needs Optuna.
 
-        Parameters
-        ----------
-        storage : str
-            An address such as "sqlite:///optuna.db".
-        name : str, optional
-            The name of the study there; that of the study file, or of the data, unless given.
+        Args:
+            storage: An address such as "sqlite:///optuna.db".
+            name: The name of the study there; that of the study file, or of the data, unless given.
         """
         from tuning.export.optuna import export
 
@@ -234,19 +231,14 @@ class Study:
     ) -> Self:
         """Run the trials that are not finished yet, and return the study.
 
-        Parameters
-        ----------
-        executor, n_jobs
-            Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless given).
-        progress : bool, optional
-            A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
-        callback : function, optional
-            Called with each `Trial` that has ended, here in this thread, after it was saved.
+        Args:
+            executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
+                given).
+            progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
+            callback: Called with each `Trial` that has ended, here in this thread, after it was saved.
 
-        Raises
-        ------
-        StudyInterrupted
-            After Ctrl-C.
+        Raises:
+            StudyInterrupted: After Ctrl-C.
         """
         check_workers(executor, n_jobs)
         check_callback(callback)
@@ -288,23 +280,16 @@ class Study:
     ) -> Self:
         """Run what is left: to the last bit what an uninterrupted study gives.
 
-        Parameters
-        ----------
-        data : str, path, Dataset or Split, optional
-            Needed only where the study was made from arrays; they must be the same.
-        timeout : float, optional
-            Seconds of this call.
-        n_trials, target, total_epochs : optional
-            Replace the limits that the study was made with, which stay where none is given; None takes one away.
-        sampler : optional
-            Needed only where the study was made with one of Optuna's; it must be made in the same way.
-        executor, n_jobs, progress, callback : optional
-            As for `run`.
+        Args:
+            data: Needed only where the study was made from arrays; they must be the same.
+            timeout: Seconds of this call.
+            n_trials, target, total_epochs: Replace the limits that the study was made with, which stay where none is
+                given; None takes one away.
+            sampler: Needed only where the study was made with one of Optuna's; it must be made in the same way.
+            executor, n_jobs, progress, callback: As for `run`.
 
-        Raises
-        ------
-        StudyInterrupted
-            After Ctrl-C.
+        Raises:
+            StudyInterrupted: After Ctrl-C.
         """
         self._objective = self._prepared(data)
         if sampler is not None:

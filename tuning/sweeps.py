@@ -47,62 +47,39 @@ def sweep(
 ) -> Study:
     """Train every setting that the method finds in the space, and return the study.
 
-    Parameters
-    ----------
-    data : str, path, Dataset or Split
-        What `nn.load_dataset` takes; a Dataset, split by its default shares with seed 0; or a Split.
-    space : dict
-        What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.space.parameters`. A
-        learning_rate of "auto" has its range from a range test on the data.
-    method : str, or a sampler of Optuna's
-        "grid", "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
-        `optuna.samplers.TPESampler(seed=1)`.
-    points : int, optional
-        Grid points along each continuous axis of grid and halving (7), and of refine's first round (5).
-    rounds, widen : optional
-        Of refine: the most rounds (10); the names of the ranges that it may leave, or True for all.
-    eta, min_epochs : int, optional
-        Of halving and hyperband: one setting in eta goes on (3); the least epochs of a setting (1).
-    batch : int, optional
-        Of tpe and Optuna: settings that are asked for at a time (8).
-    n_trials : int, optional
-        At most so many trainings, with every repeat and fold counted; settings are always run whole. For halving and
-        hyperband it says how many start.
-    epochs : int
-        Of each trial; under halving and hyperband the most.
-    total_epochs : int, optional
-        Stop before all trials together are given more epochs.
-    repeats : int
-        Seeds for each setting; settings share them, so that comparisons are paired.
-    folds : int, optional
-        Cross-validation in place of the one validation part.
-    metric : str, optional
-        What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See `nn.metrics.METRICS`.
-    target, timeout : float, optional
-        Stop once the metric's mean over a setting reaches the target; after so many seconds.
-    storage : path, optional
-        The study file; one that has the same definition is continued. In memory unless given.
-    executor, n_jobs
-        Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless given).
-    seed : int
-        All trials' seeds and all draws follow from it.
-    progress : bool, optional
-        A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
-    callback : function, optional
-        Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned of once
-        and logged each time; the study goes on. Nothing that is computed depends on it.
+    Args:
+        data: What `nn.load_dataset` takes; a Dataset, split by its default shares with seed 0; or a Split.
+        space: What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.space.parameters`. A
+            learning_rate of "auto" has its range from a range test on the data.
+        method: "grid", "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
+            `optuna.samplers.TPESampler(seed=1)`.
+        points: Grid points along each continuous axis of grid and halving (7), and of refine's first round (5).
+        rounds, widen: Of refine: the most rounds (10); the names of the ranges that it may leave, or True for all.
+        eta, min_epochs: Of halving and hyperband: one setting in eta goes on (3); the least epochs of a setting (1).
+        batch: Of tpe and Optuna: settings that are asked for at a time (8).
+        n_trials: At most so many trainings, with every repeat and fold counted; settings are always run whole. For
+            halving and hyperband it says how many start.
+        epochs: Of each trial; under halving and hyperband the most.
+        total_epochs: Stop before all trials together are given more epochs.
+        repeats: Seeds for each setting; settings share them, so that comparisons are paired.
+        folds: Cross-validation in place of the one validation part.
+        metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
+            `nn.metrics.METRICS`.
+        target, timeout: Stop once the metric's mean over a setting reaches the target; after so many seconds.
+        storage: The study file; one that has the same definition is continued. In memory unless given.
+        executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
+            given).
+        seed: All trials' seeds and all draws follow from it.
+        progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
+        callback: Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned
+            of once and logged each time; the study goes on. Nothing that is computed depends on it.
 
-    Returns
-    -------
-    Study
+    Returns:
         With all trials that have ended.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For whatever can't be done, before anything is trained or written.
-    StudyInterrupted
-        After Ctrl-C; it has the study.
+    Raises:
+        ValueError, TypeError: For whatever can't be done, before anything is trained or written.
+        StudyInterrupted: After Ctrl-C; it has the study.
 
     >>> study = sweep("iris", {"learning_rate": [0.01, 0.1], "hidden_units": 8}, epochs=5, seed=0)
     >>> study.best.params

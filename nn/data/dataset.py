@@ -29,38 +29,25 @@ from nn.data.targets import class_codes, read_targets
 class Dataset:
     """Features and targets that have been checked: N examples with D features each.
 
-    Parameters
-    ----------
-    X : array or frame (N, D)
-        Finite real numbers, N >= 2, D >= 1. float32 and float64 are kept, all else becomes float64. It is copied, so
-        that later changes to the caller's array do no harm; a memory-mapped array (np.memmap) is read in pieces
-        instead, and the attribute `X` is then a LazyRows.
-    y : array (N,) or (N, K)
-        Class labels (N,) as whole numbers, bools or strings; numbers to predict (N,) or (N, K); or 0/1 in columns
-        (N, K), for labels that may hold together.
-    task : {"classification", "regression", "multilabel"}, optional
-        Needed only where y does not tell.
-    name : str
-        The name that is shown.
-    feature_names, target_names, class_names : sequence of str, optional
-        Names of the columns of X and y, which those of a frame are by default, and of the classes in sorted order.
+    Args:
+        X (array or frame (N, D)): Finite real numbers, N >= 2, D >= 1. float32 and float64 are kept, all else becomes
+            float64. It is copied, so that later changes to the caller's array do no harm; a memory-mapped array
+            (np.memmap) is read in pieces instead, and the attribute `X` is then a LazyRows.
+        y (array (N,) or (N, K)): Class labels (N,) as whole numbers, bools or strings; numbers to predict (N,) or (N,
+            K); or 0/1 in columns (N, K), for labels that may hold together.
+        task ({"classification", "regression", "multilabel"}): Needed only where y does not tell.
+        name: The name that is shown.
+        feature_names, target_names, class_names: Names of the columns of X and y, which those of a frame are by
+            default, and of the classes in sorted order.
 
-    Attributes
-    ----------
-    classes : array or None
-        The sorted distinct labels; None outside classification.
-    targets : array
-        The form of y that training uses: int64 positions in `classes` (N,), or float64 (N, K).
-    scaling : Scaling or None
-        The scaling that has been applied to X, and in regression to y and targets.
+    Attributes:
+        classes: The sorted distinct labels; None outside classification.
+        targets: The form of y that training uses: int64 positions in `classes` (N,), or float64 (N, K).
+        scaling: The scaling that has been applied to X, and in regression to y and targets.
 
-    Raises
-    ------
-    ValueError, TypeError
-        With one line that says what is wrong and where.
+    Raises:
+        ValueError, TypeError: With one line that says what is wrong and where.
 
-    Examples
-    --------
     >>> Dataset([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "no", "yes"], name="small")
     Dataset('small', classification: 3 rows, 2 features, 2 classes, float64)
     """
@@ -166,20 +153,13 @@ class Dataset:
 
         Raises ValueError for shares that leave a part empty, or too few rows to train on.
 
-        Parameters
-        ----------
-        validation, test : float
-            Shares of all rows; 0 leaves the part out (None).
-        seed : int
-            The seed of the choice. For one seed, `test` alone decides the test rows.
-        scale : bool
-            Standardise the features and, in regression, the targets.
-        stratify : bool, optional
-            Whether training and test hold every class in proportion to within one row, validation to within two, and
-            training at least one row of each; the default in classification.
+        Args:
+            validation, test: Shares of all rows; 0 leaves the part out (None).
+            seed: The seed of the choice. For one seed, `test` alone decides the test rows.
+            scale: Standardise the features and, in regression, the targets.
+            stratify: Whether training and test hold every class in proportion to within one row, validation to within
+                two, and training at least one row of each; the default in classification.
 
-        Examples
-        --------
         >>> split = load_dataset("digits").split(validation=0.2, test=0.2, seed=0)
         >>> len(split.train), len(split.validation), len(split.test)
         (1078, 360, 359)
@@ -194,13 +174,10 @@ class Dataset:
     def folds(self, k: int, seed: int = 0, test: float = 0.0, scale: bool = True) -> list[Split]:
         """Return k splits whose validation parts together hold every row that is not test exactly once.
 
-        Parameters
-        ----------
-        k : int
-            The number of folds, at least 2. Classes are stratified.
-        seed, test, scale
-            As for `split`, which takes the same test part: it has the same rows in every fold, scaled by the
-            statistics of the fold's training rows.
+        Args:
+            k: The number of folds, at least 2. Classes are stratified.
+            seed, test, scale: As for `split`, which takes the same test part: it has the same rows in every fold,
+                scaled by the statistics of the fold's training rows.
         """
         codes = self.targets if self.task == "classification" else None
         if real("test", test, 0.0, below=1.0) > 0:
@@ -301,28 +278,21 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set by its name, or from a file or folder.
 
-    Parameters
-    ----------
-    name_or_path : str or path
-        A bundled set: digits, iris, wine, breast_cancer (classes), diabetes (regression). One that is generated:
-        spirals, moons, circles, xor (classes), sine (regression). Or a file: .csv or .tsv, plain or .gz; .npz with the
-        arrays X and y; .npy with the features; IDX images, plain or .gz, or a folder of them with MNIST's file names.
-    target : str, int or list, optional
-        The targets: in a CSV file the columns' names or numbers, the last column by default; in an .npz archive the
-        array's name; for a .npy or IDX file the path of the file that holds them.
-    task : {"classification", "regression", "multilabel"}, optional
-        Needed only where the targets do not tell.
-    **options
-        `n`, `noise`, `seed` and others of `nn.data.generators`; for CSV files `header` and `delimiter`; for .npy
-        `mapped`, by default True from 256 MB on; for a folder of IDX files `part`: "all", "train" or "test".
+    Args:
+        name_or_path: A bundled set: digits, iris, wine, breast_cancer (classes), diabetes (regression). One that is
+            generated: spirals, moons, circles, xor (classes), sine (regression). Or a file: .csv or .tsv, plain or .gz;
+            .npz with the arrays X and y; .npy with the features; IDX images, plain or .gz, or a folder of them with
+            MNIST's file names.
+        target: The targets: in a CSV file the columns' names or numbers, the last column by default; in an .npz archive
+            the array's name; for a .npy or IDX file the path of the file that holds them.
+        task ({"classification", "regression", "multilabel"}): Needed only where the targets do not tell.
+        **options: `n`, `noise`, `seed` and others of `nn.data.generators`; for CSV files `header` and `delimiter`; for
+            .npy `mapped`, by default True from 256 MB on; for a folder of IDX files `part`: "all", "train" or "test".
 
-    Raises
-    ------
-    ValueError, TypeError
-        For an unknown name or option, a missing, truncated or foreign file, and unsuitable contents.
+    Raises:
+        ValueError, TypeError: For an unknown name or option, a missing, truncated or foreign file, and unsuitable
+            contents.
 
-    Examples
-    --------
     >>> load_dataset("moons", n=200, seed=1)
     Dataset('moons', classification: 200 rows, 2 features, 2 classes, float64)
     """

@@ -26,18 +26,13 @@ def read_csv(
 ) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
     """Read a CSV file in UTF-8, plain or .gz: all columns but the targets' have numbers, no cell is empty.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    target : str, int or list, optional
-        The name or number of the column with the targets (a negative number counts from the end), or a list of them;
-        the last column by default. Whole numbers are read as such, other numbers as floats, and a column in which any
-        cell is something else as strings.
-    header : bool, optional
-        Whether the first row has the columns' names; by default it does if none of its cells is a number.
-    delimiter : str, optional
-        One character; by default the most frequent of comma, semicolon and tab in the first line.
+    Args:
+        path: The file.
+        target: The name or number of the column with the targets (a negative number counts from the end), or a list of
+            them; the last column by default. Whole numbers are read as such, other numbers as floats, and a column in
+            which any cell is something else as strings.
+        header: Whether the first row has the columns' names; by default it does if none of its cells is a number.
+        delimiter: One character; by default the most frequent of comma, semicolon and tab in the first line.
     """
     if header not in (None, True, False):
         raise ValueError(f"header must be True, False or None, but got {header!r}")

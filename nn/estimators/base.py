@@ -112,17 +112,13 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
         Raises ValueError or TypeError for what does not fit, and where the parameters do not stay finite.
 
-        Parameters
-        ----------
-        X : array, sparse array or frame (N, D)
-            The features.
-        y : array (N,) or (N, K)
-            Labels, 0/1 for each of several labels, or numbers.
-        sample_weight : array (N,), optional
-            The weights of the examples in the loss.
+        Args:
+            X (array, sparse array or frame (N, D)): The features.
+            y (array (N,) or (N, K)): Labels, 0/1 for each of several labels, or numbers.
+            sample_weight (array (N,)): The weights of the examples in the loss.
 
-        Returns
-        -------
+        Returns:
+
         self
         """
         return self._fit(X, y, sample_weight, incremental=False)

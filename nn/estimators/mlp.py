@@ -50,69 +50,46 @@ SPARSE = ["csr", "csc"]
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     """A multilayer perceptron for classes, or for several labels that may hold together; the loss is cross-entropy.
 
-    Parameters
-    ----------
-    hidden_layer_sizes : int or sequence of int
-        The units of each hidden layer.
-    activation : {"relu", "tanh", "logistic", "identity", "gelu"}
-        The activation function of the hidden layers.
-    solver : {"adam", "sgd", "lbfgs"}
-        `"lbfgs"` is a quasi-Newton method on all examples at once (SciPy's L-BFGS-B); the others go by mini-batches.
-    alpha : float
-        The penalty alpha/2 · ΣW² on the weights, over the number of examples in a mini-batch (or their weight).
-    batch_size : int or "auto"
-        Examples in a mini-batch; `"auto"` is 200, or all where there are fewer.
-    learning_rate : {"constant", "invscaling", "adaptive"}
-        How the learning rate of SGD changes: not at all; as learning_rate_init / t^power_t after t examples; or to a
-        fifth whenever the loss (under early stopping, the score) has not improved for `n_iter_no_change` epochs.
-    learning_rate_init, power_t : float
-        The learning rate at the start, and its exponent.
-    max_iter : int
-        Epochs at most; iterations of lbfgs.
-    shuffle : bool
-        Whether each epoch takes the examples in a new order.
-    random_state : int, RandomState or None
-        The source of the initial parameters, the examples held out, the order of the batches and dropout.
-    tol : float
-        The least improvement that counts; for lbfgs, the largest entry of the gradient at the end.
-    verbose : bool
-        Print the loss of each epoch, or iteration of lbfgs.
-    warm_start : bool
-        Whether `fit` goes on from the parameters of the last one.
-    momentum, nesterovs_momentum : float, bool
-        The momentum of SGD, and whether it has Nesterov's form.
-    early_stopping, validation_fraction : bool, float
-        Hold out this share of the examples, stop when their score no longer improves, and keep the best parameters.
-    beta_1, beta_2, epsilon : float
-        The parameters of Adam.
-    n_iter_no_change : int or inf
-        After so many epochs without improvement, fitting ends.
-    max_fun : int
-        Evaluations of the loss at most, for lbfgs.
-    class_weight : dict, "balanced" or None
-        Weights of the classes, times those of the examples; `"balanced"` gives each class the same total.
-    dropout : float
-        The probability in [0, 1) that a hidden unit is silenced in a training step.
+    Args:
+        hidden_layer_sizes: The units of each hidden layer.
+        activation ({"relu", "tanh", "logistic", "identity", "gelu"}): The activation function of the hidden layers.
+        solver ({"adam", "sgd", "lbfgs"}): `"lbfgs"` is a quasi-Newton method on all examples at once (SciPy's
+            L-BFGS-B); the others go by mini-batches.
+        alpha: The penalty alpha/2 · ΣW² on the weights, over the number of examples in a mini-batch (or their weight).
+        batch_size (int or "auto"): Examples in a mini-batch; `"auto"` is 200, or all where there are fewer.
+        learning_rate ({"constant", "invscaling", "adaptive"}): How the learning rate of SGD changes: not at all; as
+            learning_rate_init / t^power_t after t examples; or to a fifth whenever the loss (under early stopping, the
+            score) has not improved for `n_iter_no_change` epochs.
+        learning_rate_init, power_t: The learning rate at the start, and its exponent.
+        max_iter: Epochs at most; iterations of lbfgs.
+        shuffle: Whether each epoch takes the examples in a new order.
+        random_state: The source of the initial parameters, the examples held out, the order of the batches and dropout.
+        tol: The least improvement that counts; for lbfgs, the largest entry of the gradient at the end.
+        verbose: Print the loss of each epoch, or iteration of lbfgs.
+        warm_start: Whether `fit` goes on from the parameters of the last one.
+        momentum, nesterovs_momentum: The momentum of SGD, and whether it has Nesterov's form.
+        early_stopping, validation_fraction: Hold out this share of the examples, stop when their score no longer
+            improves, and keep the best parameters.
+        beta_1, beta_2, epsilon: The parameters of Adam.
+        n_iter_no_change: After so many epochs without improvement, fitting ends.
+        max_fun: Evaluations of the loss at most, for lbfgs.
+        class_weight (dict, "balanced" or None): Weights of the classes, times those of the examples; `"balanced"` gives
+            each class the same total.
+        dropout: The probability in [0, 1) that a hidden unit is silenced in a training step.
 
-    Attributes
-    ----------
-    coefs_, intercepts_ : lists of arrays
-        The weights (n_in, n_out) and biases (n_out,) of each layer, in the dtype of X: float32 or float64.
-    classes_ : array
-        The labels.
-    loss_, loss_curve_, best_loss_ : float, list of float, float
-        The loss, penalty included, of the last epoch, of each, and the least; None for the least under early stopping.
-    validation_scores_, validation_loss_curve_, best_validation_score_ : lists of float, float
-        Accuracy and loss (without penalty) on the examples held out, after each epoch; None without early stopping.
-    n_iter_, t_ : int
-        Epochs of the last fit; examples seen in all.
-    n_layers_, n_outputs_, out_activation_ : int, int, str
-        Layers, inputs and outputs included; outputs; `"softmax"` or `"logistic"`.
-    n_features_in_, feature_names_in_ : int, array
-        The number of features of X, and their names where X was a frame.
+    Attributes:
+        coefs_, intercepts_: The weights (n_in, n_out) and biases (n_out,) of each layer, in the dtype of X: float32 or
+            float64.
+        classes_: The labels.
+        loss_, loss_curve_, best_loss_: The loss, penalty included, of the last epoch, of each, and the least; None for
+            the least under early stopping.
+        validation_scores_, validation_loss_curve_, best_validation_score_: Accuracy and loss (without penalty) on the
+            examples held out, after each epoch; None without early stopping.
+        n_iter_, t_: Epochs of the last fit; examples seen in all.
+        n_layers_, n_outputs_, out_activation_: Layers, inputs and outputs included; outputs; `"softmax"` or
+            `"logistic"`.
+        n_features_in_, feature_names_in_: The number of features of X, and their names where X was a frame.
 
-    Notes
-    -----
     Otherwise than in scikit-learn:
 
     - The loss has no upper end. There probabilities are clipped first, so that no example's loss is above 36 (16 in
@@ -128,8 +105,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
       and is fitted to about as fast as there, not faster.
     - `verbose` shows the iterations of lbfgs, which SciPy no longer does since 1.15.
 
-    Examples
-    --------
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.model_selection import train_test_split
     >>> X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
@@ -268,21 +243,14 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     Parameters, attributes and notes are those of `MLPClassifier`, but for classes and their weights, with these
     besides. With `loss="poisson"` the steps are made one by one, and are slower.
 
-    Parameters
-    ----------
-    loss : {"squared_error", "poisson"}
-        ½ Σ (y − z)², in the loss curve averaged over the outputs; or half the Poisson deviance with a logarithmic
-        link, for y >= 0, whose outputs are means exp(z) > 0.
+    Args:
+        loss ({"squared_error", "poisson"}): ½ Σ (y − z)², in the loss curve averaged over the outputs; or half the
+            Poisson deviance with a logarithmic link, for y >= 0, whose outputs are means exp(z) > 0.
 
-    Attributes
-    ----------
-    validation_scores_, best_validation_score_ : list of float, float
-        R² on the examples held out.
-    out_activation_ : str
-        `"identity"`, or `"exp"`.
+    Attributes:
+        validation_scores_, best_validation_score_: R² on the examples held out.
+        out_activation_: `"identity"`, or `"exp"`.
 
-    Examples
-    --------
     >>> from sklearn.datasets import make_regression
     >>> X, y = make_regression(200, 20, random_state=1)
     >>> regressor = MLPRegressor(solver="lbfgs", max_iter=500, random_state=1).fit(X[:150], y[:150])

@@ -88,18 +88,12 @@ class Found(NamedTuple):
 class Rule(NamedTuple):
     """How one verdict is come to.
 
-    Parameters
-    ----------
-    name : str
-        The verdict.
-    place : int
-        Its place in `VERDICTS`, from good to bad.
-    text : str
-        What `nn-tuning show --rules` prints.
-    by_end : callable, optional
-        From a trial to the evidence in the way it ended, None where there is none.
-    by_curves : functions
-        Each from the `Curves` of many trials to where it holds; one that holds is enough.
+    Args:
+        name: The verdict.
+        place: Its place in `VERDICTS`, from good to bad.
+        text: What `nn-tuning show --rules` prints.
+        by_end: From a trial to the evidence in the way it ended, None where there is none.
+        by_curves: Each from the `Curves` of many trials to where it holds; one that holds is enough.
     """
 
     name: str

@@ -33,20 +33,16 @@ def _is_number(value: Any) -> bool:
 class Column:
     """A column of the table.
 
-    Parameters
-    ----------
-    name, value : str, function
-        Its name in files and frames, and what gives its value for a `SettingRow`. Where the column is repeated `over`
-        "params", "metrics", "metric" (that which decides) or "trials", {} in the name stands for one of them, which the
-        function is given too.
-    kind, title, order : str, str, int
-        How people see it: as "number", "value" of a parameter, "score", "interval" (from here to the column high_…),
-        "yes" or no, or "text"; its heading, without which it is for files only; and its place. Columns of one order
-        stand together for each thing that they are repeated over.
-    several, wide : bool
-        Whether it exists only where a setting has several trials; whether people see it only in the report.
-    worth : function
-        Whether a value makes the column worth seeing; one such value is enough.
+    Args:
+        name, value: Its name in files and frames, and what gives its value for a `SettingRow`. Where the column is
+            repeated `over` "params", "metrics", "metric" (that which decides) or "trials", {} in the name stands for
+            one of them, which the function is given too.
+        kind, title, order: How people see it: as "number", "value" of a parameter, "score", "interval" (from here to
+            the column high_…), "yes" or no, or "text"; its heading, without which it is for files only; and its place.
+            Columns of one order stand together for each thing that they are repeated over.
+        several, wide: Whether it exists only where a setting has several trials; whether people see it only in the
+            report.
+        worth: Whether a value makes the column worth seeing; one such value is enough.
     """
 
     name: str

@@ -25,11 +25,9 @@ def standardised_digits(examples: int | None = None, seed: int = 0) -> Dataset:
 def principal_digits(examples: int, directions: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return digits drawn with `seed` on their principal directions of most variance.
 
-    Returns
-    -------
-    tuple of arrays
+    Returns:
         U (N, D), whose columns have length 1, the length s (D,) of the pixels along each direction, and the one-hot
-        targets minus their mean (N, 10).
+            targets minus their mean (N, 10).
     """
     digits = some_digits(examples, seed)
     pixels, targets = np.asarray(digits.X), np.eye(10)[digits.targets]

@@ -49,15 +49,11 @@ search       from a tenth of the rate at which 2 % of the fall to the minimum is
 class RangeTest:
     """The curves of a range test, and the learning rates that follow from them by `RULES`.
 
-    Attributes
-    ----------
-    rates : array (S,)
-        Learning rates that rise by equal factors.
-    losses, smoothed : array (seeds, S)
-        The loss of each mini-batch before the update with that rate, and its running mean; both are infinite from where
-        a seed diverged.
-    seeds, optimizer, batch_size, momentum
-        The conditions of the test.
+    Attributes:
+        rates (array (S,)): Learning rates that rise by equal factors.
+        losses, smoothed (array (seeds, S)): The loss of each mini-batch before the update with that rate, and its
+            running mean; both are infinite from where a seed diverged.
+        seeds, optimizer, batch_size, momentum: The conditions of the test.
     """
 
     rates: Array
@@ -173,29 +169,19 @@ def range_test(
     curve is flat where the rate is too low. The divisor takes away the pull of s_{−1} = 0; β is such that the mean
     reaches 0.1 decades back.
 
-    Parameters
-    ----------
-    model, data, optimizer, batch_size, theta
-        As for `nn.train`. Of a split the training part is used. The optimizer's own learning rate does not matter.
-    low, high : float
-        The first and the last learning rate.
-    steps : int
-        Mini-batches, at least 10.
-    seeds : int or sequence of int
-        The seeds, or their number from 0 on: each draws its own initial parameters and batches.
+    Args:
+        model, data, optimizer, batch_size, theta: As for `nn.train`. Of a split the training part is used. The
+            optimizer's own learning rate does not matter.
+        low, high: The first and the last learning rate.
+        steps: Mini-batches, at least 10.
+        seeds: The seeds, or their number from 0 on: each draws its own initial parameters and batches.
 
-    Returns
-    -------
-    RangeTest
+    Returns:
         A seed that diverges is a result: its curve ends there.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
+    Raises:
+        ValueError, TypeError: For what does not fit, before any work starts.
 
-    Examples
-    --------
     >>> from nn import MLP, load_dataset
     >>> test = range_test(MLP((4, 16, 3)), load_dataset("iris").split(), batch_size=16)
     >>> 0.01 < test.suggestion < 10
@@ -225,25 +211,17 @@ def suggest_range(
 ) -> tuple[float, float]:
     """Return the range of learning rates that is worth searching for all these settings.
 
-    Parameters
-    ----------
-    objective : tuning.objective.Objective
-        Gives the training part of its first split, and builds model, optimizer and batch size of a setting.
-    settings : dict or sequence of dict
-        The settings; the defaults alone unless given. A learning rate or schedule in them is ignored.
-    seed, seeds : int
-        The seeds `seed` … `seed + seeds − 1` are tested.
+    Args:
+        objective: Gives the training part of its first split, and builds model, optimizer and batch size of a setting.
+        settings: The settings; the defaults alone unless given. A learning rate or schedule in them is ignored.
+        seed, seeds: The seeds `seed` … `seed + seeds − 1` are tested.
 
-    Returns
-    -------
-    low, high : float
-        The smallest range that has every setting's `RangeTest.search_range` in it, rounded outwards to two digits: the
-        same for the same data, settings and seeds.
+    Returns:
+        low, high: The smallest range that has every setting's `RangeTest.search_range` in it, rounded outwards to two
+            digits: the same for the same data, settings and seeds.
 
-    Raises
-    ------
-    ValueError
-        Where the loss falls at no rate for any of the settings, and where building raises it.
+    Raises:
+        ValueError: Where the loss falls at no rate for any of the settings, and where building raises it.
     """
     seed, seeds = integer("seed", seed, 0), integer("seeds", seeds, 1)
     several = [settings] if isinstance(settings, Mapping) else list(settings) or [{}]

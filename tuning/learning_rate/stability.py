@@ -31,15 +31,12 @@ CONFIDENCE = 0.95
 class StabilityLimit:
     """The largest stable learning rate: over the seeds, and for each.
 
-    Attributes
-    ----------
-    limit : float
-        The geometric mean over the seeds.
-    interval : (float, float) or None
-        The 95 % interval of that mean, by Student's t on the logarithms. None with one seed, or where a limit is 0 or
-        infinite: unstable at `LOWEST` already, or stable at `HIGHEST` still.
-    limits : tuple of float
-        The limit for each of the `seeds`, correct to the factor 1 + `tolerance`, for trainings of `steps` steps.
+    Attributes:
+        limit: The geometric mean over the seeds.
+        interval (float, float) or None: The 95 % interval of that mean, by Student's t on the logarithms. None with one
+            seed, or where a limit is 0 or infinite: unstable at `LOWEST` already, or stable at `HIGHEST` still.
+        limits: The limit for each of the `seeds`, correct to the factor 1 + `tolerance`, for trainings of `steps`
+            steps.
     """
 
     limit: float
@@ -69,24 +66,15 @@ def stability_limit(
     is larger. From the optimizer's own rate, it goes up or down by the factor 4 until a stable and an unstable rate are
     known, and then bisects their logarithms. Should stability come and go, the limit is one of its edges.
 
-    Parameters
-    ----------
-    model, data, optimizer, batch_size, theta
-        As for `nn.train`. Of a split the training part is used.
-    steps : int
-        The length of each training, at least 10.
-    seeds : int or sequence of int
-        The seeds, or their number from 0 on.
-    tolerance : float
-        Each limit is correct to the factor 1 + `tolerance`.
+    Args:
+        model, data, optimizer, batch_size, theta: As for `nn.train`. Of a split the training part is used.
+        steps: The length of each training, at least 10.
+        seeds: The seeds, or their number from 0 on.
+        tolerance: Each limit is correct to the factor 1 + `tolerance`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For what does not fit, before any work starts.
+    Raises:
+        ValueError, TypeError: For what does not fit, before any work starts.
 
-    Examples
-    --------
     Full-batch gradient descent on a quadratic is stable up to 2/λ, with λ the sharpness (LeCun et al. 1998):
 
     >>> from nn import MLP, SGD, Dataset

@@ -32,12 +32,9 @@ Key = tuple[Any, ...]
 class OptunaSampler(Sampler):
     """Settings from a sampler of Optuna's, `batch` at a time.
 
-    Parameters
-    ----------
-    sampler : optuna.samplers.BaseSampler, optional
-        Any one with a seed; `TPESampler` with the study's seed unless given.
-    kind : str, optional
-        The name of its class, where a study was made with one that is not at hand.
+    Args:
+        sampler: Any one with a seed; `TPESampler` with the study's seed unless given.
+        kind: The name of its class, where a study was made with one that is not at hand.
     """
 
     batch: int = option(8, "settings that are asked for at a time")

@@ -70,12 +70,9 @@ def option(default: Any, about: str, *, kind: type = int, name: str | None = Non
 class Sampler:
     """A method of search; all others derive from it.
 
-    Parameters
-    ----------
-    n_settings : int, optional
-        At most so many settings.
-    seed : int
-        Of whatever the method draws.
+    Args:
+        n_settings: At most so many settings.
+        seed: Of whatever the method draws.
 
     `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs.
     """

@@ -32,33 +32,20 @@ def decision_boundary(
 
     Colours are mixed by the predicted probabilities; the line is where the predicted class changes.
 
-    Parameters
-    ----------
-    run : Run
-        The trained classifier.
-    data : Dataset
-        The examples, raw or a part of the split; raw data are scaled as the run's own were. The axes are in its units.
-    resolution : int
-        Points along each axis at which the class is predicted.
-    limits : ((low, high), (low, high)), optional
-        The ends of the two features; by default the examples with a margin.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        run: The trained classifier.
+        data: The examples, raw or a part of the split; raw data are scaled as the run's own were. The axes are in its
+            units.
+        resolution: Points along each axis at which the class is predicted.
+        limits ((low, high), (low, high)): The ends of the two features; by default the examples with a margin.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `run` is no run, or `data` no data set.
-    ValueError
-        Where the data are no classification with two features.
-
-    Examples
-    --------
+    Raises:
+        TypeError: Where `run` is no run, or `data` no data set.
+        ValueError: Where the data are no classification with two features.
 
     >>> from nn import MLP, load_dataset, train
     >>> moons = load_dataset("moons")
@@ -112,32 +99,21 @@ def decision_boundary_animation(
 
     The last picture stays for a while, then it begins anew.
 
-    Parameters
-    ----------
-    run : Run
-        The trained classifier.
-    data : Dataset
-        The examples, as for `decision_boundary`.
-    path : Recorder or array (n, P)
-        A recorder that `train` had as its callback, or parameters: there is a picture of each.
-    seconds : float
-        The time until the last picture.
-    resolution : int
-        Points along each axis at which the class is predicted.
-    size : float
-        The picture's height in inches at 80 dots.
+    Args:
+        run: The trained classifier.
+        data: The examples, as for `decision_boundary`.
+        path (Recorder or array (n, P)): A recorder that `train` had as its callback, or parameters: there is a picture
+            of each.
+        seconds: The time until the last picture.
+        resolution: Points along each axis at which the class is predicted.
+        size: The picture's height in inches at 80 dots.
 
-    Returns
-    -------
-    bytes
+    Returns:
         The content of the GIF.
 
-    Raises
-    ------
-    TypeError
-        Where `run` is no run, or `data` no data set.
-    ValueError
-        Where the path does not fit the model, or the data are no classification with two features.
+    Raises:
+        TypeError: Where `run` is no run, or `data` no data set.
+        ValueError: Where the path does not fit the model, or the data are no classification with two features.
     """
     check_run(run, data, "decision_boundary_animation")
     seconds = real("seconds", seconds, above=0.0)

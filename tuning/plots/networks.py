@@ -28,10 +28,8 @@ LEVELS = 20
 class Recorder:
     """Keep theta as training goes: give a recorder to `train` as `callback`, with `every_steps=1`, say.
 
-    Parameters
-    ----------
-    start : array (P,), optional
-        Theta before the first step, which no callback sees: the one that `train` gets as `theta`.
+    Args:
+        start (array (P,)): Theta before the first step, which no callback sees: the one that `train` gets as `theta`.
 
     >>> from nn import MLP, SGD, load_dataset, train
     >>> path = Recorder()
@@ -90,37 +88,25 @@ def descent_path(
 ) -> Axes:
     """Draw the path of theta over the contours of the loss J(theta) on `data`; black dots are the starts.
 
-    Parameters
-    ----------
-    run : Run
-        A run of the model; of several paths, any of them.
-    data : Dataset
-        The data set that the loss is of: the one that the run was trained on, `split.train` where it was a split.
-    paths : Recorder, array (n, P), or a dict of them by name
-        Parameters one after another. Those that are not finite are left out, those outside the picture are cut.
-    directions : array (2, P), optional
-        The plane goes through the end of the first path along these. A model with two parameters is its own plane;
-        unless given, that of others is spanned by the two principal components of the paths (Li et al. 2018), with the
-        share of the paths' variance at each axis. What is off the plane is projected on it: the loss at a point of the
-        path is then not that of the surface below it.
-    limits : ((low, high), (low, high)), optional
-        The ends of the two axes; by default the paths with a margin.
-    resolution : int
-        Points along each axis at which the loss is computed.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        run: A run of the model; of several paths, any of them.
+        data: The data set that the loss is of: the one that the run was trained on, `split.train` where it was a split.
+        paths (Recorder, array (n, P), or a dict of them by name): Parameters one after another. Those that are not
+            finite are left out, those outside the picture are cut.
+        directions (array (2, P)): The plane goes through the end of the first path along these. A model with two
+            parameters is its own plane; unless given, that of others is spanned by the two principal components of the
+            paths (Li et al. 2018), with the share of the paths' variance at each axis. What is off the plane is
+            projected on it: the loss at a point of the path is then not that of the surface below it.
+        limits ((low, high), (low, high)): The ends of the two axes; by default the paths with a margin.
+        resolution: Points along each axis at which the loss is computed.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `run` is no run, or `data` no data set.
-    ValueError
-        Where a path does not fit the model, or the loss does not change within the picture.
+    Raises:
+        TypeError: Where `run` is no run, or `data` no data set.
+        ValueError: Where a path does not fit the model, or the loss does not change within the picture.
     """
     check_run(run, data, "descent_path")
     resolution = integer("resolution", resolution, 8, 1000)

@@ -26,29 +26,19 @@ def heatmap(
     A cell without a score has a cross where trials diverged, and a dash where all ended before their last epoch; an
     empty one was not tried. The best is framed. A number with many values, as in a random search, is cut into bins.
 
-    Parameters
-    ----------
-    study : Study
-        The study whose settings are drawn.
-    x, y : str, optional
-        The hyper-parameters of columns and rows; unless given, learning_rate and batch_size, or those of the others
-        that were varied and explain most of the variance.
-    metric : str, optional
-        The metric of the cells; by default the one that decides.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        study: The study whose settings are drawn.
+        x, y: The hyper-parameters of columns and rows; unless given, learning_rate and batch_size, or those of the
+            others that were varied and explain most of the variance.
+        metric: The metric of the cells; by default the one that decides.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `study` is no study.
-    ValueError
-        Where x or y is not among its hyper-parameters, or no trial completed.
+    Raises:
+        TypeError: Where `study` is no study.
+        ValueError: Where x or y is not among its hyper-parameters, or no trial completed.
     """
     scores = scores_of(as_study(study, "heatmap"), metric)
     chart = heat_map(scores, x, y, by_importance(study.analysis().importance, scores.varied))
@@ -109,28 +99,18 @@ def parallel_coordinates(
     Colours are by the metric, light being better. Settings of which not every trial completed are thin and grey, and
     end before the metric; a hyper-parameter that a setting does not have is passed below its axis.
 
-    Parameters
-    ----------
-    study : Study
-        The study whose settings are drawn.
-    metric : str, optional
-        The metric of the last axis; by default the one that decides.
-    top : int, optional
-        Draw so many of the best settings alone.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        study: The study whose settings are drawn.
+        metric: The metric of the last axis; by default the one that decides.
+        top: Draw so many of the best settings alone.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `study` is no study.
-    ValueError
-        Where the metric is unknown, or no setting completed in all its trials.
+    Raises:
+        TypeError: Where `study` is no study.
+        ValueError: Where the metric is unknown, or no setting completed in all its trials.
     """
     scores = scores_of(as_study(study, "parallel_coordinates"), metric)
     if not scores.ranked:
@@ -172,24 +152,16 @@ def parallel_coordinates(
 def importance(study: Study, *, ax: Axes | None = None) -> Axes:
     """Draw the share of the variance of the scores that each hyper-parameter explains; see `tuning.analysis`.
 
-    Parameters
-    ----------
-    study : Study
-        The study whose scores are explained.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        study: The study whose scores are explained.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `study` is no study.
-    ValueError
-        Where nothing varies, or no trial completed.
+    Raises:
+        TypeError: Where `study` is no study.
+        ValueError: Where nothing varies, or no trial completed.
     """
     metric = scores_of(as_study(study, "importance")).metric
     found = study.analysis().importance

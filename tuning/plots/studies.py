@@ -30,28 +30,18 @@ def learning_rate_curve(
     because some diverged; a fraction says how many, where not all did. The rates from which on everything diverges are
     shaded.
 
-    Parameters
-    ----------
-    study : Study
-        The study whose settings are drawn.
-    metric : str, optional
-        The metric of the y axis; by default the one that decides.
-    by : str, optional
-        A hyper-parameter, "batch_size" say: there is a line for each of its values.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        study: The study whose settings are drawn.
+        metric: The metric of the y axis; by default the one that decides.
+        by: A hyper-parameter, "batch_size" say: there is a line for each of its values.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `study` is no study.
-    ValueError
-        Where it has no learning_rate, or no trial completed.
+    Raises:
+        TypeError: Where `study` is no study.
+        ValueError: Where it has no learning_rate, or no trial completed.
     """
     scores = scores_of(as_study(study, "learning_rate_curve"), metric)
     chart = charts.score_curve(scores, by=by)
@@ -112,31 +102,20 @@ def learning_curves(
     A line of a study is the mean over repeats and folds, with a band from the lowest to the highest. A line that ends
     in a cross diverged there.
 
-    Parameters
-    ----------
-    given : Study or Run
-        The study or the run whose curves are drawn.
-    metric : str, optional
-        Of a study, by default the metric that decides; of a run, "loss" (the default), "accuracy" or "r2".
-    by : str or None
-        Of a study: the best setting is drawn for each value of this hyper-parameter. With None, or in a study without
-        learning rates, the best settings.
-    top : int
-        Of a study, the number of lines at most; values of `by` are evenly chosen.
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        given: The study or the run whose curves are drawn.
+        metric: Of a study, by default the metric that decides; of a run, "loss" (the default), "accuracy" or "r2".
+        by: Of a study: the best setting is drawn for each value of this hyper-parameter. With None, or in a study
+            without learning rates, the best settings.
+        top: Of a study, the number of lines at most; values of `by` are evenly chosen.
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `given` is neither a study nor a run.
-    ValueError
-        Where nothing can be drawn.
+    Raises:
+        TypeError: Where `given` is neither a study nor a run.
+        ValueError: Where nothing can be drawn.
     """
     if isinstance(given, Run):
         return _draw_run(given, metric or "loss", ax)
@@ -188,26 +167,17 @@ def validation_vs_train(given: Study | Run, metric: str = "loss", *, ax: Axes | 
     Of a study there is a point for each trial that completed, by the verdict on it (`nn-tuning show --rules`); of a
     run, its way from the first epoch to the last.
 
-    Parameters
-    ----------
-    given : Study or Run
-        The study or the run that is drawn.
-    metric : str
-        "loss", "accuracy" or "r2".
-    ax : Axes, optional
-        Where to draw; by default on a new figure.
+    Args:
+        given: The study or the run that is drawn.
+        metric: "loss", "accuracy" or "r2".
+        ax: Where to draw; by default on a new figure.
 
-    Returns
-    -------
-    Axes
+    Returns:
         The axes that were drawn on.
 
-    Raises
-    ------
-    TypeError
-        Where `given` is neither a study nor a run.
-    ValueError
-        Where nothing can be drawn.
+    Raises:
+        TypeError: Where `given` is neither a study nor a run.
+        ValueError: Where nothing can be drawn.
     """
     if isinstance(given, Run):
         points = {"": charts.validation_path(given, metric)}

@@ -117,16 +117,11 @@ def log_edges(centres: ArrayLike) -> NDArray[np.float64]:
 def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure to a file and close it; folders are made.
 
-    Parameters
-    ----------
-    drawn : Axes or Figure
-        The figure, or axes of it.
-    path : path
-        The file; its ending names the format.
+    Args:
+        drawn: The figure, or axes of it.
+        path: The file; its ending names the format.
 
-    Returns
-    -------
-    Path
+    Returns:
         The path of the file.
     """
     figure: Any = getattr(drawn, "figure", drawn)
@@ -148,9 +143,7 @@ def png(figure: Figure) -> bytes:
 def close(drawn: Axes | Figure) -> None:
     """Forget a figure: pyplot keeps each until it is told so.
 
-    Parameters
-    ----------
-    drawn : Axes or Figure
-        The figure, or axes of it.
+    Args:
+        drawn: The figure, or axes of it.
     """
     library().close(getattr(drawn, "figure", drawn))

@@ -42,12 +42,9 @@ def available_cores() -> int:
 class Workers:
     """Runs `function(item)` for items on an executor, with a bounded number of them in flight.
 
-    Parameters
-    ----------
-    executor : concurrent.futures.Executor, optional
-        One of yours, which stays open; None makes a pool of threads.
-    n_jobs : int, optional
-        Threads, or the workers of `executor` where they can't be told; all cores unless given.
+    Args:
+        executor: One of yours, which stays open; None makes a pool of threads.
+        n_jobs: Threads, or the workers of `executor` where they can't be told; all cores unless given.
 
     `in_flight` trials are out at the moment; `dropped` ones were taken back before they started.
     """

@@ -38,18 +38,12 @@ class Parameter:
 class LogUniform(Parameter):
     """A number whose logarithm is uniform between two ends.
 
-    Parameters
-    ----------
-    low, high : float
-        The ends, both included; 0 < low < high.
+    Args:
+        low, high: The ends, both included; 0 < low < high.
 
-    Raises
-    ------
-    ValueError
-        For other ends.
+    Raises:
+        ValueError: For other ends.
 
-    Examples
-    --------
     >>> LogUniform(1e-3, 1.0).grid(4)
     (0.001, 0.01, 0.1, 1.0)
     """
@@ -77,18 +71,12 @@ class LogUniform(Parameter):
 class Uniform(Parameter):
     """A number that is uniform between two ends.
 
-    Parameters
-    ----------
-    low, high : float
-        The ends, both included; low < high.
+    Args:
+        low, high: The ends, both included; low < high.
 
-    Raises
-    ------
-    ValueError
-        For other ends.
+    Raises:
+        ValueError: For other ends.
 
-    Examples
-    --------
     >>> Uniform(0, 0.9).grid(3)
     (0.0, 0.45, 0.9)
     """
@@ -117,18 +105,12 @@ class Uniform(Parameter):
 class IntUniform(Parameter):
     """A whole number that is uniform between two ends.
 
-    Parameters
-    ----------
-    low, high : int
-        The ends, both included; low < high.
+    Args:
+        low, high: The ends, both included; low < high.
 
-    Raises
-    ------
-    ValueError
-        For other ends.
+    Raises:
+        ValueError: For other ends.
 
-    Examples
-    --------
     >>> IntUniform(8, 64).grid(3)
     (8, 36, 64)
     """

@@ -38,20 +38,14 @@ _WITH_PART = re.compile(r"(\(\)|[^()]*)\((.*)\)", re.DOTALL)
 class Choice(Parameter):
     """A hyper-parameter that takes one of several values.
 
-    Parameters
-    ----------
-    values : sequence or dict
-        Different numbers, names, bools, None, or tuples of whole numbers (several hidden layers); a tuple of one whole
-        number is that number. A dict from values to spaces gives each value the parameters that exist only where it is
-        chosen; `parts` then has those spaces, None for a value without any.
+    Args:
+        values: Different numbers, names, bools, None, or tuples of whole numbers (several hidden layers); a tuple of
+            one whole number is that number. A dict from values to spaces gives each value the parameters that exist
+            only where it is chosen; `parts` then has those spaces, None for a value without any.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For no values, equal ones, and what can't be a value.
+    Raises:
+        ValueError, TypeError: For no values, equal ones, and what can't be a value.
 
-    Examples
-    --------
     >>> Choice([16, (64, 32)])
     Choice((16, (64, 32)))
     >>> str(Choice({"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}))
@@ -116,19 +110,14 @@ class Choice(Parameter):
 class Space:
     """All hyper-parameters of a sweep by name, with the parts that exist only under some choices.
 
-    Parameters
-    ----------
-    parameters : dict
-        From names to a `Uniform`, `LogUniform`, `IntUniform` or `Choice`; to a list, tuple or array of values, or a
-        dict from values to their parts, which are choices; to a text, which is parsed; or to one value, a constant.
+    Args:
+        parameters: From names to a `Uniform`, `LogUniform`, `IntUniform` or `Choice`; to a list, tuple or array of
+            values, or a dict from values to their parts, which are choices; to a text, which is parsed; or to one
+            value, a constant.
 
-    Raises
-    ------
-    ValueError, TypeError
-        For no parameters, a name that is given twice, and whatever can't be a parameter.
+    Raises:
+        ValueError, TypeError: For no parameters, a name that is given twice, and whatever can't be a parameter.
 
-    Examples
-    --------
     >>> space = Space({"momentum": "0:0.9", "batch_size": [16, 32], "optimizer": "sgd"})
     >>> space.at([0.5, 0.5])
     {'momentum': 0.45, 'batch_size': 32, 'optimizer': 'sgd'}
