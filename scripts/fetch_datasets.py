@@ -199,4 +199,4 @@ def main(arguments: list[str] | None = None, *, pause: float = 0.5) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

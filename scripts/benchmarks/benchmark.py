@@ -185,4 +185,4 @@ def main(given: Sequence[str] | None = None, effort: Effort | None = None) -> in
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

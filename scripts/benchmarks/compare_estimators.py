@@ -12,7 +12,6 @@ over the seeds. Exit status 1 where the means differ by more than the standard d
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
 from typing import Any, NamedTuple
@@ -119,4 +118,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

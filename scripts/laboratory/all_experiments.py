@@ -69,7 +69,7 @@ def perform(name: str, seed: int, quick: bool) -> Chapter:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a script."""
-    parser = laboratory.command_line(__doc__ or "", Path("runs"), "folder of laboratory.html")
+    parser = laboratory.command_line(__doc__, Path("runs"), "folder of laboratory.html")
     parser.add_argument("experiments", nargs="*", metavar="experiment", help=f"any of: {', '.join(EXPERIMENTS)} (all)")
     options = parser.parse_args(argv)
     chosen = [name for name in EXPERIMENTS if name in options.experiments or not options.experiments]
@@ -95,4 +95,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

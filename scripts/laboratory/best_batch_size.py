@@ -10,7 +10,6 @@ on two cores; --quick has fewer updates and repeats, and relu alone.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
     sizes: dict[str, Any] = {"updates": 3000, "repeats": 6} if quick else {"repeats": 24}
     networks = ("relu",) if quick else ("relu", "tanh")
-    measured = {name: experiment.measure(seed, activation=name, progress=True, **sizes) for name in networks}
+    measured = {name: experiment.measure(seed, activation=name, **sizes) for name in networks}
     return laboratory.Findings(
         "The best batch size grows with the learning rate (Smith & Le 2018)",
         [claim for network, result in measured.items() for claim in experiment.claims(result, network)],
@@ -87,4 +86,4 @@ def draw_best(ax: charts.Axes, measured: dict[str, experiment.Measured]) -> None
 
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -8,7 +8,6 @@ and the height of the throw against the width. About 15 seconds on two cores.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,4 +64,4 @@ def draw_heights(ax: charts.Axes, measured: experiment.Measured) -> None:
 run = laboratory.run_of(experiment, "The catapult (Lewkowycz et al. 2020)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

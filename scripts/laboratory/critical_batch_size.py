@@ -9,7 +9,6 @@ gradient noise scale, and a map of all settings. About 40 seconds on two cores; 
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -106,4 +105,4 @@ run = laboratory.run_of(
 )
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

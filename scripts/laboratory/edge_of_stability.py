@@ -9,8 +9,6 @@ limit as a dashed line. About 30 seconds on two cores; --quick leaves out the di
 
 from __future__ import annotations
 
-import sys
-
 from tuning import laboratory
 from tuning.laboratory import charts
 from tuning.laboratory import edge_of_stability as experiment
@@ -56,4 +54,4 @@ def draw(measured: experiment.Measured) -> charts.Figure:
 run = laboratory.run_of(experiment, "The edge of stability (Cohen et al. 2021)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -8,8 +8,6 @@ descent is from the flows that it follows, and the noise floor of mini-batches. 
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from tuning import laboratory
@@ -105,4 +103,4 @@ run = laboratory.run_of(
 )
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -11,7 +11,6 @@ images alone, 8,000 of them to train on, that takes about 40 seconds on two core
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +31,7 @@ def run(seed: int, quick: bool, folder: Dataset | None = None) -> laboratory.Fin
     if quick:
         settings = {name: replace(setting, epochs=setting.epochs // 6) for name, setting in experiment.SETTINGS.items()}
         smaller = {"settings": settings, "repeats": 1, "sizes": (200, 1000), "seen": experiment.SEEN // 10}
-    measured = experiment.measure(seed, images=folder, progress=True, **smaller)
+    measured = experiment.measure(seed, images=folder, **smaller)
     figures = {"nielsen": draw(measured)}
     if measured.digits:
         figures["nielsen_mnist"] = draw_digits(measured.digits)
@@ -163,4 +162,4 @@ if __name__ == "__main__":
     argument = laboratory.Argument(
         "folder", experiment.load_images, "with MNIST's IDX files; without it, the neuron alone"
     )
-    sys.exit(laboratory.main(__doc__ or "", run, argument=argument))
+    raise SystemExit(laboratory.main(__doc__, run, argument=argument))

@@ -9,8 +9,6 @@ on two cores.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from nn import SGD
@@ -83,4 +81,4 @@ def draw_limits(ax: charts.Axes, measured: experiment.Measured) -> None:
 run = laboratory.run_of(experiment, "Stability on a quadratic (Polyak 1964; Goh 2017)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -10,7 +10,6 @@ seconds on two cores; --quick has fewer comparisons.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -91,4 +90,4 @@ def draw_dependence(ax: charts.Axes, measured: experiment.Measured, column: int,
 run = laboratory.run_of(experiment, "Random search against grid search (Bergstra & Bengio 2012)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -8,8 +8,6 @@ set, and the largest stable learning rate by batch size and width. About 15 seco
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from tuning import laboratory
@@ -105,4 +103,4 @@ def draw_factors(ax: charts.Axes, measured: experiment.Measured) -> None:
 run = laboratory.run_of(experiment, "The range test, and how far to trust it (Smith 2017)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

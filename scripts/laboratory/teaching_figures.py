@@ -132,7 +132,7 @@ def small(png: bytes) -> bytes:
 def main() -> int:
     """Run as a script."""
     if sys.argv[1:] != ["--readme"]:
-        return laboratory.main(__doc__ or "", run)
+        return laboratory.main(__doc__, run)
     pictures = laboratory.perform(run, 0, False).pictures()
     for name in README_FIGURES:
         path = laboratory.write_whole(FOLDER / f"{name}.png", small(pictures[f"{name}.png"]))
@@ -141,4 +141,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

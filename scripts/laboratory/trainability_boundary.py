@@ -10,7 +10,6 @@ dimensions, and saves a figure and a picture of 512 x 512 trainings. About a min
 from __future__ import annotations
 
 import io
-import sys
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ def run(seed: int, quick: bool) -> laboratory.Findings:
     smaller: dict[str, Any] = {"size": 64, "zoom_count": 3, "seeds": 2} if quick else {}
     pixels = 64 if quick else 512
     with processes() as pool:
-        measured = experiment.measure(seed=seed, progress=True, pool=pool, **smaller)
+        measured = experiment.measure(seed=seed, pool=pool, **smaller)
         roughest = int(np.nanargmax(measured.zoomed[0]))
         window = measured.parts[0][roughest].window
         words = f"picture of {pixels} x {pixels} trainings"
@@ -107,4 +106,4 @@ def show(ax: charts.Axes, part: experiment.Map, title: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -10,8 +10,6 @@ rates, warm-ups and repeats.
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 
 from tuning import laboratory
@@ -90,4 +88,4 @@ run = laboratory.run_of(
 )
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -9,7 +9,6 @@ claims and saves width_transfer.png. About 45 seconds on two cores; --quick has 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,4 +81,4 @@ def draw_check(ax: charts.Axes, standard: experiment.Measured, mup: experiment.M
 run = laboratory.run_of(experiment, "Width transfer (Yang et al. 2022)", draw, notes, QUICK)
 
 if __name__ == "__main__":
-    sys.exit(laboratory.main(__doc__ or "", run))
+    raise SystemExit(laboratory.main(__doc__, run))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ try:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 except ImportError:
-    sys.exit("record_sklearn.py must have scikit-learn, but it is not installed; pip install scikit-learn")
+    raise SystemExit("record_sklearn.py needs scikit-learn, which is not installed; pip install scikit-learn") from None
 
 PATH = Path(__file__).resolve().parents[2] / "tests" / "nn" / "sklearn_scores.json"
 SEEDS = 10
@@ -78,4 +77,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -16,7 +16,6 @@ import hashlib
 import io
 import itertools
 import json
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 try:
     import torch
 except ImportError:
-    sys.exit("record_torch.py must have PyTorch, but it is not installed; pip install torch")
+    raise SystemExit("record_torch.py needs PyTorch, which is not installed; pip install torch") from None
 
 PATH = Path(__file__).resolve().parents[2] / "tests" / "nn" / "torch_replay.npz"
 EXAMPLES, FEATURES, STEPS, BATCH = 48, 5, 200, 8
@@ -171,4 +170,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
