@@ -29,18 +29,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, train
 from tuning.laboratory.digits import standardised_digits
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
-
-Array = NDArray[Any]
 
 BATCH_SIZES = tuple(2**power for power in range(8))
 
@@ -106,7 +102,6 @@ def measure(
     wrong_labels: float = 0.4,
     hidden_units: int = 32,
     activation: str = "relu",
-    progress: bool = False,
 ) -> Measured:
     """Return the accuracy for every learning rate, batch size and repeat."""
     seeds = seeds_of(seed, repeats)
@@ -117,7 +112,7 @@ def measure(
     def score(rate: float, size: int, each: int) -> float:
         return accuracy_after(updates, model, *parts[each], SGD(rate, momentum=momentum), size, each)
 
-    scores = grid_in_threads(score, rates, sizes, seeds, progress="best batch size" if progress else None)
+    scores = grid_in_threads(score, rates, sizes, seeds, words="best batch size")
     return Measured(rates, sizes, scores)
 
 

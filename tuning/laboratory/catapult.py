@@ -28,17 +28,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Run, Snapshot, train
-from tuning.laboratory.findings import Claim
+from nn import MLP, SGD, Dataset, Run, Snapshot
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
+from tuning.laboratory.sharpening import descend
 from tuning.laboratory.slopes import log_slope
-
-Array = NDArray[Any]
 
 CONVERGED = 1e-10  # loss
 MAX_STEPS = 100_000  # a throw may land where ηλ is nearly 0, and f falls as slowly
@@ -75,10 +72,9 @@ class Measured:
 
 def network(width: int) -> MLP:
     """Return f = v·u/√n with u, v ~ N(0, 1)."""
+    linear = ("identity", "identity", "squared_error")
     scale = (1.0, 1 / math.sqrt(width))
-    layers = (1, width, 1)
-    linear: dict[str, Any] = {"activation": "identity", "output": "identity", "loss": "squared_error"}
-    return MLP(layers, **linear, std=1.0, multipliers=scale, bias=False, dtype="float64")
+    return MLP((1, width, 1), *linear, std=1.0, multipliers=scale, bias=False, dtype="float64")
 
 
 def function_and_curvature(model: MLP, theta: Array) -> tuple[float, float]:
@@ -96,17 +92,13 @@ def throw(width: int, c: float, seed: int, look: Callable[[Snapshot], bool] | No
     model = network(width)
     start = model.init(seed)
     _, curvature = function_and_curvature(model, start)
-    return train(
-        model,
-        DATA,
-        SGD(c / curvature),
-        batch_size="full",
-        epochs=MAX_STEPS,
-        theta=start,
-        callback=look or (lambda snapshot: bool(snapshot.history.train_loss[-1] < CONVERGED)),
-        every_steps=every,
-        divergence_factor=math.inf,
-    )
+    options = {"callback": look or converged, "every_steps": every, "divergence_factor": math.inf}
+    return descend(model, DATA, SGD(c / curvature), MAX_STEPS, start, **options)
+
+
+def converged(snapshot: Snapshot) -> bool:
+    """Return whether the loss is below 1e-10."""
+    return bool(snapshot.history.train_loss[-1] < CONVERGED)
 
 
 def follow(width: int, c: float, seed: int, steps: int) -> Throw:
@@ -116,7 +108,7 @@ def follow(width: int, c: float, seed: int, steps: int) -> Throw:
 
     def look(snapshot: Snapshot) -> bool:
         seen.append(function_and_curvature(model, snapshot.theta))
-        return snapshot.step >= steps or bool(snapshot.history.train_loss[-1] < CONVERGED)
+        return snapshot.step >= steps or converged(snapshot)
 
     run = throw(width, c, seed, look, every=1)
     f, curvature = np.array(seen)[: len(run.history)].T
@@ -159,10 +151,8 @@ def measure(
     peak_factors: Sequence[float] = (2.5, 2.75, 3.0, 3.25, 3.5),
     peak_widths: Sequence[int] = (256, 512, 1024, 2048, 4096, 8192),
     peak_starts: int = 30,
-    progress: bool = False,
 ) -> Measured:
     """Return some throws, all from one start, the ends of all combinations of c and width, and the heights."""
-    bar = "catapult: {}".format if progress else lambda _: None
 
     def end(c: float, width: int, start: int) -> tuple[bool, bool, float]:
         run = throw(width, c, start)
@@ -175,9 +165,9 @@ def measure(
     def peak(c: float, width: int, start: int) -> float:
         return float(throw(width, c, start).history.train_loss.max())
 
-    ends = grid_in_threads(end, factors, widths, seeds_of(seed, starts), progress=bar("ends"))
+    ends = grid_in_threads(end, factors, widths, seeds_of(seed, starts), words="catapult: ends")
     converged, diverged, final = np.moveaxis(ends, -1, 0)
-    peaks = grid_in_threads(peak, peak_factors, peak_widths, seeds_of(seed, peak_starts), progress=bar("heights"))
+    peaks = grid_in_threads(peak, peak_factors, peak_widths, seeds_of(seed, peak_starts), words="catapult: heights")
     throws = tuple(follow(followed_width, c, seed, followed_steps) for c in followed_factors)
     all_ends = np.array(factors), np.array(widths), converged == 1, diverged == 1, final
     return Measured(throws, *all_ends, np.array(peak_factors), np.array(peak_widths), peaks)

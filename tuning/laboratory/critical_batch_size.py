@@ -24,19 +24,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, train
 from tuning.laboratory.digits import standardised_digits
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.slopes import log_slope
-
-Array = NDArray[Any]
 
 BATCH_SIZES = tuple(2**power for power in range(11))
 LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-14, 6))
@@ -77,7 +74,7 @@ class LossCurve(NamedTuple):
 
     steps: Array
     loss: Array
-    noise: Array  # empty where it was not asked for
+    noise: Array  # NaN where it was not asked for
 
     def reach(self, target: float) -> float:
         """Return the steps to a loss below the target, by a straight line in log loss between two looks, or ∞.
@@ -129,8 +126,7 @@ def follow(
     look(0, start)
     batches = np.random.default_rng([seed, batch_size]).integers(0, len(data), (steps, batch_size))
     train(model, data, SGD(learning_rate), indices=batches, theta=start, callback=callback, every_steps=every)
-    at, loss, scale = (np.array(column) for column in zip(*seen, strict=True))
-    return LossCurve(at, loss, scale if noise else np.empty(0))
+    return LossCurve(*(np.array(column) for column in zip(*seen, strict=True)))
 
 
 def mean_noise(curve: LossCurve, target: float) -> float:
@@ -152,7 +148,6 @@ def measure(
     noise_starts: int = 2,
     examples: int | None = None,
     hidden_units: int = 32,
-    progress: bool = False,
 ) -> Measured:
     """Return the steps to each target for every batch size, rate and start, and the noise at the best rates."""
     model, data = problem(examples, hidden_units, seed)
@@ -169,11 +164,11 @@ def measure(
         curve = follow(model, data, batch_sizes[row], best[row, column], start, target, noise=True)
         return mean_noise(curve, target)
 
-    found = grid_in_threads(steps_of, batch_sizes, rates, seeds, progress="steps to target" if progress else None)
+    found = grid_in_threads(steps_of, batch_sizes, rates, seeds, words="steps to target")
     steps = found.swapaxes(2, 3)
     best = rates[np.median(steps, axis=3).argmin(axis=1)]
     tuned = range(len(batch_sizes)), range(len(aims)), seeds[:noise_starts]
-    noise = grid_in_threads(noise_of, *tuned, progress="noise scales" if progress else None)
+    noise = grid_in_threads(noise_of, *tuned, words="noise scales")
     return Measured(np.array(batch_sizes), rates, aims, steps, noise)
 
 
@@ -221,8 +216,7 @@ def fits(measured: Measured) -> list[Fit]:
 
 def noise_scales(measured: Measured) -> Array:
     """Return the noise scale of each target (T,): the geometric mean over batch sizes and starts."""
-    means: Array = np.exp(np.log(measured.noise).mean(axis=(0, 2)))
-    return means
+    return np.exp(np.log(measured.noise).mean(axis=(0, 2)))
 
 
 def claims(measured: Measured, linear_up_to: int = 32, flat_from: int = 256) -> list[Claim]:

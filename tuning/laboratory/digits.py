@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from nn import Dataset, load_dataset
+from tuning.laboratory.findings import Array
 
 
 def some_digits(examples: int | None, seed: int) -> Dataset:
@@ -22,7 +20,7 @@ def standardised_digits(examples: int | None = None, seed: int = 0) -> Dataset:
     return some_digits(examples, seed).scaled_by(scaling)
 
 
-def principal_digits(examples: int, directions: int, seed: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def principal_digits(examples: int, directions: int, seed: int) -> tuple[Array, Array, Array]:
     """Return digits drawn with `seed` on their principal directions of most variance.
 
     Returns:

@@ -81,7 +81,6 @@ def measure(
     steps: int = 6000,
     digits_steps: int = 1500,
     every: int = 5,
-    progress: bool = False,
 ) -> Measured:
     """Follow every training: `starts` on the Chebyshev problem, one on the digits.
 
@@ -100,8 +99,7 @@ def measure(
         for optimizer in optimizers(level, momentum)
         for start in seeds_of(seed, starts)
     ]
-    words = "edge of stability" if progress else None
-    return Measured(tuple(map_in_threads(lambda job: follow_sharpness(*job), jobs, words)))
+    return Measured(tuple(map_in_threads(lambda job: follow_sharpness(*job), jobs, "edge of stability")))
 
 
 # -- what was published ----------------------------------------------------------------------------------------

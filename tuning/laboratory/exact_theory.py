@@ -39,22 +39,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import scipy.integrate
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Snapshot, load_dataset, train
 from tuning.laboratory.digits import principal_digits
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads
+from tuning.laboratory.sharpening import descend
 from tuning.laboratory.slopes import log_slope
-
-Array = NDArray[Any]
-
-NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +138,7 @@ def learn_modes(
         def look(snapshot: Snapshot) -> None:
             seen.append(strengths(snapshot.theta))
 
-        descent = SGD(learning_rate)
-        train(model, data, descent, batch_size="full", epochs=steps, theta=theta, callback=look, every_steps=every)
+        descend(model, data, SGD(learning_rate), steps, theta, callback=look, every_steps=every)
         return np.array(seen)
 
     deep = linear((directions, hidden, outputs))
@@ -174,8 +168,7 @@ def flow(slope: Callable[[Array], Array], time: float, start: Array) -> Array:
     solved = scipy.integrate.solve_ivp(
         lambda _, theta: slope(theta), (0, time), start, method="DOP853", rtol=1e-13, atol=1e-15
     )
-    end: Array = solved.y[:, -1]
-    return end
+    return solved.y[:, -1]
 
 
 def compare_flows(
@@ -199,7 +192,7 @@ def compare_flows(
             g = model.gradient(theta, X, data.y)
             return -g - rate / 2 * model.hessian_vector_product(theta, g, X, data.y)
 
-        end = train(model, data, SGD(rate), batch_size="full", epochs=steps, theta=start).theta
+        end = descend(model, data, SGD(rate), steps, start).theta
         plain, better = (end - flow(slope, rate * steps, start) for slope in (downhill, modified))
         return float(np.linalg.norm(plain)), float(np.linalg.norm(better))
 
@@ -228,7 +221,6 @@ def settle(
     batch_sizes: Sequence[int] = (1, 4, 16),
     steps: int = 40_000,
     chains: int = 16,
-    progress: bool = False,
 ) -> Floor:
     """Run SGD from the optimum at each rate and batch size, in `chains`, and average the loss above its least value.
 
@@ -254,23 +246,22 @@ def settle(
         return float(np.einsum("td,de,te->t", e, H, e).mean() / 2)
 
     settings = tuple(product(learning_rates, batch_sizes))
-    found = grid_in_threads(chain, settings, range(chains), progress="noise floors" if progress else None)
+    found = grid_in_threads(chain, settings, range(chains), words="noise floors")
     return Floor(X, residuals, settings, found.mean(axis=1), found.std(axis=1, ddof=1) / math.sqrt(chains))
 
 
 def measure(
     seed: int = 0,
     *,
-    modes: Mapping[str, Any] = NONE,
-    flows: Mapping[str, Any] = NONE,
-    floor: Mapping[str, Any] = NONE,
-    progress: bool = False,
+    modes: Mapping[str, Any] | None = None,
+    flows: Mapping[str, Any] | None = None,
+    floor: Mapping[str, Any] | None = None,
 ) -> Measured:
     """Follow the modes, and find the distances from the flows and the noise floors.
 
     `modes` are arguments of `learn_modes`, `flows` those of `compare_flows`, and `floor` those of `settle`.
     """
-    return Measured(learn_modes(seed, **modes), compare_flows(seed, **flows), settle(seed, progress=progress, **floor))
+    return Measured(learn_modes(seed, **modes or {}), compare_flows(seed, **flows or {}), settle(seed, **floor or {}))
 
 
 # -- what was published ----------------------------------------------------------------------------------------
@@ -283,8 +274,7 @@ def sigmoidal(times: Array, strengths: Array, start: Array | float) -> Array:
     [[0.5], [2.0]]
     """
     decay = np.exp(-2 * np.outer(times, strengths))
-    values: Array = strengths / (1 - decay + decay * strengths / start)
-    return values
+    return strengths / (1 - decay + decay * strengths / start)
 
 
 def exponential(times: Array, strengths: Array) -> Array:
@@ -293,8 +283,7 @@ def exponential(times: Array, strengths: Array) -> Array:
     >>> exponential(np.array([0.0, 50.0]), np.array([2.0])).tolist()
     [[0.0], [2.0]]
     """
-    values: Array = -np.outer(np.expm1(-times), strengths)
-    return values
+    return -np.outer(np.expm1(-times), strengths)
 
 
 def stationary_excess(X: Array, residuals: Array, learning_rate: float, batch_size: int) -> float:

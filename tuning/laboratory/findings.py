@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from nn.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+"""What experiments measure; the shape stands beside each."""
 
 HEADINGS = ("claim", "paper", "here", "tolerance", "within?")
 
@@ -99,7 +104,7 @@ def run_of(
     name = experiment.__name__.rpartition(".")[2]
 
     def run(seed: int, quick: bool) -> Findings:
-        measured = experiment.measure(seed=seed, progress=True, **(smaller if quick else {}))
+        measured = experiment.measure(seed=seed, **(smaller if quick else {}))
         return Findings(title, experiment.claims(measured), {name: draw(measured)}, notes(measured))
 
     return run
@@ -125,18 +130,17 @@ class Argument:
 
 
 def main(
-    description: str,
+    description: str | None,
     run: Callable[..., Findings],
     argv: Sequence[str] | None = None,
     argument: Argument | None = None,
-    **defaults: Any,
 ) -> int:
     """Run an experiment as a script: print the table, save the figures, and return the exit status.
 
-    `run(seed, quick)` does the work, and is given the `argument` too where there is one. `defaults` may set `seed`. The
-    status is 0 whether the experiment reproduces the paper or not.
+    `run(seed, quick)` does the work, and is given the `argument` too where there is one. The status is 0 whether the
+    experiment reproduces the paper or not.
     """
-    parser = command_line(description, Path("runs/figures"), "folder of figures", **defaults)
+    parser = command_line(description, Path("runs/figures"), "folder of figures")
     if argument:
         parser.add_argument(argument.name, nargs="?", metavar=argument.name.upper(), type=argument, help=argument.help)
     options = parser.parse_args(argv)
@@ -158,10 +162,10 @@ def main(
     return 0
 
 
-def command_line(description: str, output: Path, folder: str, seed: int = 0) -> argparse.ArgumentParser:
+def command_line(description: str | None, output: Path, folder: str) -> argparse.ArgumentParser:
     """Return the parser of the options that all scripts have; `folder` says what `output` is."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=_seed, default=seed, help=f"whole number ≥ 0 that all is drawn from ({seed})")
+    parser.add_argument("--seed", type=_seed, default=0, help="whole number ≥ 0 that all is drawn from (0)")
     parser.add_argument("--quick", action="store_true", help="a smaller version, in a few seconds")
     parser.add_argument("--output", type=_folder, default=output, help=f"{folder} ({output})")
     return parser

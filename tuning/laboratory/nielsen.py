@@ -33,13 +33,11 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Run, Snapshot, load_dataset, train
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import map_in_threads, seeds_of
-
-Array = NDArray[Any]
+from tuning.laboratory.sharpening import descend
 
 LARGEST = 50_000  # images that the book trains on
 BATCH = 10
@@ -166,8 +164,7 @@ def follow(start: tuple[float, float], cost: str, learning_rate: float, steps: i
     def look(snapshot: Snapshot) -> None:
         z.append(float(snapshot.theta.sum()))
 
-    theta = np.array(start)
-    run = train(model, ONE, SGD(learning_rate), batch_size="full", epochs=steps, theta=theta, callback=look)
+    run = descend(model, ONE, SGD(learning_rate), steps, np.array(start), callback=look)
     return Neuron(start, cost, learning_rate, run.history.train_loss, 1 / (1 + np.exp(-np.array(z))))
 
 
@@ -231,7 +228,6 @@ def read_digits(
     repeats: int = 3,
     sizes: Sequence[int] = (200, 1000, 5000),
     seen: int = SEEN,
-    progress: bool = False,
 ) -> Digits:
     """Return the accuracies of all settings, and of 30 hidden units trained on so many images, `seen` in all.
 
@@ -253,7 +249,7 @@ def read_digits(
     seeds = seeds_of(seed, repeats)
     jobs = [(setting, seeds[0], setting.epochs) for setting in scaled]
     jobs += [(setting, start, 1) for setting, start in product(settings.values(), seeds)]
-    found = map_in_threads(job, jobs, "digits" if progress else None)
+    found = map_in_threads(job, jobs, "digits")
     curves = found[len(scaled) :]
     return Digits(
         images=len(data),
@@ -273,7 +269,6 @@ def measure(
     starts: Sequence[tuple[float, float]] = ((0.6, 0.9), (2.0, 2.0)),
     costs: Sequence[tuple[str, float]] = (("squared_error", 0.15), ("cross_entropy", 0.15), ("cross_entropy", 0.005)),
     images: Dataset | None = None,
-    progress: bool = False,
     **digits: Any,
 ) -> Measured:
     """Train the neuron from each start with each of the `costs` at its learning rate, and on `images` `read_digits`.
@@ -281,7 +276,7 @@ def measure(
     The neuron leaves nothing to chance, so `seed` is of the digits alone.
     """
     neurons = tuple(follow(start, cost, rate, steps) for (cost, rate), start in product(costs, starts))
-    return Measured(neurons, None if images is None else read_digits(images, seed, progress=progress, **digits))
+    return Measured(neurons, None if images is None else read_digits(images, seed, **digits))
 
 
 # -- what was published ----------------------------------------------------------------------------------------

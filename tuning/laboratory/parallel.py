@@ -1,4 +1,4 @@
-"""Independent trainings side by side, each with a seed of its own.
+"""Independent trainings side by side, each with a seed of its own; on a terminal a bar tells how far they are.
 
 The kernels release Python's lock, so threads are enough for most.
 
@@ -29,35 +29,33 @@ def seeds_of(seed: int, starts: int) -> range:
     return range(seed * starts, (seed + 1) * starts)
 
 
-def map_in_threads(
-    function: Callable[[Item], Result], items: Iterable[Item], progress: str | None = None, workers: int | None = None
-) -> list[Result]:
-    """Return `function` of each item in their order, whatever the number of workers, by default one for each core.
+def with_bar(items: Iterable[Item], words: str, total: int | None = None) -> Iterable[Item]:
+    """Return the items, which show a bar with these words while they are gone through, where stderr is a terminal."""
+    return tqdm(items, words, total, leave=False, disable=None)
 
-    `progress` is the text of a progress bar; without it there is none. An exception, or Ctrl-C, cancels what has not
-    begun.
+
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], words: str) -> list[Result]:
+    """Return `function` of each item in their order, with a bar; there are as many threads as cores.
+
+    An exception, or Ctrl-C, cancels what has not begun.
     """
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         futures = [pool.submit(function, item) for item in items]
-        # Closed whatever happens, so that what is printed next begins a line.
-        with tqdm(futures, desc=progress, leave=False, disable=progress is None) as bar:
-            return [future.result() for future in bar]
+        return list(with_bar((future.result() for future in futures), words, len(futures)))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def grid_in_threads(
-    function: Callable[..., Any], *axes: Sequence[Any] | NDArray[Any], progress: str | None = None
-) -> NDArray[Any]:
+def grid_in_threads(function: Callable[..., Any], *axes: Sequence[Any] | NDArray[Any], words: str) -> NDArray[Any]:
     """Return `function` of every combination of values, one from each axis, as `map_in_threads` does.
 
     The array has a dimension for each axis, in their order, and then those of the results.
 
-    >>> grid_in_threads(lambda a, b: (a + b, a * b), [1, 2], [3, 4, 5]).shape
+    >>> grid_in_threads(lambda a, b: (a + b, a * b), [1, 2], [3, 4, 5], words="sums and products").shape
     (2, 3, 2)
     """
-    found = np.array(map_in_threads(lambda values: function(*values), list(product(*axes)), progress))
+    found = np.array(map_in_threads(lambda values: function(*values), list(product(*axes)), words))
     return found.reshape(*map(len, axes), *found.shape[1:])
 
 
@@ -70,12 +68,11 @@ def processes(workers: int | None = None) -> Pool:
 
 
 def map_in_processes(
-    pool: Pool, function: Callable[[Item], Result], items: Sequence[Item], progress: str | None = None
+    pool: Pool | None, function: Callable[[Item], Result], items: Sequence[Item], words: str
 ) -> list[Result]:
-    """Return `function` of each item in their order, as `map_in_threads` does; it and the items must be picklable."""
-    with tqdm(total=len(items), desc=progress, leave=False, disable=progress is None) as bar:
-        results = []
-        for result in pool.imap(function, items):
-            results.append(result)
-            bar.update()
-        return results
+    """Return `function` of each item in their order, with a bar; without a pool, one after another in this process.
+
+    For a pool, the function and the items must be picklable.
+    """
+    results = pool.imap(function, items) if pool else map(function, items)
+    return list(with_bar(results, words, len(items)))

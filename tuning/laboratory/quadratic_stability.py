@@ -28,18 +28,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.optimize
-from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Run, sharpness, train
+from nn import MLP, SGD, Dataset, sharpness
 from tuning.laboratory.digits import principal_digits
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import map_in_threads
-
-Array = NDArray[Any]
+from tuning.laboratory.sharpening import descend
 
 FAR = 1e100
 # Below this share of the gradient's length at theta = 0, what is left of the gradient is rounding.
@@ -70,14 +67,11 @@ def problem(examples: int = 600, directions: int = 8, seed: int = 0) -> tuple[ML
     return model, Dataset(X, Y, task="regression", name="digits on principal directions")
 
 
-def descend(model: MLP, data: Dataset, optimizer: SGD, steps: int, start: Array) -> Run:
-    """Return full-batch training for `steps` steps, which ends early only where the numbers overflow."""
-    return train(model, data, optimizer, batch_size="full", epochs=steps, theta=start, divergence_factor=math.inf)
-
-
 def factor_per_step(model: MLP, data: Dataset, optimizer: SGD, steps: int, seed: int) -> float:
     """Return the factor by which the gradient's length changes per step in the long run, below 1 where it decays."""
-    norms = descend(model, data, optimizer, steps, FAR * model.init(seed)).history.gradient_norm
+    # Training ends early only where the numbers overflow.
+    run = descend(model, data, optimizer, steps, FAR * model.init(seed), divergence_factor=math.inf)
+    norms = run.history.gradient_norm
     floor = ROUNDING * float(np.linalg.norm(model.gradient(np.zeros(model.size), data.X, data.y)))
     lost = np.flatnonzero(~(np.isfinite(norms) & (norms > floor)))
     late = np.log(norms[: lost[0] if len(lost) else len(norms)])
@@ -105,8 +99,7 @@ def spectrum(model: MLP, data: Dataset) -> Array:
     theta = model.init()
     unit = np.eye(model.size)
     H = np.array([model.hessian_vector_product(theta, e, data.X, data.y) for e in unit])
-    values: Array = np.linalg.eigvalsh(H)[:: model.layer_sizes[-1]]
-    return values
+    return np.linalg.eigvalsh(H)[:: model.layer_sizes[-1]]
 
 
 def measure(
@@ -117,7 +110,6 @@ def measure(
     momenta: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     points: int = 40,
     steps: int = 2000,
-    progress: bool = False,
 ) -> Measured:
     """Find the limits of gradient descent and of both kinds of momentum, and the factors at many learning rates.
 
@@ -132,7 +124,7 @@ def measure(
     def factor_at(learning_rate: float) -> float:
         return factor_per_step(model, data, SGD(learning_rate), steps, seed)
 
-    limits = np.array(map_in_threads(limit_of, optimizers, "stability limits" if progress else None))
+    limits = np.array(map_in_threads(limit_of, optimizers, "stability limits"))
     grid = 1.1 * limits[0] * np.arange(1, points + 1) / points
     best = scipy.optimize.minimize_scalar(
         factor_at, bounds=(0.01 * limits[0], limits[0]), method="bounded", options={"xatol": 1e-6 * limits[0]}
@@ -147,7 +139,7 @@ def measure(
         optimizers=optimizers,
         limits=limits,
         learning_rates=grid,
-        factors=np.array(map_in_threads(factor_at, grid.tolist(), "factors" if progress else None)),
+        factors=np.array(map_in_threads(factor_at, grid.tolist(), "factors")),
         best=float(best),
         plain=descend(model, data, SGD(float(best)), steps, start).history.gradient_norm,
         polyak=descend(model, data, polyak, steps, start).history.gradient_norm,
@@ -178,8 +170,7 @@ def stability_limit(optimizer: SGD, curvature: float) -> float:
 def slowest_factor(learning_rates: Array, eigenvalues: Array) -> Array:
     """Return max(|1 − ημ|, |1 − ηL|) for each η (R,)."""
     low, high = eigenvalues[0], eigenvalues[-1]
-    values: Array = np.maximum(np.abs(1 - learning_rates * low), np.abs(1 - learning_rates * high))
-    return values
+    return np.maximum(np.abs(1 - learning_rates * low), np.abs(1 - learning_rates * high))
 
 
 def name(optimizer: SGD) -> str:

@@ -29,14 +29,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from nn import Split, load_dataset
 from tuning import LogUniform, Study, sweep
-from tuning.laboratory.findings import Claim
-
-Array = NDArray[Any]
+from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.parallel import with_bar
 
 METHODS = ("grid", "random", "grid, rate alone", "random, rate alone")
 LEARNING_RATES = (1e-3, 10.0)
@@ -96,7 +93,6 @@ def measure(
     comparisons: int = 100,
     large: int = 150,
     epochs: int = 6,
-    progress: bool = False,
 ) -> Measured:
     """Search with grid and at random, in k² trials for each k of `points`, and keep the best of each search.
 
@@ -108,7 +104,7 @@ def measure(
     shifts = 10.0 ** np.random.default_rng(seed).uniform(-1, 1, comparisons)
     best, tried = np.empty((2, comparisons, len(budgets), len(METHODS)))
     shown: dict[str, Array] = {}
-    for i, shift in enumerate(tqdm(shifts, "comparisons", disable=not progress, leave=False)):
+    for i, shift in enumerate(with_bar(shifts, "comparisons")):
         for b, budget in enumerate(budgets):
             for m, method in enumerate(METHODS):
                 study = search(split, method, budget, float(shift), epochs, seed * comparisons + i)

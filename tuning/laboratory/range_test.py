@@ -36,18 +36,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Adam, load_dataset, sharpness
 from nn.optimizers import Optimizer
 from tuning import sweep
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads, map_in_threads
 from tuning.laboratory.slopes import log_slope
 from tuning.learning_rate import RangeTest, range_test, stability_limit
 from tuning.study import Study
-
-Array = NDArray[np.float64]
 
 DATASETS = ("digits", "iris", "wine", "breast_cancer", "diabetes", "spirals", "moons", "circles", "xor", "sine")
 OPTIMIZERS: dict[str, tuple[Optimizer, dict[str, object]]] = {
@@ -152,17 +149,9 @@ def compare(data: str, optimizer: str, seed: int, seeds: int = 5, epochs: int = 
     if test.suggestion is not None:
         alone = swept([test.suggestion]).summaries()[0]
         suggested = np.inf if alone.rank is None else alone.metrics["validation_loss"]
-    return Comparison(
-        data,
-        optimizer,
-        test,
-        rates,
-        np.array([losses.get(rate, np.inf) for rate in rates.tolist()]),
-        best.learning_rate,
-        best.learning_rate if best.low is None else best.low,
-        best.learning_rate if best.high is None else best.high,
-        suggested,
-    )
+    means = np.array([losses.get(rate, np.inf) for rate in rates.tolist()])
+    low, high = (best.learning_rate if end is None else end for end in (best.low, best.high))
+    return Comparison(data, optimizer, test, rates, means, best.learning_rate, low, high, suggested)
 
 
 def measure(
@@ -174,7 +163,6 @@ def measure(
     limit_seeds: int = 3,
     steps: int = 150,
     seed: int = 0,
-    progress: bool = False,
 ) -> Measured:
     """Compare range test and sweep on each data set, and bisect the stability limit on digits with plain SGD.
 
@@ -182,8 +170,7 @@ def measure(
     the full batch is added.
     """
     jobs = [(data, optimizer) for data in datasets for optimizer in optimizers]
-    words = "range tests and sweeps" if progress else None
-    comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, words)
+    comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, "range tests and sweeps")
     split = load_dataset("digits").split(seed=seed)
     sizes = (*batch_sizes, len(split.train))
     chosen = range(seed, seed + limit_seeds)
@@ -195,7 +182,7 @@ def measure(
         found = stability_limit(network(width), split, batch_size=size, steps=steps, seeds=chosen, tolerance=BISECTED)
         return found.limit, *(found.interval or (np.nan, np.nan))
 
-    limits = grid_in_threads(limit, widths, sizes, progress="stability limits" if progress else None)
+    limits = grid_in_threads(limit, widths, sizes, words="stability limits")
     middle, low, high = np.moveaxis(limits, 2, 0)
     X, y = split.train.X, split.train.targets
     starts = [[sharpness(network(width), network(width).init(each), X, y) for each in chosen] for width in widths]

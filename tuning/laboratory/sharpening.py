@@ -1,4 +1,4 @@
-"""Full-batch training with an eye on the sharpness."""
+"""Gradient descent on all examples at once, with an eye on the sharpness."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Snapshot, train
+from nn import MLP, SGD, Dataset, Run, Snapshot, train
 from nn.curvature import SharpnessTracker
+from tuning.laboratory.findings import Array
 
 # Along a trajectory the error of λ is of the order of the square of this.
 TOLERANCE = 1e-3
@@ -21,15 +21,20 @@ class Sharpening:
 
     data: str
     optimizer: SGD
-    loss: NDArray[np.float64]
-    steps: NDArray[np.int64]
-    sharpness: NDArray[np.float64]
+    loss: Array
+    steps: Array
+    sharpness: Array
+
+
+def descend(model: MLP, data: Dataset, optimizer: SGD, steps: int, start: Array, **options: Any) -> Run:
+    """Train on all examples at once for so many steps from `start`; `options` are those of `train`."""
+    return train(model, data, optimizer, batch_size="full", epochs=steps, theta=start, **options)
 
 
 def follow_sharpness(
     model: MLP, data: Dataset, optimizer: SGD, steps: int, every: int, seed: int, **options: Any
 ) -> Sharpening:
-    """Train on all examples at once from the start that `seed` draws; `options` are those of `train`.
+    """Descend from the start that `seed` draws; `options` are those of `train`.
 
     The sharpness is looked at before the first step, and then after each `every` steps.
     """
@@ -40,9 +45,6 @@ def follow_sharpness(
     def look(snapshot: Snapshot) -> None:
         seen.append((snapshot.step, tracker(snapshot.theta)))
 
-    run = train(
-        model, data, optimizer, batch_size="full", epochs=steps, theta=start,
-        callback=look, every_steps=every, **options,
-    )  # fmt: skip
+    run = descend(model, data, optimizer, steps, start, callback=look, every_steps=every, **options)
     at, sharpness = zip(*seen, strict=True)
     return Sharpening(data.name, optimizer, run.history.train_loss, np.array(at), np.array(sharpness))

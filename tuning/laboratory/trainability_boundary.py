@@ -36,14 +36,13 @@ from multiprocessing.pool import Pool
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nn import MLP, SGD, Dataset, Run, train
-from tuning.laboratory.findings import Claim
-from tuning.laboratory.parallel import map_in_processes, map_in_threads
+from nn import MLP, SGD, Dataset, Run
+from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.parallel import map_in_processes
+from tuning.laboratory.sharpening import descend
 from tuning.laboratory.slopes import log_slope
 
-Array = NDArray[np.float64]
 Trainer = Callable[[float, float], Run]
 """Trains with the two rates of a point of the plane, and records the loss of every step."""
 
@@ -89,12 +88,12 @@ class Map:
     pace: Array
 
     @property
-    def trains(self) -> NDArray[np.bool_]:
+    def trains(self) -> Array:
         """True where training works (size, size)."""
         return self.pace > 0
 
     @cached_property
-    def edge(self) -> NDArray[np.bool_]:
+    def edge(self) -> Array:
         """The pixels (size, size) whose neighbour to the right or above comes to the other end."""
         trains, edge = self.trains, np.zeros(self.pace.shape, bool)
         edge[:-1] |= trains[:-1] != trains[1:]
@@ -138,7 +137,7 @@ class Measured:
         return np.array([part.dimension for part in (self.control, *self.control_parts)])
 
 
-def box_count(edge: NDArray[np.bool_], side: int) -> int:
+def box_count(edge: Array, side: int) -> int:
     """Return how many boxes of `side` pixels have a pixel of the edge in them; `side` must divide the map.
 
     >>> box_count(np.eye(8, dtype=bool), 2)
@@ -179,12 +178,12 @@ def _with_a_rate_for_each_layer(
     model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float
 ) -> Run:
     optimizer = SGD(1.0, rate_multipliers=(first, second))
-    return train(model, data, optimizer, batch_size="full", epochs=steps, theta=theta, record_steps=True)
+    return descend(model, data, optimizer, steps, theta, record_steps=True)
 
 
 def _with_rates_in_turn(model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float) -> Run:
     rates = np.resize([first, second], steps)
-    return train(model, data, batch_size="full", epochs=steps, theta=theta, schedule=rates, record_steps=True)
+    return descend(model, data, SGD(), steps, theta, schedule=rates, record_steps=True)
 
 
 def pace(run: Run) -> float:
@@ -197,17 +196,15 @@ def pace(run: Run) -> float:
     return -float((1 / relative[np.isfinite(relative)]).sum())
 
 
-def survey(trainer: Trainer, window: Window, size: int, progress: str | None = None, pool: Pool | None = None) -> Map:
-    """Train at every pixel of a window, `size` by `size` of them; in one thread, or in the processes of a pool.
+def survey(trainer: Trainer, window: Window, size: int, words: str, pool: Pool | None = None) -> Map:
+    """Train at every pixel of a window, `size` by `size` of them; in this process, or in those of a pool.
 
     One training takes a quarter of a millisecond, half of it Python's, so that more threads would stand in each
     other's way.
     """
     columns, rows = (10**centres for centres in window.centres(size))
     row = partial(_paces, trainer, columns)
-    if pool is not None:
-        return Map(window, np.array(map_in_processes(pool, row, rows.tolist(), progress)))
-    return Map(window, np.array(map_in_threads(row, rows.tolist(), progress, workers=1)))
+    return Map(window, np.array(map_in_processes(pool, row, rows.tolist(), words)))
 
 
 def _paces(trainer: Trainer, columns: Array, second: float) -> list[float]:
@@ -229,7 +226,6 @@ def measure(
     seeds: int = 5,
     seed: int = 0,
     steps: int = STEPS,
-    progress: bool = False,
     pool: Pool | None = None,
 ) -> Measured:
     """Survey the plane of `seeds` networks, with zooms into the edge of each, and that of the convex control.
@@ -239,9 +235,9 @@ def measure(
     """
 
     def both(trainer: Trainer, window: Window, number: int, words: str) -> tuple[Map, tuple[Map, ...]]:
-        plane = survey(trainer, window, size, words if progress else None, pool)
+        plane = survey(trainer, window, size, words, pool)
         return plane, tuple(
-            survey(trainer, part, zoom_size, f"{words}, zoom {i}" if progress else None, pool)
+            survey(trainer, part, zoom_size, f"{words}, zoom {i}", pool)
             for i, part in enumerate(zooms(plane, zoom_count, number), 1)
         )
 

@@ -30,18 +30,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nn import MLP, SGD, Dataset, Split, load_dataset
 from nn.schedules import Warmup
 from tuning import sweep
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.sharpening import Sharpening, follow_sharpness
-
-Array = NDArray[Any]
 
 HIDDEN = (64, 64)
 LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-2, 13))
@@ -75,13 +71,7 @@ def follow(data: Dataset, optimizer: SGD, schedule: Warmup, steps: int, every: i
 
 
 def search(
-    split: Split,
-    learning_rates: Sequence[float],
-    warmups: Sequence[int],
-    steps: int,
-    repeats: int,
-    seed: int,
-    progress: bool = False,
+    split: Split, learning_rates: Sequence[float], warmups: Sequence[int], steps: int, repeats: int, seed: int
 ) -> Array:
     """Return the training loss (warm-ups, rates, repeats) after `steps` full-batch steps; infinite if it diverged."""
     space = {
@@ -91,8 +81,7 @@ def search(
         "hidden_units": [HIDDEN],
         "batch_size": "full",
     }
-    options: dict[str, Any] = {"metric": "train_loss", "seed": seed, "progress": progress}
-    study = sweep(split, space, "grid", epochs=steps, repeats=repeats, **options)
+    study = sweep(split, space, "grid", epochs=steps, repeats=repeats, metric="train_loss", seed=seed)
     loss = np.full((len(warmups), len(learning_rates), repeats), np.inf)
     for trial in study.trials:
         length, rate = trial.params["schedule_warmup"], trial.params["learning_rate"]
@@ -112,11 +101,10 @@ def measure(
     followed_rate: float = 8.0,
     followed_warmup: int = 256,
     every: int = 4,
-    progress: bool = False,
 ) -> Measured:
     """Sweep over learning rates and warm-ups, and follow one training with its sharpness."""
     split = load_dataset(data).split(seed=seed)
-    loss = search(split, list(learning_rates), list(warmups), steps, repeats, seed, progress)
+    loss = search(split, list(learning_rates), list(warmups), steps, repeats, seed)
     schedule = Warmup(followed_rate, warmup=followed_warmup)
     followed = follow(split.train, SGD(followed_rate), schedule, steps, every, seed)
     blank = math.log(split.train.n_outputs)

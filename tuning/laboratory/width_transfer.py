@@ -28,17 +28,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from nn import MLP, SGD, Dataset, Snapshot, reference, train
+from nn import MLP, SGD, Dataset, Snapshot, reference
 from tuning.laboratory.digits import standardised_digits
-from tuning.laboratory.findings import Claim
+from tuning.laboratory.findings import Array, Claim
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
-
-Array = NDArray[Any]
+from tuning.laboratory.sharpening import descend
 
 PARAMETRISATIONS = ("standard", "mup")
 LAYERS = ("first hidden layer", "second hidden layer", "output")
@@ -107,7 +105,7 @@ def scan(model: MLP, data: Dataset, learning_rates: Array, steps: int, beyond: i
     """
     start, losses, left = model.init(seed), np.full(len(learning_rates), np.nan), beyond
     for i, rate in enumerate(learning_rates):
-        run = train(model, data, SGD(float(rate)), batch_size="full", epochs=steps, theta=start)
+        run = descend(model, data, SGD(float(rate)), steps, start)
         losses[i] = np.inf if run.status == "diverged" else run.evaluate(data)["loss"]
         risen = i > 0 and losses[i] > losses[i - 1]
         left -= risen or left < beyond
@@ -131,7 +129,7 @@ def coordinates(model: MLP, data: Dataset, learning_rate: float, steps: Sequence
         after = reference.forward(model.network, snapshot.theta, X)[0][1:]
         changes.append([float(np.sqrt(np.mean((a - b) ** 2))) for a, b in zip(after, before, strict=True)])
 
-    train(model, data, SGD(learning_rate), batch_size="full", epochs=max(steps), theta=start, callback=look)
+    descend(model, data, SGD(learning_rate), max(steps), start, callback=look)
     return np.array(changes)
 
 
@@ -148,7 +146,6 @@ def measure(
     beyond: int = 2,
     check_rate: float = 2.0**-7,
     check_steps: Sequence[int] = (1, 10),
-    progress: bool = False,
 ) -> tuple[Measured, Measured]:
     """Scan the learning rates from `lowest` upwards, in the standard parametrisation and under μP.
 
@@ -166,9 +163,8 @@ def measure(
     def check_one(width: int, parametrisation: str, start: int) -> Array:
         return coordinates(network(width, parametrisation, base_width), data, check_rate, check_steps, start)
 
-    bars = ("scans", "coordinate check") if progress else (None, None)
-    scans = grid_in_threads(scan_one, *axes, seeds_of(seed, starts), progress=bars[0])[::-1]
-    checks = grid_in_threads(check_one, *axes, seeds_of(seed, check_starts), progress=bars[1])[::-1]
+    scans = grid_in_threads(scan_one, *axes, seeds_of(seed, starts), words="scans")[::-1]
+    checks = grid_in_threads(check_one, *axes, seeds_of(seed, check_starts), words="coordinate check")[::-1]
     sizes, at = np.sort(np.array(widths)), tuple(check_steps)
     standard, mup = (
         Measured(name, sizes, rates, scans[:, i, :, :-1], scans[:, i, :, -1], checks[:, i], check_rate, at)

@@ -64,13 +64,13 @@ def test_each_rate_belongs_to_its_layer() -> None:
 
 def test_columns_are_the_first_rate_and_rows_the_second_whatever_the_number_of_workers() -> None:
     trainer, window = experiment.network(seed=8, steps=20), Window(-1.0, -1.5, 3.0)
-    found = experiment.survey(trainer, window, 16)
+    found = experiment.survey(trainer, window, 16, "here")
     x, y = window.centres(16)
     for row, column in ((0, 15), (15, 0), (7, 11)):
         assert found.pace[row, column] == experiment.pace(trainer(10 ** x[column], 10 ** y[row]))
     assert len({found.pace[0, 15], found.pace[15, 0], found.pace[7, 11]}) == 3
     with processes(2) as pool:
-        assert np.array_equal(experiment.survey(trainer, window, 16, pool=pool).pace, found.pace)
+        assert np.array_equal(experiment.survey(trainer, window, 16, "pool", pool).pace, found.pace)
 
 
 def test_pace_counts_steps_and_its_sign_says_whether_the_end_is_below_the_start() -> None:
@@ -87,7 +87,7 @@ def test_pace_counts_steps_and_its_sign_says_whether_the_end_is_below_the_start(
 
 
 def test_the_convex_control_trains_exactly_where_the_theory_of_quadratics_says() -> None:
-    found = experiment.survey(experiment.convex(seed=12), experiment.CONTROL_PLANE, 32)
+    found = experiment.survey(experiment.convex(seed=12), experiment.CONTROL_PLANE, 32, "control")
     model = experiment.convex(seed=12)(1e-9, 1e-9).model
     rates = 10 ** np.array(experiment.CONTROL_PLANE.centres(32))
     data = experiment.problem(12)
