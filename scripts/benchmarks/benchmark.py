@@ -70,13 +70,9 @@ def table(results: Mapping[Row, Outcome]) -> list[str]:
             else:
                 lines.append((name, goal.what, bound_text(goal), "–", "not measured"))
                 reasons.append(f"{row.name}, {goal.what}: not measured: {outcome.missing[goal.key]}")
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    ] + [
-        *([""] if reasons else []),
-        *reasons,
-    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return [*rows, "", *reasons] if reasons else rows
 
 
 def details(row: Row, outcome: Outcome) -> list[str]:
@@ -111,18 +107,8 @@ def record(about: Mapping[str, Any], results: Mapping[Row, Outcome]) -> dict[str
             }
             for goal in row.goals
         ]
-        rows.append(
-            {
-                "row": row.name,
-                "title": row.title,
-                "figures": figures,
-                "seconds": outcome.seconds,
-                "scores": outcome.scores,
-                "notes": outcome.notes,
-                "points": outcome.points,
-                "took": outcome.took,
-            }
-        )
+        parts = {name: getattr(outcome, name) for name in ("seconds", "scores", "notes", "points", "took")}
+        rows.append({"row": row.name, "title": row.title, "figures": figures, **parts})
     return {**about, "rows": _plain(rows)}
 
 

@@ -25,15 +25,11 @@ from threadpoolctl import threadpool_limits
 from nn import Dataset, estimators, load_dataset
 from nn.data import CHECKSUMS
 
+SMALL: dict[str, Any] = {"hidden_layer_sizes": (32,), "batch_size": 32}
 SETTINGS: dict[str, dict[str, Any]] = {
     "adam": {},
-    "adam, 32 units, batch 32": {"hidden_layer_sizes": (32,), "batch_size": 32},
-    "sgd, 32 units, batch 32": {
-        "solver": "sgd",
-        "hidden_layer_sizes": (32,),
-        "batch_size": 32,
-        "learning_rate_init": 0.01,
-    },
+    "adam, 32 units, batch 32": SMALL,
+    "sgd, 32 units, batch 32": {**SMALL, "solver": "sgd", "learning_rate_init": 0.01},
     "adam, early stopping": {"early_stopping": True, "learning_rate_init": 0.01},
     "lbfgs": {"solver": "lbfgs", "alpha": 1.0},
 }
@@ -86,9 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Compare, and print a table."""
     parser = argparse.ArgumentParser(description="Fit the estimators of nn and of scikit-learn side by side.")
     parser.add_argument("--seeds", type=int, default=5, help="splits and starts, at least 2 (5)")
-    parser.add_argument(
-        "--data", nargs="+", choices=list(CHECKSUMS), default=list(CHECKSUMS), help="bundled sets (all)"
-    )
+    parser.add_argument("--data", nargs="+", choices=CHECKSUMS, default=list(CHECKSUMS), help="bundled sets (all)")
     values = parser.parse_args(arguments)
     if values.seeds < 2:
         parser.error(f"--seeds must be at least 2, to tell chance from merit, but got {values.seeds}")

@@ -14,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,11 @@ class Noop(Objective):
     def __call__(self, spec: TrialSpec) -> TrialResult:
         return self.result
 
-    @property
+    @cached_property
     def result(self) -> TrialResult:
         """A result like any other: four metrics with a curve each."""
-        if not hasattr(self, "_result"):
-            curves = {name: np.linspace(1.0, 0.5, 20) for name in self.metrics}
-            self._result = TrialResult(COMPLETED, dict.fromkeys(self.metrics, 0.5), curves, 20)
-        return self._result
+        curves = {name: np.linspace(1.0, 0.5, 20) for name in self.metrics}
+        return TrialResult(COMPLETED, dict.fromkeys(self.metrics, 0.5), curves, 20)
 
 
 def run(trials: int, path: Path, n_jobs: int | None = None) -> Study:

@@ -13,11 +13,9 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from tuning import Study, sweep
-
-STUDENT = {3: 4.303, 5: 2.776}
-"""Student's t at 95 %, by the number of repeats."""
 
 
 def scores(study: Study, params: Any) -> Any:
@@ -28,7 +26,7 @@ def scores(study: Study, params: Any) -> Any:
 def compared(name: str, cost: str, search: Study, grid: Study) -> None:
     """Print both winners, their paired difference, and both costs."""
     gap = scores(grid, grid.best.params) - scores(search, search.best.params)
-    interval = STUDENT[len(gap)] * gap.std(ddof=1) / math.sqrt(len(gap))
+    interval = scipy.stats.t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1) / math.sqrt(len(gap))
     count = (lambda study: sum(t.epochs for t in study.trials)) if cost == "epochs" else lambda study: len(study.trials)
     ours, theirs = count(search), count(grid)
     print(f"{name}: {ours:,} of {theirs:,} {cost} ({ours / theirs:.1%})")

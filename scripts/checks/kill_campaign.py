@@ -17,10 +17,10 @@ import os
 import shutil
 import signal
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -102,34 +102,16 @@ class Campaign:
         """Run a sweep in a process of its own and kill it; return the epochs of what was saved, and if it was."""
         reading, writing = os.pipe()
         resumes = bool(self.rng.integers(2)) and self.is_study
-        process = os.fork()
-        if process == 0:
-            status = 1
-            try:
-                os.close(reading)
-                self.sweep(kind, path, writing, resumes)
-                status = 0
-            except BaseException as error:
-                print(f"{kind}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            finally:
-                os._exit(status)
+        process = get_context("fork").Process(target=self.sweep, args=(kind, path, writing, resumes))
+        process.start()
         os.close(writing)
-        deadline = time.monotonic() + (SECONDS if seconds is None else seconds)
-        if seconds is not None:
-            time.sleep(seconds)
-        while True:
-            ended, status = os.waitpid(process, os.WNOHANG)
-            if ended:
-                break
-            if time.monotonic() >= deadline:
-                os.kill(process, signal.SIGKILL)
-                _, status = os.waitpid(process, 0)
-                break
-            time.sleep(0.002)
+        process.join(SECONDS if seconds is None else seconds)
+        process.kill()
+        process.join()
         with os.fdopen(reading, "rb") as pipe:
             told = [line.split(b":") for line in pipe.read().splitlines(keepends=True) if line.endswith(b"\n")]
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        assert killed or os.WEXITSTATUS(status) == 0, f"{kind}: the sweep ended with an error"
+        killed = process.exitcode == -signal.SIGKILL
+        assert killed or process.exitcode == 0, f"{kind}: the sweep ended with an error"
         assert seconds is not None or not killed, f"{kind}: the sweep did not end"
         return {int(number): int(epochs) for number, epochs in told}, killed
 

@@ -9,12 +9,11 @@ is then 1. Five to six minutes on two cores; --quick takes one or two.
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 from tuning import laboratory
 from tuning.laboratory.page import Chapter, page
@@ -37,16 +36,6 @@ EXPERIMENTS = (
 FOLDER = Path(__file__).parent
 
 
-def script(name: str) -> ModuleType:
-    """Return the script of an experiment as a module, without running it."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise ImportError(f"no script {name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def command_of(name: str, seed: int, quick: bool) -> str:
     """Return the command that runs a script with these options."""
     return f"python scripts/laboratory/{name}.py" + " --quick" * quick + f" --seed {seed}" * (seed != 0)
@@ -57,9 +46,9 @@ def perform(name: str, seed: int, quick: bool) -> Chapter:
     command = command_of(name, seed, quick)
     start, about = time.perf_counter(), ""
     try:
-        module = script(name)
-        about = (getattr(module, "experiment", module).__doc__ or "").strip()
-        findings = laboratory.perform(module.run, seed, quick)
+        script = runpy.run_path(str(FOLDER / f"{name}.py"))
+        about = (script["experiment"].__doc__ if "experiment" in script else script["__doc__"]).strip()
+        findings = laboratory.perform(script["run"], seed, quick)
         pictures = findings.pictures()
     except Exception as error:
         lines = f"{error}".splitlines() or ["no message"]

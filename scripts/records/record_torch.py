@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import itertools
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -138,17 +136,6 @@ def record() -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def packed(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """Return the .npz archive of `arrays`, the same bytes whenever the numbers are the same."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0)), member.getvalue())
-    return buffer.getvalue()
-
-
 def main() -> int:
     """Write the file, or compare it with a new recording."""
     parser = argparse.ArgumentParser(description="Record PyTorch's training of small networks for the tests.")
@@ -156,8 +143,8 @@ def main() -> int:
     asked = parser.parse_args()
     arrays = record()
     if not asked.check:
-        content = packed(arrays)
-        PATH.write_bytes(content)
+        np.savez(PATH, **arrays)
+        content = PATH.read_bytes()
         print(f"{PATH.name}: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
         return 0
     with np.load(PATH, allow_pickle=False) as file:

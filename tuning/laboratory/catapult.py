@@ -81,7 +81,8 @@ def function_and_curvature(model: MLP, theta: Array) -> tuple[float, float]:
     """Return f = v·u/√n and λ = (‖u‖² + ‖v‖²)/n at theta (2n,)."""
     (u, _), (v, _) = model.layers(theta)
     n = u.size
-    return float(u.ravel() @ v.ravel()) / math.sqrt(n), float(theta @ theta) / n
+    with np.errstate(over="ignore"):  # a throw may be lost
+        return float(u.ravel() @ v.ravel()) / math.sqrt(n), float(theta @ theta) / n
 
 
 def throw(width: int, c: float, seed: int, look: Callable[[Snapshot], bool] | None = None, every: int = 20) -> Run:

@@ -75,11 +75,11 @@ class Findings:
     def text(self) -> str:
         """Return the title, the table and the notes."""
         lines = [HEADINGS, *(claim.cells() for claim in self.claims)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-        rows = ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         failed = sum(not claim.holds for claim in self.claims)
-        verdict = "all within tolerance" if not failed else f"{failed} of {len(self.claims)} outside tolerance"
-        table = [row.rstrip() for row in rows] + ["", verdict] if self.claims else []
+        verdict = f"{failed} of {len(self.claims)} outside tolerance" if failed else "all within tolerance"
+        table = [*rows, "", verdict] if self.claims else []
         return "\n".join([self.title, "", *table, *self.notes])
 
     def pictures(self) -> dict[str, bytes]:

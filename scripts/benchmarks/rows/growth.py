@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import MLP, SGD, Dataset, train
-from rows.measuring import Effort, Goal, NotMeasured, Outcome, Row, in_turn
+from rows.measuring import Effort, Goal, NotMeasured, Outcome, in_turn, row
 from rows.trainings import multiplications
 from tuning import Uniform, sweep
 
@@ -79,7 +79,12 @@ def axes(size: float) -> dict[str, dict[int, Point]]:
     }
 
 
-def measure_growth(effort: Effort) -> Outcome:
+@row(
+    "growth",
+    "cost as work grows: time per epoch, linear in the arithmetic",
+    *(Goal(axis, f"exponent against {axis}", ALLOWED, "") for axis in ("examples", "width", "depth", "trials")),
+)
+def growth_row(effort: Effort) -> Outcome:
     """Time every point in turn and fit each axis."""
     outcome = Outcome()
     for axis, points in axes(effort.size).items():
@@ -126,16 +131,7 @@ def plot(points: list[dict[str, Any]], path: Path) -> None:
         for axis in (place.xaxis, place.yaxis):
             axis.set_minor_formatter(NullFormatter())
         place.margins(0.25, 0.15)  # room for the last label
-        place.set_title(name)
-        place.set_xlabel("multiplications in an epoch")
+        place.set(title=name, xlabel="multiplications in an epoch")
     figure.axes[0].set_ylabel("seconds per epoch")
     figure.axes[0].legend(frameon=False)
     figure.savefig(path, dpi=150, format="png")
-
-
-GROWTH = Row(
-    "growth",
-    "cost as work grows: time per epoch, linear in the arithmetic",
-    tuple(Goal(axis, f"exponent against {axis}", ALLOWED, "") for axis in ("examples", "width", "depth", "trials")),
-    measure_growth,
-)

@@ -10,7 +10,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +95,11 @@ class Row:
     measure: Callable[[Effort], Outcome]
 
 
+def row(name: str, title: str, *goals: Goal) -> Callable[[Callable[[Effort], Outcome]], Row]:
+    """Make a function the `measure` of a row, which takes its place."""
+    return lambda measure: Row(name, title, goals, measure)
+
+
 def measure(row: Row, effort: Effort) -> Outcome:
     """Measure a row; what stands in the way becomes part of the outcome."""
     start = time.perf_counter()
@@ -139,16 +144,13 @@ def ratio(seconds: Mapping[str, Sequence[float]], slower: str, faster: str = OUR
     return statistics.median(a / b for a, b in zip(seconds[slower], seconds[faster], strict=True))
 
 
-@contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread in here, where threadpoolctl is there to do so."""
+def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
+    """Limit BLAS to one thread, where threadpoolctl is there to do so, until the context ends."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
-        yield
-        return
-    with threadpool_limits(1):
-        yield
+        return contextlib.nullcontext()
+    return threadpool_limits(1)
 
 
 # -- the same work ---------------------------------------------------------------------------------------------

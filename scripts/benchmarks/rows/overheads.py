@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rows.measuring import Effort, Goal, NotMeasured, Outcome, Row, cores, in_turn
+from rows.measuring import Effort, Goal, NotMeasured, Outcome, cores, in_turn, row
 from tuning.run import Limits
 from tuning.store import COMPLETED, DataDescription, Definition, TrialResult, TrialSpec
 from tuning.study import Study
@@ -82,7 +82,12 @@ def definition() -> Definition:
     )  # fmt: skip
 
 
-def measure_coordination(effort: Effort) -> Outcome:
+@row(
+    "coordination",
+    "coordination per trial, study file included",
+    Goal("coordination", "a trial that does nothing", 50, "µs"),
+)
+def coordination_row(effort: Effort) -> Outcome:
     """Run studies of no-op trials with their files, and divide by the trials."""
     with tempfile.TemporaryDirectory() as folder:
         number = 0
@@ -108,7 +113,8 @@ def measure_coordination(effort: Effort) -> Outcome:
     return outcome
 
 
-def measure_start(effort: Effort) -> Outcome:
+@row("start", "start to first trained epoch", Goal("cold", "cold, no cache", 8, "s"), Goal("warm", "warm", 0.7, "s"))
+def start_row(effort: Effort) -> Outcome:
     """Time processes from their start to the end of the first epoch: with an empty cache, then with a full one.
 
     The notes tell what processes take that import `nn`, or show a study of no-op trials.
@@ -136,10 +142,16 @@ def measure_start(effort: Effort) -> Outcome:
     return outcome
 
 
-def measure_memory(effort: Effort) -> Outcome:
+@row(
+    "memory",
+    "memory of a sweep of 10,000 trials above that of one",
+    Goal("in memory", "study in memory", 50, "MB"),
+    Goal("with a study file", "study in a file", 50, "MB"),
+)
+def memory_row(effort: Effort) -> Outcome:
     """Compare the greatest memory of sweeps of many trials and of one, each in a process of its own, side by side."""
     outcome, cache = Outcome(), os.environ.get("NUMBA_CACHE_DIR", "")
-    kinds = [goal.key for goal in MEMORY.goals]
+    kinds = [goal.key for goal in memory_row.goals]
     extra: dict[str, list[float]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(kinds)) as pool:
 
@@ -164,23 +176,3 @@ def _child(code: str, cache: str, *arguments: str) -> str:
         last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise NotMeasured(f"a process ended with status {ended.returncode}: {last}")
     return ended.stdout
-
-
-COORDINATION = Row(
-    "coordination",
-    "coordination per trial, study file included",
-    (Goal("coordination", "a trial that does nothing", 50, "µs"),),
-    measure_coordination,
-)
-START = Row(
-    "start",
-    "start to first trained epoch",
-    (Goal("cold", "cold, no cache", 8, "s"), Goal("warm", "warm", 0.7, "s")),
-    measure_start,
-)
-MEMORY = Row(
-    "memory",
-    "memory of a sweep of 10,000 trials above that of one",
-    (Goal("in memory", "study in memory", 50, "MB"), Goal("with a study file", "study in a file", 50, "MB")),
-    measure_memory,
-)

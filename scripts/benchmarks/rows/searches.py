@@ -6,6 +6,7 @@ import os
 import statistics
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from nn import load_dataset
 from rows import peers
-from rows.measuring import OURS, Effort, NotMeasured, Outcome, Row, cores, in_turn, ratio, times, unequal
+from rows.measuring import OURS, Effort, NotMeasured, Outcome, cores, in_turn, ratio, row, times, unequal
 from tuning import LogUniform, Study, sweep
 
 POINTS, BATCH_SIZES, HIDDEN_UNITS = 7, [16, 32, 64, 128], [16, 32, 64]
@@ -29,11 +30,9 @@ ETA, MOST_EPOCHS = 3, 27
 SPLIT = load_dataset("digits").split(validation=0.2, test=0.2, seed=0)
 
 
-def our_sweep(epochs: int, n_jobs: int, seed: int = 0, method: str = "grid", **options: Any) -> Study:
+def our_sweep(epochs: int, seed: int = 0, method: str = "grid", **options: Any) -> Study:
     """Return this project's study of the space."""
-    return sweep(
-        SPLIT, SPACE, method, points=POINTS, epochs=epochs, n_jobs=n_jobs, seed=seed, progress=False, **options
-    )
+    return sweep(SPLIT, SPACE, method, points=POINTS, epochs=epochs, seed=seed, progress=False, **options)
 
 
 def their_search(epochs: int, seed: int, halving: bool) -> Callable[[], float]:
@@ -108,28 +107,29 @@ def contest(
     return outcome
 
 
-def measure_sweep(effort: Effort) -> Outcome:
+@row(
+    "sweep",
+    "sweep digits 7 rates x 4 batch sizes x 3 widths x 20 epochs, float32",
+    times("sweep", "against GridSearchCV(MLPClassifier)", 40),
+)
+def sweep_row(effort: Effort) -> Outcome:
     """Compare with GridSearchCV."""
-    epochs = effort.epochs
-    outcome = contest(
-        GRID,
-        lambda seed: our_sweep(epochs, cores(), seed),
-        lambda seed: their_search(epochs, seed, halving=False),
-        effort,
-    )
+    ours, theirs = partial(our_sweep, effort.epochs), partial(their_search, effort.epochs, halving=False)
+    outcome = contest(GRID, ours, theirs, effort)
     outcome.figures["sweep"] = ratio(outcome.seconds, GRID)
     return outcome
 
 
-def measure_threads(effort: Effort) -> Outcome:
+@row("threads", "2 threads against 1, on the sweep", times("threads", "2 threads against 1", 1.9))
+def threads_row(effort: Effort) -> Outcome:
     """Time the same sweep on one thread and on two; results must be the same to the last bit."""
     if cores() < 2:
         raise NotMeasured("it takes at least 2 cores")
-    one, two = (list(our_sweep(effort.epochs, n_jobs).trials) for n_jobs in (1, 2))
+    one, two = (list(our_sweep(effort.epochs, n_jobs=n).trials) for n in (1, 2))
     for a, b in zip(one, two, strict=True):
         if not a.exactly_equals(b):
             raise NotMeasured("results must be the same for 1 and 2 threads, but are not")
-    calls = {f"{n} thread{'s' * (n > 1)}": (lambda n=n: our_sweep(effort.epochs, n)) for n in (1, 2)}
+    calls = {f"{n} thread{'s' * (n > 1)}": partial(our_sweep, effort.epochs, n_jobs=n) for n in (1, 2)}
     outcome = Outcome(seconds=in_turn(calls, effort.rounds, effort.least))
     outcome.figures["threads"] = ratio(outcome.seconds, "1 thread", "2 threads")
     for name, seconds in outcome.seconds.items():
@@ -137,33 +137,10 @@ def measure_threads(effort: Effort) -> Outcome:
     return outcome
 
 
-def measure_halving(effort: Effort) -> Outcome:
+@row("halving", "halving on the same space", times("halving", "against HalvingGridSearchCV", 60))
+def halving_row(effort: Effort) -> Outcome:
     """Compare with HalvingGridSearchCV."""
-    outcome = contest(
-        HALVING_GRID,
-        lambda seed: our_sweep(MOST_EPOCHS, cores(), seed, "halving", eta=ETA, min_epochs=1),
-        lambda seed: their_search(MOST_EPOCHS, seed, halving=True),
-        effort,
-    )
+    ours = partial(our_sweep, MOST_EPOCHS, method="halving", eta=ETA, min_epochs=1)
+    outcome = contest(HALVING_GRID, ours, partial(their_search, MOST_EPOCHS, halving=True), effort)
     outcome.figures["halving"] = ratio(outcome.seconds, HALVING_GRID)
     return outcome
-
-
-SWEEP = Row(
-    "sweep",
-    "sweep digits 7 rates x 4 batch sizes x 3 widths x 20 epochs, float32",
-    (times("sweep", "against GridSearchCV(MLPClassifier)", 40),),
-    measure_sweep,
-)
-THREADS = Row(
-    "threads",
-    "2 threads against 1, on the sweep",
-    (times("threads", "2 threads against 1", 1.9),),
-    measure_threads,
-)
-HALVING = Row(
-    "halving",
-    "halving on the same space",
-    (times("halving", "against HalvingGridSearchCV", 60),),
-    measure_halving,
-)

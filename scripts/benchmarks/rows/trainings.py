@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from nn import MLP, SGD, Dataset, train
 from rows import peers
-from rows.measuring import OURS, Effort, Goal, NotMeasured, Outcome, Row, in_turn, ratio, times, unequal
+from rows.measuring import OURS, Effort, Goal, NotMeasured, Outcome, in_turn, ratio, row, times, unequal
 from rows.peers import Fit, Work
 
 SKLEARN, EAGER, COMPILED, JAX = "scikit-learn", "PyTorch eager", "PyTorch compiled", "JAX jit"
@@ -36,7 +37,7 @@ def contest(work: Work, makers: Mapping[str, Callable[[Work], Fit]], effort: Eff
             if why_not:
                 outcome.missing[name] = why_not
                 del fits[name]
-    calls = {name: (lambda fit=fit: fit(0)) for name, fit in fits.items()}
+    calls = {name: partial(fit, 0) for name, fit in fits.items()}
     outcome.seconds = in_turn(calls, effort.rounds, effort.least)
     for name, seconds in outcome.seconds.items():
         trainings = len(peers.VMAPPED_RATES) if name == VMAPPED else 1
@@ -45,7 +46,14 @@ def contest(work: Work, makers: Mapping[str, Callable[[Work], Fit]], effort: Eff
     return outcome
 
 
-def measure_training(effort: Effort) -> Outcome:
+@row(
+    "training",
+    "one training, 64-32-10, batch 32, one thread",
+    times("scikit-learn", "against scikit-learn", 28),
+    times("torch", "against PyTorch", 50),
+    times("jax", "against JAX jit", 4),
+)
+def training_row(effort: Effort) -> Outcome:
     """Compare with the best form of each peer that works here."""
     work = peers.digits_work(effort.epochs)
     makers = {SKLEARN: peers.scikit_learn, EAGER: peers.torch_eager, JAX: peers.jax_jit, VMAPPED: peers.jax_vmapped}
@@ -72,7 +80,13 @@ def measure_training(effort: Effort) -> Outcome:
     return outcome
 
 
-def measure_regression_and_adam(effort: Effort) -> Outcome:
+@row(
+    "regression-and-adam",
+    "the same in regression and with Adam, against scikit-learn",
+    times("regression", "in regression", 15),
+    times("adam", "with Adam", 15),
+)
+def regression_and_adam_row(effort: Effort) -> Outcome:
     """Compare the two variants with scikit-learn, one after the other."""
     outcome = Outcome()
     for key, work in (
@@ -109,7 +123,14 @@ def multiplications(sizes: tuple[int, ...]) -> int:
     return 3 * sum(layers) - layers[0]
 
 
-def measure_peak(effort: Effort) -> Outcome:
+@row(
+    "peak",
+    "fraction of the core's measured sgemm peak",
+    Goal("64-32-10", "64-32-10 B=32", 0.50, "", at_least=True),
+    Goal("64-128-10", "64-128-10 B=32", 0.65, "", at_least=True),
+    Goal("784-128-10", "784-128-10 B=128", 0.80, "", at_least=True),
+)
+def peak_row(effort: Effort) -> Outcome:
     """Time long trainings and a big product in turn, and compare their multiplications per second."""
     peers.library("threadpoolctl", "threadpoolctl")  # without it the big product may run on several cores
     rng = np.random.default_rng(0)
@@ -124,13 +145,7 @@ def measure_peak(effort: Effort) -> Outcome:
         per_epoch = multiplications(model.layer_sizes) * examples
         epochs = max(1, int(effort.size * 1e9 / per_epoch))
         work[name] = float(per_epoch * epochs)
-
-        def call(
-            model: MLP = model, data: Dataset = data, batch_size: int = batch_size, epochs: int = epochs
-        ) -> object:
-            return train(model, data, SGD(0.01), batch_size=batch_size, epochs=epochs)
-
-        calls[name] = call
+        calls[name] = partial(train, model, data, SGD(0.01), batch_size=batch_size, epochs=epochs)
     for one in calls.values():
         one()
     seconds = in_turn(calls, effort.rounds, effort.least)
@@ -145,31 +160,3 @@ def measure_peak(effort: Effort) -> Outcome:
     peak = 2e-9 * work["sgemm"] / statistics.median(seconds["sgemm"])
     outcome.notes.append(f"peak: {peak:.1f} GFLOP/s in a product of {SGEMM:,} x {SGEMM:,} matrices, one BLAS thread")
     return outcome
-
-
-TRAINING = Row(
-    "training",
-    "one training, 64-32-10, batch 32, one thread",
-    (
-        times("scikit-learn", "against scikit-learn", 28),
-        times("torch", "against PyTorch", 50),
-        times("jax", "against JAX jit", 4),
-    ),
-    measure_training,
-)
-REGRESSION_AND_ADAM = Row(
-    "regression-and-adam",
-    "the same in regression and with Adam, against scikit-learn",
-    (times("regression", "in regression", 15), times("adam", "with Adam", 15)),
-    measure_regression_and_adam,
-)
-PEAK = Row(
-    "peak",
-    "fraction of the core's measured sgemm peak",
-    (
-        Goal("64-32-10", "64-32-10 B=32", 0.50, "", at_least=True),
-        Goal("64-128-10", "64-128-10 B=32", 0.65, "", at_least=True),
-        Goal("784-128-10", "784-128-10 B=128", 0.80, "", at_least=True),
-    ),
-    measure_peak,
-)
