@@ -34,11 +34,9 @@ def interpreter(version: str) -> str | None:
     """Return the path of a working interpreter of that version, from PATH or from pyenv."""
     name = f"python{version}"
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for candidate in [shutil.which(name), *map(str, sorted(pyenv.glob(f"versions/{version}*/bin/{name}")))]:
-        if (
-            candidate
-            and subprocess.run([candidate, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0
-        ):
+    found = [shutil.which(name), *map(str, sorted(pyenv.glob(f"versions/{version}*/bin/{name}")))]
+    for candidate in filter(None, found):
+        if subprocess.run([candidate, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0:
             return candidate
     return None
 

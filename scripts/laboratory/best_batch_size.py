@@ -10,8 +10,6 @@ on two cores; --quick has fewer updates and repeats, and relu alone.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tuning import laboratory
@@ -22,7 +20,7 @@ from tuning.plots import style
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, compare, draw."""
-    sizes: dict[str, Any] = {"updates": 3000, "repeats": 6} if quick else {"repeats": 24}
+    sizes = {"updates": 3000, "repeats": 6} if quick else {"repeats": 24}
     networks = ("relu",) if quick else ("relu", "tanh")
     measured = {name: experiment.measure(seed, activation=name, **sizes) for name in networks}
     return laboratory.Findings(
@@ -75,8 +73,7 @@ def draw_best(ax: charts.Axes, measured: dict[str, experiment.Measured]) -> None
     first = next(iter(measured.values()))
     rates = first.learning_rates
     middle = np.exp(np.nanmean(np.log(experiment.best_or_nan(first) / rates)))
-    line: dict[str, Any] = {"color": "grey", "linestyle": "-", "linewidth": 6, "alpha": 0.35, "zorder": 1}
-    ax.plot(rates, middle * rates, **line, label="best B ∝ η")
+    ax.plot(rates, middle * rates, "-", color="grey", linewidth=6, alpha=0.35, zorder=1, label="best B ∝ η")
     ax.set_xscale("log", base=2)
     ax.set_yscale("log", base=2)
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])

@@ -18,11 +18,7 @@ from tuning.laboratory import charts
 from tuning.plots import style
 
 QUICK = {"widths": (64, 256), "starts": 5, "peak_widths": (256, 512, 1024), "peak_starts": 20}
-
-
-def notes(_: experiment.Measured) -> list[str]:
-    """Return the meaning of the letters."""
-    return ["f = v·u/√n, learning rate η = c/λ₀; every share is over all c, widths and starts in question."]
+NOTES = ["f = v·u/√n, learning rate η = c/λ₀; every share is over all c, widths and starts in question."]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -61,7 +57,7 @@ def draw_heights(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.legend()
 
 
-run = laboratory.run_of(experiment, "The catapult (Lewkowycz et al. 2020)", draw, notes, QUICK)
+run = laboratory.run_of(experiment, "The catapult (Lewkowycz et al. 2020)", draw, lambda _: NOTES, QUICK)
 
 if __name__ == "__main__":
     raise SystemExit(laboratory.main(__doc__, run))

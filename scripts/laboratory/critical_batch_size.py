@@ -9,8 +9,6 @@ gradient noise scale, and a map of all settings. About 40 seconds on two cores; 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tuning import laboratory
@@ -76,7 +74,7 @@ def draw_noise(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.plot(measured.targets, critical, label="critical batch size", **charts.look(0, "o"))
     words = "gradient noise scale tr Σ/‖G‖², mean on the way"
     ax.plot(measured.targets, scales, label=words, **charts.look(1, style.MARKERS[1]))
-    band: dict[str, Any] = {"color": style.COLOURS[1], "alpha": 0.15, "linewidth": 0}
+    band = {"color": style.COLOURS[1], "alpha": 0.15, "linewidth": 0}
     ax.fill_between(measured.targets, low, high, label="the same, range over the batch sizes", **band)
     ax.set(xlabel="training loss to be reached (nats)", ylabel="examples")
     ax.set_title("The lower the loss, the larger the useful batch")

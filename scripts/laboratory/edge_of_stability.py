@@ -15,14 +15,10 @@ from tuning.laboratory import edge_of_stability as experiment
 from tuning.plots import style
 
 QUICK = {"two_over_rates": (20.0,), "digits_two_over_rates": (), "starts": 1}
-
-
-def notes(_: experiment.Measured) -> list[str]:
-    """Return the meaning of the limits in the table."""
-    return [
-        "λ is the sharpness. The limit is 2/η; heavy ball (2 + 2β)/η; Nesterov (2 + 2β)/(η(1 + 2β)); β = 0.5.",
-        "Sharpening can end below a high limit: then there is no crossing, and nothing to compare.",
-    ]
+NOTES = [
+    "λ is the sharpness. The limit is 2/η; heavy ball (2 + 2β)/η; Nesterov (2 + 2β)/(η(1 + 2β)); β = 0.5.",
+    "Sharpening can end below a high limit: then there is no crossing, and nothing to compare.",
+]
 
 
 def draw(measured: experiment.Measured) -> charts.Figure:
@@ -51,7 +47,7 @@ def draw(measured: experiment.Measured) -> charts.Figure:
     return figure
 
 
-run = laboratory.run_of(experiment, "The edge of stability (Cohen et al. 2021)", draw, notes, QUICK)
+run = laboratory.run_of(experiment, "The edge of stability (Cohen et al. 2021)", draw, lambda _: NOTES, QUICK)
 
 if __name__ == "__main__":
     raise SystemExit(laboratory.main(__doc__, run))

@@ -13,7 +13,7 @@ import numpy as np
 from tuning import laboratory
 from tuning.laboratory import charts
 from tuning.laboratory import exact_theory as experiment
-from tuning.laboratory.slopes import log_slope
+from tuning.laboratory.findings import log_slope
 from tuning.plots import style
 
 QUICK = {"floor": {"learning_rates": (0.01, 0.04), "batch_sizes": (4, 16), "steps": 20_000}}

@@ -12,7 +12,6 @@ images alone, 8,000 of them to train on, that takes about 40 seconds on two core
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ COSTS = {"squared_error": "quadratic cost", "cross_entropy": "cross-entropy"}
 
 def run(seed: int, quick: bool, folder: Dataset | None = None) -> laboratory.Findings:
     """Measure, compare, draw; `folder` is what was in it."""
-    smaller: dict[str, Any] = {}
+    smaller = {}
     if quick:
         settings = {name: replace(setting, epochs=setting.epochs // 6) for name, setting in experiment.SETTINGS.items()}
         smaller = {"settings": settings, "repeats": 1, "sizes": (200, 1000), "seen": experiment.SEEN // 10}
@@ -159,7 +158,7 @@ def _short(digits: experiment.Digits, name: str) -> str:
 
 
 if __name__ == "__main__":
-    argument = laboratory.Argument(
+    images = laboratory.Argument(
         "folder", experiment.load_images, "with MNIST's IDX files; without it, the neuron alone"
     )
-    raise SystemExit(laboratory.main(__doc__, run, argument=argument))
+    raise SystemExit(laboratory.main(__doc__, run, argument=images))

@@ -10,8 +10,6 @@ seconds on two cores; --quick has fewer comparisons.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tuning import laboratory
@@ -55,7 +53,7 @@ def draw_trials(ax: charts.Axes, measured: experiment.Measured) -> None:
         different = np.unique(rates)
         label = f"{name}: {len(trials)} trials, {len(different)} learning rates"
         ax.plot(rates, penalties, marker, color=colour, markersize=11, label=label)
-        look: dict[str, Any] = {"color": colour, "markersize": 18, "markeredgewidth": 3}
+        look = {"color": colour, "markersize": 18, "markeredgewidth": 3}
         ax.plot(different, np.full(len(different), height), "|", transform=ax.get_xaxis_transform(), **look)
     low, high = experiment.PENALTIES
     ax.set(xscale="log", yscale="log", ylim=(low / 20, 20 * high))

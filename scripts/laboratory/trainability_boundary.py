@@ -10,7 +10,6 @@ dimensions, and saves a figure and a picture of 512 x 512 trainings. About a min
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +19,12 @@ from tuning.laboratory import trainability_boundary as experiment
 from tuning.laboratory.parallel import processes
 from tuning.plots import style
 
-SHADES: dict[str, Any] = {"cmap": style.DIVERGING, "vmin": -1, "vmax": 1, "origin": "lower"}
+SHADES = {"cmap": style.DIVERGING, "vmin": -1, "vmax": 1, "origin": "lower"}
 
 
 def run(seed: int, quick: bool) -> laboratory.Findings:
     """Measure, and draw the roughest zoom of the first network as a picture."""
-    smaller: dict[str, Any] = {"size": 64, "zoom_count": 3, "seeds": 2} if quick else {}
+    smaller = {"size": 64, "zoom_count": 3, "seeds": 2} if quick else {}
     pixels = 64 if quick else 512
     with processes() as pool:
         measured = experiment.measure(seed=seed, pool=pool, **smaller)

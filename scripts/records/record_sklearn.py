@@ -41,7 +41,6 @@ def score(name: str, seed: int) -> float:
     assert split.test is not None
     network = (MLPClassifier if name == "wine" else MLPRegressor)(
         hidden_layer_sizes=(about["hidden_units"],),
-        activation="relu",
         solver="sgd",
         alpha=0.0,
         batch_size=about["batch_size"],

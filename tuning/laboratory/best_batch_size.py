@@ -34,9 +34,8 @@ import numpy as np
 
 from nn import MLP, SGD, Dataset, train
 from tuning.laboratory.digits import standardised_digits
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
-from tuning.laboratory.slopes import log_slope
 
 BATCH_SIZES = tuple(2**power for power in range(8))
 

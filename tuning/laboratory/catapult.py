@@ -32,10 +32,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nn import MLP, SGD, Dataset, Run, Snapshot
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
 from tuning.laboratory.sharpening import descend
-from tuning.laboratory.slopes import log_slope
 
 CONVERGED = 1e-10  # loss
 MAX_STEPS = 100_000  # a throw may land where ηλ is nearly 0, and f falls as slowly

@@ -31,9 +31,8 @@ import scipy.optimize
 
 from nn import MLP, SGD, Dataset, Snapshot, gradient_noise_scale, train
 from tuning.laboratory.digits import standardised_digits
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import grid_in_threads, seeds_of
-from tuning.laboratory.slopes import log_slope
 
 BATCH_SIZES = tuple(2**power for power in range(11))
 LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-14, 6))

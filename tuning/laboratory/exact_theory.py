@@ -46,10 +46,9 @@ import scipy.integrate
 
 from nn import MLP, SGD, Dataset, Snapshot, load_dataset, train
 from tuning.laboratory.digits import principal_digits
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import grid_in_threads
 from tuning.laboratory.sharpening import descend
-from tuning.laboratory.slopes import log_slope
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Parts that the scripts of all experiments share: claims, the table, the figures, the command line."""
+"""Parts that all experiments share: exponents, claims, the table, the figures, the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from nn.files import replacing
 
@@ -24,6 +25,20 @@ Array = NDArray[Any]
 """What experiments measure; the shape stands beside each."""
 
 HEADINGS = ("claim", "paper", "here", "tolerance", "within?")
+
+
+def log_slope(x: ArrayLike, y: ArrayLike) -> float:
+    """Return the exponent of a power law, the least-squares slope of ln y against ln x.
+
+    It is NaN where there are fewer than two points, or not all are known.
+
+    >>> round(log_slope([1, 2, 4], [5, 20, 80]), 9), log_slope([1, 2, 4], [5, float("nan"), 80])
+    (2.0, nan)
+    """
+    logs_x, logs_y = np.log(x), np.log(y)
+    if len(logs_x) < 2 or not np.isfinite(logs_y).all():
+        return float("nan")
+    return float(np.polyfit(logs_x, logs_y, 1)[0])
 
 
 @dataclass(frozen=True)

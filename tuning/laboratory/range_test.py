@@ -40,9 +40,8 @@ import numpy as np
 from nn import MLP, SGD, Adam, load_dataset, sharpness
 from nn.optimizers import Optimizer
 from tuning import sweep
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import grid_in_threads, map_in_threads
-from tuning.laboratory.slopes import log_slope
 from tuning.learning_rate import RangeTest, range_test, stability_limit
 from tuning.study import Study
 

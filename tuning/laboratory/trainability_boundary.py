@@ -38,10 +38,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nn import MLP, SGD, Dataset, Run
-from tuning.laboratory.findings import Array, Claim
+from tuning.laboratory.findings import Array, Claim, log_slope
 from tuning.laboratory.parallel import map_in_processes
 from tuning.laboratory.sharpening import descend
-from tuning.laboratory.slopes import log_slope
 
 Trainer = Callable[[float, float], Run]
 """Trains with the two rates of a point of the plane, and records the loss of every step."""

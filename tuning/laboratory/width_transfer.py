@@ -175,7 +175,9 @@ def measure(
 
 def rate_slope(measured: Measured) -> tuple[float, float]:
     """Return the slope of log₂ η* against log₂ w, and its standard error over the starts."""
-    return _slope(measured.widths, np.log2(measured.best))
+    each = _slopes(measured.widths, np.log2(measured.best))
+    error = float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else float("nan")
+    return float(each.mean()), error
 
 
 def change_slopes(measured: Measured) -> Array:
@@ -184,17 +186,13 @@ def change_slopes(measured: Measured) -> Array:
     A row for each of `check_steps`; NaN where a layer has not moved: with a zero readout, hidden layers stay at first.
     """
     logs = np.log2(measured.change, out=np.full_like(measured.change, np.nan), where=measured.change > 0)
-    _, _, steps, layers = logs.shape
-    slopes = [_slope(measured.widths, logs[:, :, t, layer])[0] for t in range(steps) for layer in range(layers)]
-    return np.array(slopes).reshape(steps, layers)
+    return _slopes(measured.widths, logs).mean(axis=0)
 
 
-def _slope(widths: Array, values: Array) -> tuple[float, float]:
-    """Return the least-squares slope of values (W, starts) against log₂ w: its mean over the starts, and its error."""
+def _slopes(widths: Array, values: Array) -> Array:
+    """Return the least-squares slopes of values (W, starts, …) against log₂ w, (starts, …)."""
     x = np.log2(widths) - np.log2(widths).mean()
-    each = x @ values / (x @ x)
-    error = float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else float("nan")
-    return float(each.mean()), error
+    return np.tensordot(x, values, axes=1) / (x @ x)
 
 
 # -- what was published ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ def training(data: Dataset, *hidden: int) -> Point:
     model = MLP((INPUTS, *hidden, CLASSES))
     work = float(multiplications(model.layer_sizes) * len(data))
     epochs = max(1, round(LEAST_WORK / work))
-    return Point(work, epochs, lambda: train(model, data, SGD(0.001), batch_size=BATCH_SIZE, epochs=epochs))
+    return Point(work, epochs, partial(train, model, data, SGD(0.001), batch_size=BATCH_SIZE, epochs=epochs))
 
 
 def search(n_trials: int) -> Point:
@@ -52,11 +53,8 @@ def search(n_trials: int) -> Point:
     space = {"learning_rate": Uniform(0.001, 0.01), "hidden_units": 32}
     work = float(multiplications((INPUTS, 32, CLASSES)) * len(split.train) * n_trials)
     epochs = EPOCHS_OF_A_TRIAL
-    return Point(
-        work,
-        epochs,
-        lambda: sweep(split, space, method="random", n_trials=n_trials, epochs=epochs, n_jobs=1, progress=False),
-    )
+    call = partial(sweep, split, space, "random", n_trials=n_trials, epochs=epochs, n_jobs=1, progress=False)
+    return Point(work, epochs, call)
 
 
 def exponent(work: list[float], seconds: list[float]) -> float:

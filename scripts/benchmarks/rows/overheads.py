@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from tuning.run import Limits
 from tuning.store import COMPLETED, DataDescription, Definition, TrialResult, TrialSpec
 from tuning.study import Study
 
-CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+CURVES = dict.fromkeys(METRICS, np.linspace(0.0, 1.0, 20))
 
 FIRST_EPOCH = """
 import time
@@ -58,28 +60,24 @@ else:
 """
 
 
-class NoOp:
-    """An objective that trains nothing: it returns curves of 20 epochs for four metrics."""
-
-    def __init__(self) -> None:
-        curve = np.linspace(0.0, 1.0, 20)
-        self.curves = dict.fromkeys(CURVES, curve)
-
-    def __call__(self, spec: TrialSpec) -> TrialResult:
-        """Return the same result for every trial, but for the score that it is ranked by."""
-        rate = spec.params["learning_rate"]
-        assert isinstance(rate, float)
-        metrics = dict.fromkeys(CURVES, 1.0) | {"validation_accuracy": rate}
-        return TrialResult(COMPLETED, metrics, self.curves, spec.epochs)
+def no_op(spec: TrialSpec) -> TrialResult:
+    """Train nothing: return the same result for every trial, but for the score that it is ranked by."""
+    metrics = dict.fromkeys(METRICS, 1.0) | {"validation_accuracy": spec.params["learning_rate"]}
+    return TrialResult(COMPLETED, metrics, CURVES, spec.epochs)
 
 
-def definition() -> Definition:
-    """Return the definition of a study of no-op trials."""
-    return Definition(
+def run_no_ops(trials: int, path: Path) -> None:
+    """Run a study of so many no-op trials on all cores, with its file."""
+    definition = Definition(
         space={"learning_rate": "0.001:1:log", "momentum": "0:0.9"}, method="random", method_options={}, epochs=20,
-        repeats=1, folds=None, metric="validation_accuracy", metrics=tuple(CURVES), seed=0,
+        repeats=1, folds=None, metric="validation_accuracy", metrics=METRICS, seed=0,
         data=DataDescription("no-op", fingerprint="0" * 64),
     )  # fmt: skip
+    study = Study.create(no_op, definition, Limits(n_trials=trials), path)
+    study.run(n_jobs=cores(), progress=False)
+    if len(study.trials) != trials:
+        raise NotMeasured(f"the file must hold {trials:,} trials, but holds {len(study.trials):,}")
+    study.close()
 
 
 @row(
@@ -96,21 +94,14 @@ def coordination_row(effort: Effort) -> Outcome:
             nonlocal number
             number += 1
             path = Path(folder, f"{number}.db")
-            study = Study.create(NoOp(), definition(), Limits(n_trials=effort.trials), path)
-            study.run(n_jobs=cores(), progress=False)
-            if len(study.trials) != effort.trials:
-                raise NotMeasured(f"the file must hold {effort.trials:,} trials, but holds {len(study.trials):,}")
-            study.close()
+            run_no_ops(effort.trials, path)
             path.unlink()
 
         run()
         seconds = in_turn({"no-op study": run}, effort.slow_rounds)
     each = 1e6 * statistics.median(seconds["no-op study"]) / effort.trials
-    outcome = Outcome(figures={"coordination": each}, seconds=seconds)
-    outcome.notes.append(
-        f"{effort.trials:,} trials with 20 epochs of four curves each, {cores()} threads, file included"
-    )
-    return outcome
+    words = f"{effort.trials:,} trials with 20 epochs of four curves each, {cores()} threads, file included"
+    return Outcome({"coordination": each}, seconds=seconds, notes=[words])
 
 
 @row("start", "start to first trained epoch", Goal("cold", "cold, no cache", 8, "s"), Goal("warm", "warm", 0.7, "s"))
@@ -131,11 +122,9 @@ def start_row(effort: Effort) -> Outcome:
     for name, values in own.items():
         outcome.notes.append(f"{name}: {statistics.median(values):.2f} s of processor time")
     with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder, "a.db"))
-        study = Study.create(NoOp(), definition(), Limits(n_trials=effort.trials), Path(path))
-        study.run(progress=False)
-        study.close()
-        others = {"import nn": lambda: _child(IMPORT, ""), "nn-tuning show": lambda: _child(SHOW, "", path)}
+        path = Path(folder, "a.db")
+        run_no_ops(effort.trials, path)
+        others = {"import nn": partial(_child, IMPORT, ""), "nn-tuning show": partial(_child, SHOW, "", str(path))}
         for name, values in in_turn(others, max(3, effort.slow_rounds)).items():
             of = f" of {effort.trials:,} trials" if name == "nn-tuning show" else ""
             outcome.notes.append(f"{name}{of}: {statistics.median(values):.2f} s")

@@ -97,12 +97,10 @@ def scikit_learn(work: Work) -> Fit:
     network = library("sklearn.neural_network", "scikit-learn")
     ignored = library("sklearn.exceptions", "scikit-learn").ConvergenceWarning
     kind = network.MLPClassifier if work.y.ndim == 1 else network.MLPRegressor
+    options = {"learning_rate_init": work.learning_rate, **sklearn_options(work.epochs, work.adam)}
 
     def fit(seed: int) -> Predict:
-        estimator = kind(
-            hidden_layer_sizes=(work.hidden,), random_state=seed, **sklearn_options(work.epochs, work.adam)
-        )
-        estimator.set_params(batch_size=work.batch_size, learning_rate_init=work.learning_rate)
+        estimator = kind((work.hidden,), random_state=seed, batch_size=work.batch_size, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ignored)
             estimator.fit(work.X, work.y)
@@ -125,17 +123,11 @@ def sklearn_options(epochs: int, adam: bool = False) -> dict[str, Any]:
     }
 
 
-def torch_eager(work: Work) -> Fit:
-    """Train in PyTorch with `foreach` SGD; each epoch's order is gathered once and cut into batches."""
-    return _torch(work, compiled=False)
+def pytorch(work: Work, compiled: bool = False) -> Fit:
+    """Train in PyTorch with `foreach` SGD; each epoch's order is gathered once and cut into batches.
 
-
-def torch_compiled(work: Work) -> Fit:
-    """Train in PyTorch with forward, loss and their gradients through torch.compile."""
-    return _torch(work, compiled=True)
-
-
-def _torch(work: Work, compiled: bool) -> Fit:
+    `compiled` puts forward, loss and their gradients through torch.compile.
+    """
     torch = library("torch", "torch")
     torch.set_num_threads(1)
     X, y = torch.from_numpy(work.X), torch.from_numpy(work.y)
@@ -143,12 +135,11 @@ def _torch(work: Work, compiled: bool) -> Fit:
     cross_entropy = torch.nn.functional.cross_entropy
     model = torch.nn.Sequential(torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, outputs))
 
-    def plain_loss(batch: Any, target: Any) -> Any:
+    def loss(batch: Any, target: Any) -> Any:
         return cross_entropy(model(batch), target)
 
-    loss = plain_loss
     if compiled:
-        loss = torch.compile(plain_loss, dynamic=False)
+        loss = torch.compile(loss, dynamic=False)
 
     def fit(seed: int) -> Predict:
         torch.manual_seed(seed)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +82,7 @@ def contest(
 ) -> Outcome:
     """Check that both find equal bests, then time them in turn."""
     # Processes of scikit-learn's start with the first search: none of their warnings is news.
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = "ignore"
-    try:
+    with mock.patch.dict(os.environ, PYTHONWARNINGS="ignore"):
         outcome, seeds = Outcome(), range(effort.slow_seeds)
         call = theirs(0)
         outcome.scores[peer] = [theirs(seed)() for seed in seeds]
@@ -94,11 +93,6 @@ def contest(
             raise NotMeasured(why_not)
         # Ours goes on for longer than one call: a burst of load from elsewhere must weigh the same for both.
         outcome.seconds = in_turn({OURS: lambda: ours(0), peer: call}, effort.slow_rounds, 10 * effort.least)
-    finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = before
     for name, seconds in outcome.seconds.items():
         between = f"{min(seconds):.3f} to {max(seconds):.3f} s"
         outcome.notes.append(

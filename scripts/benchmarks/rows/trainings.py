@@ -56,9 +56,9 @@ def contest(work: Work, makers: Mapping[str, Callable[[Work], Fit]], effort: Eff
 def training_row(effort: Effort) -> Outcome:
     """Compare with the best form of each peer that works here."""
     work = peers.digits_work(effort.epochs)
-    makers = {SKLEARN: peers.scikit_learn, EAGER: peers.torch_eager, JAX: peers.jax_jit, VMAPPED: peers.jax_vmapped}
+    makers = {SKLEARN: peers.scikit_learn, EAGER: peers.pytorch, JAX: peers.jax_jit, VMAPPED: peers.jax_vmapped}
     if effort.compiled:
-        makers[COMPILED] = peers.torch_compiled
+        makers[COMPILED] = partial(peers.pytorch, compiled=True)
     outcome = contest(work, makers, effort)
     if not effort.compiled:
         outcome.notes.append(f"{COMPILED}: only without --quick")

@@ -16,7 +16,7 @@ from tests.scripts.loading import load_script
 from tuning.laboratory.findings import Claim
 
 FOLDER = Path(tuning.laboratory.__file__).parent
-HELPERS = {"charts", "digits", "findings", "parallel", "sharpening", "slopes"}
+HELPERS = {"charts", "digits", "findings", "parallel", "sharpening"}
 EXPERIMENTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in {"__init__", "page", *HELPERS})
 LINE = "# -- what was published -"
 """Below it stands what is expected, and nothing above it may look there."""

@@ -12,7 +12,7 @@ import scipy.integrate
 from nn import MLP, SGD, train
 from tuning.laboratory import exact_theory as experiment
 from tuning.laboratory.exact_theory import Errors, Floor, Measured, Modes
-from tuning.laboratory.slopes import log_slope
+from tuning.laboratory.findings import log_slope
 
 SEED = 11
 
