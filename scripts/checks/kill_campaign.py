@@ -3,11 +3,10 @@
     python scripts/checks/kill_campaign.py
     python scripts/checks/kill_campaign.py --rounds 10 --kind halving
 
-Each round starts a sweep in a process of its own, kills that with SIGKILL at a random moment, once or several times,
-and checks after each kill that SQLite finds the file whole, and that every trial that had been saved, which is more
-than the progress had counted, is in it with all its epochs. Then the sweep is finished, and compared with one that was
-never interrupted: all metrics, all curves, to the last bit. At the end nothing but the study file may be left in the
-folder. Exit status 0: all rounds held.
+Each round starts a sweep in its own process, kills it with SIGKILL at random moments, and checks after each kill that
+SQLite finds the file whole, and that every trial that had been saved, which is more than the progress had counted, is
+in it with all its epochs. Then the sweep is finished, and compared with an uninterrupted one: all metrics, all curves,
+to the last bit. At the end nothing but the study file may be left in the folder. Exit status 0: all rounds held.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ SWEEPS: dict[str, dict[str, Any]] = {
     "halving, repeats and folds": {"method": "halving", "points": 3, "repeats": 2, "folds": 2, "epochs": 9},
     "hyperband": {"method": "hyperband", "epochs": 9},
 }
+OPTIONS = {"epochs": 6, "n_jobs": 2, "progress": False}
 SECONDS = 120
 
 
@@ -56,10 +56,6 @@ class Campaign:
         self.kills = 0
         self.is_study = False
 
-    def options(self, kind: str) -> dict[str, Any]:
-        """Return the arguments of a kind of sweep."""
-        return {"epochs": 6, "n_jobs": 2, **SWEEPS[kind]}
-
     def round(self, number: int) -> str:
         """Kill and finish one sweep; return what happened in one line, or raise AssertionError."""
         kind = self.kinds[number % len(self.kinds)]
@@ -67,7 +63,7 @@ class Campaign:
             path = Path(folder) / "a.db"
             self.is_study = False
             if kind not in self.seconds:  # how long it takes with nobody killing it
-                self.whole[kind] = sweep("iris", SPACE, **self.options(kind), progress=False)
+                self.whole[kind] = sweep("iris", SPACE, **OPTIONS | SWEEPS[kind])
                 start = time.monotonic()
                 self.child(kind, path, None)
                 self.seconds[kind] = time.monotonic() - start
@@ -129,7 +125,7 @@ class Campaign:
         if resumes:
             Study.open(path).resume(n_jobs=2, progress=False)
         else:
-            sweep("iris", SPACE, storage=path, progress=False, **self.options(kind))
+            sweep("iris", SPACE, storage=path, **OPTIONS | SWEEPS[kind])
 
 
 def look(path: Path) -> tuple[dict[int, int], bool]:

@@ -88,10 +88,8 @@ def draw_floor(ax: charts.Axes, floor: experiment.Floor) -> None:
         fine = np.geomspace(min(rates), max(rates), 50)
         exact = [experiment.stationary_excess(floor.X, floor.residuals, rate, size) for rate in fine]
         ax.plot(fine / size, exact, linewidth=1.5, **charts.look(i))
-        points = charts.look(i, style.MARKERS[i], markersize=8) | {"linestyle": "none"}
-        ax.errorbar(
-            ratios[chosen], floor.excess[chosen], 2 * floor.error[chosen], label=f"measured, B = {size}", **points
-        )
+        points = charts.look(i, style.MARKERS[i], markersize=8, label=f"measured, B = {size}") | {"linestyle": "none"}
+        ax.errorbar(ratios[chosen], floor.excess[chosen], 2 * floor.error[chosen], **points)
     ax.plot([], [], color="black", linewidth=1.5, label="exact")
     ax.set(xlabel="learning rate / batch size, η/B", title="The noise floor")
     ax.set_ylabel("loss above its least value (variance of y: 1)")

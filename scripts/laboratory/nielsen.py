@@ -158,7 +158,5 @@ def _short(digits: experiment.Digits, name: str) -> str:
 
 
 if __name__ == "__main__":
-    images = laboratory.Argument(
-        "folder", experiment.load_images, "with MNIST's IDX files; without it, the neuron alone"
-    )
+    images = laboratory.Argument("folder", experiment.load_images, "with MNIST's IDX files; without, the neuron alone")
     raise SystemExit(laboratory.main(__doc__, run, argument=images))

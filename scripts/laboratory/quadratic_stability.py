@@ -2,9 +2,8 @@
 
     python scripts/laboratory/quadratic_stability.py [--quick]
 
-A linear network on 600 digits, reduced to 8 directions. Prints the table of claims and saves quadratic_stability.png:
-the factor per step against the learning rate, the limits against the momentum, and the descent itself. About 8 seconds
-on two cores.
+A linear network on 600 digits in 8 directions. Prints the table of claims and saves quadratic_stability.png: the factor
+per step against the learning rate, the limits against the momentum, and the descent. About 8 seconds on two cores.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The boundary of trainability: the edge between learning rates that train and rates that diverge is a fractal
-(Sohl-Dickstein 2024).
+"""The edge between learning rates that train and rates that diverge is a fractal (Sohl-Dickstein 2024).
 
     python scripts/laboratory/trainability_boundary.py [--quick]
 

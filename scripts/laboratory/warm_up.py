@@ -2,10 +2,9 @@
 
     python scripts/laboratory/warm_up.py [--quick]
 
-A sweep of learning rates and lengths of warm-up on the digits, 400 full-batch steps, and one training that is followed
-with its sharpness. Prints the table of claims and saves warm_up.png: the largest trainable rate against the warm-up, a
-map of all settings, and how the limit 2/λ makes way for the rate. About 25 seconds on two cores; --quick has fewer
-rates, warm-ups and repeats.
+A sweep of learning rates and warm-ups on digits, 400 full-batch steps, one training followed with its sharpness. Prints
+the table of claims and saves warm_up.png: the largest trainable rate against warm-up, a map of all settings, and how
+2/λ makes way for the rate. About 25 seconds on two cores; --quick has fewer rates, warm-ups and repeats.
 """
 
 from __future__ import annotations

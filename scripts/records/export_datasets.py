@@ -3,9 +3,8 @@
     python scripts/records/export_datasets.py            writes datasets/<name>.npz and prints their SHA-256
     python scripts/records/export_datasets.py --check    compares every number; exit status 1 if one differs
 
-The files are .npz archives, stored and not compressed: they are small, load in a millisecond, keep every
-number exactly, and their bytes (and so the checksum) do not depend on the version of a compression library.
-Needs scikit-learn.
+The files are .npz archives, not compressed: they are small, load in a millisecond, keep every number exactly, and their
+bytes (and so the checksum) depend on no version of a compression library. Needs scikit-learn.
 """
 
 from __future__ import annotations

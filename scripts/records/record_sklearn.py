@@ -64,13 +64,10 @@ def main() -> int:
     record: dict[str, Any] = {"scikit-learn": sklearn.__version__, "test": 0.25, "seeds": SEEDS, "sets": {}}
     for name, about in SETTINGS.items():
         scores = [score(name, seed) for seed in range(SEEDS)]
-        record["sets"][name] = {
-            **about,
-            "scores": [round(value, 6) for value in scores],
-            "mean": round(float(np.mean(scores)), 6),
-            "spread": round(float(np.std(scores, ddof=1)), 6),
-        }
-        print(f"{name}: mean {np.mean(scores):.4f}, standard deviation {np.std(scores, ddof=1):.4f} over {SEEDS} seeds")
+        mean, spread = float(np.mean(scores)), float(np.std(scores, ddof=1))
+        found = {"scores": [round(value, 6) for value in scores], "mean": round(mean, 6), "spread": round(spread, 6)}
+        record["sets"][name] = about | found
+        print(f"{name}: mean {mean:.4f}, standard deviation {spread:.4f} over {SEEDS} seeds")
     PATH.write_text(json.dumps(record, indent=1) + "\n")
     return 0
 

@@ -9,20 +9,18 @@ ones not noisy enough to keep out of sharp minima. The scale of the noise is (eq
 with learning rate η, momentum β and N examples. The best g is a property of the problem, so that the best B is
 proportional to η: double one and the other doubles.
 
-Setting: digits, each feature standardised; 1,400 to train on, the other 397 to be judged by; 64-32-10 with relu or
-tanh, cross-entropy, β = 0.9, 8,000 updates whatever the batch size; η = 0.02, 0.04, 0.08, 0.16; batches of 1, 2, 4,
-… 128 drawn with replacement; the mean accuracy over the repeats, each with its own examples, start and batches. A
-training that diverged counts as guessing.
+Setting: standardised digits; 1,400 to train on, 397 to judge by; 64-32-10 relu or tanh, cross-entropy, β = 0.9, 8,000
+updates whatever the batch size; η = 0.02, 0.04, 0.08, 0.16; batches of 1, 2, 4, … 128 drawn with replacement; mean
+accuracy over repeats, each with examples, start and batches of its own. Divergence counts as guessing.
 
 What differs from the paper: its network has 800 hidden units and sees clean MNIST labels. Clean digits are too easy
 here: once a batch is large enough, accuracies are the same to a fraction of a per cent. So 40 % of the training labels,
 not those that judge, are replaced by random ones, which large batches learn by heart.
 
 What does not reproduce: the round curves, with relu. Its best batch is the smallest that does not destroy the network
-(units that are silent for ever, or divergence), so that proportionality is as much a law of stability here as one of
-generalisation. With tanh, curves are round as in the paper, and so flat at the top that the best batch is known to a
-step of the grid at most: of 24 repeats drawn anew from the same 24, nine in ten have a slope from 0.6 to 1, and of
-eight repeats some have 0.6 and some 1.
+(by dead units or divergence), so proportionality is as much a law of stability here as of generalisation. With tanh,
+they are round, and so flat at the top that the best batch is known to a step of the grid at most: of 24 repeats drawn
+anew from the same 24, nine in ten have a slope from 0.6 to 1, and of eight repeats some have 0.6 and some 1.
 """
 
 from __future__ import annotations

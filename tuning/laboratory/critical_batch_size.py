@@ -2,8 +2,7 @@
 Training; Shallue, Lee, Antognini, Sohl-Dickstein, Frostig & Dahl 2019, Measuring the Effects of Data Parallelism on
 Neural Network Training).
 
-With the learning rate tuned for each batch size B, the steps S to a given training loss follow (McCandlish et al.,
-equation 2.11 in the form solved for S)
+At the best learning rate for batch size B, steps S to a loss follow (McCandlish et al., equation 2.11, solved for S)
 
     S(B) = S_min·(1 + B_crit/B)
 
@@ -201,9 +200,7 @@ def fit(batch_sizes: Array, steps: Array) -> Fit:
         return np.log(steps) - np.log1p(np.exp(log_critical) / batch_sizes)
 
     limits = (np.log(batch_sizes.min()) - 5, np.log(batch_sizes.max()) + 5)
-    found = scipy.optimize.minimize_scalar(
-        lambda x: np.var(remainder(x)), bounds=limits, method="bounded", options={"xatol": 1e-8}
-    )
+    found = scipy.optimize.minimize_scalar(lambda x: np.var(remainder(x)), bounds=limits, options={"xatol": 1e-8})
     left = remainder(found.x)
     return Fit(float(np.exp(left.mean())), float(np.exp(found.x)), float(left.std()))
 

@@ -24,8 +24,7 @@ def principal_digits(examples: int, directions: int, seed: int) -> tuple[Array, 
     """Return digits drawn with `seed` on their principal directions of most variance.
 
     Returns:
-        U (N, D), whose columns have length 1, the length s (D,) of the pixels along each direction, and the one-hot
-            targets minus their mean (N, 10).
+        U (N, D) with columns of length 1, the pixels' lengths s (D,) along each, and centred one-hot targets (N, 10).
     """
     digits = some_digits(examples, seed)
     pixels, targets = np.asarray(digits.X), np.eye(10)[digits.targets]

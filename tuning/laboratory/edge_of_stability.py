@@ -170,9 +170,8 @@ def claims(measured: Measured) -> list[Claim]:
     ]
     shares = np.array([rises(each) for each, _ in crossed]).reshape(-1, 2)
     changes = [long_run(each) / float(each.loss[each.steps[first]]) for each, first in crossed]
-    before, after, change = (
-        (float(shares[:, 0].max()), float(shares[:, 1].min()), max(changes)) if crossed else [float("nan")] * 3
-    )
+    unknown = [float("nan")] * 3
+    before, after, change = (shares[:, 0].max(), shares[:, 1].min(), max(changes)) if crossed else unknown
     return [
         *table,
         Claim("gradient descent: steps that raise the loss, before crossing, largest share", "0", before, high=0.001),

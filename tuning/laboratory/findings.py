@@ -152,8 +152,7 @@ def main(
 ) -> int:
     """Run an experiment as a script: print the table, save the figures, and return the exit status.
 
-    `run(seed, quick)` does the work, and is given the `argument` too where there is one. The status is 0 whether the
-    experiment reproduces the paper or not.
+    `run(seed, quick)` does the work, and is given the `argument` too. The status is 0 also where nothing reproduces.
     """
     parser = command_line(description, Path("runs/figures"), "folder of figures")
     if argument:

@@ -10,9 +10,8 @@ so that with the quadratic cost a neuron that is badly wrong, a near 1, hardly l
 learns the faster the more wrong it is. That is about the shape of the curve and holds at any learning rate. Starts and
 rates are those of chapter 3: (w, b) = (0.6, 0.9) and (2, 2), 300 steps, η = 0.15 for the quadratic cost.
 
-The same costs then train his networks of sigmoid units on MNIST, as in the book: weights and biases drawn from N(0, 1),
-mini-batches of 10, pixels between 0 and 1, the best accuracy of any epoch, and in chapter 1, on the quadratic cost, the
-best of three starts. His λ is n·l2 here.
+These costs then train his sigmoid networks on MNIST, as in the book: weights and biases from N(0, 1), batches of 10,
+pixels from 0 to 1, the best accuracy of any epoch, in chapter 1 (quadratic cost) the best of three starts. λ is n·l2.
 
 What differs from the book: four fifths of the images found are trained on, at most his 50,000, and the others are
 judged on. Where fewer than 50,000 are trained on, his results with all of them are shown beside, and of those only

@@ -1,8 +1,7 @@
 """All experiments on one page: tables, figures and verdicts as one HTML file that opens without a network.
 
-Nothing in it is loaded from elsewhere, and its content security policy forbids that; it has no script. All text of an
-experiment is escaped where it enters the page. A claim within tolerance is blue and one outside is orange (Okabe & Ito
-2008), and each says so in words.
+Nothing is loaded from elsewhere, which its content security policy forbids, and there is no script. All text is escaped
+where it enters the page. Claims within tolerance are blue, others orange (Okabe & Ito 2008), and say so in words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Independent trainings side by side, each with a seed of its own; on a terminal a bar tells how far they are.
 
-The kernels release Python's lock, so threads are enough for most.
-
-Trainings so short that most of their time is Python's go to processes.
+The kernels release Python's lock, so threads are enough for most. Trainings so short that most of their time is
+Python's go to processes.
 """
 
 from __future__ import annotations

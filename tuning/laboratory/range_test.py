@@ -10,10 +10,9 @@ loss. Three rules are compared, each by the factor between its rate and the best
     minimum/10    a decade below the rate at which the smoothed loss is lowest
     steepest      the rate at which it falls fastest per decade
 
-The first, and its tenth, was chosen on other seeds (100 to 403) of the same ten sets, with 16, 32 and 64 hidden units
-and examples in a batch, and 20 and 60 epochs. There the root mean square of log₁₀(rate/best) was 0.78, against 0.86 for
-a decade below the minimum: with plain SGD the gain is large (0.67 against 0.99), with momentum and Adam there is none
-(0.83 against 0.79).
+The first, and its tenth, was chosen on other seeds (100 to 403) of these sets, with 16, 32 and 64 hidden units and
+examples in a batch, 20 and 60 epochs. There the root mean square of log₁₀(rate/best) was 0.78, against 0.86 for
+minimum/10; the gain is large with plain SGD (0.67 against 0.99), none with momentum and Adam (0.83 against 0.79).
 
 Smith looks at accuracy, by eye, with a rate that rises linearly over eight epochs; here it rises by equal factors, and
 the loss is smoothed, over several seeds. Which rate is best depends on the length of training and on the measure, and
@@ -165,8 +164,7 @@ def measure(
 ) -> Measured:
     """Compare range test and sweep on each data set, and bisect the stability limit on digits with plain SGD.
 
-    `seeds` are those of each range test and sweep, `limit_seeds` and `steps` those of each limit, to whose batch sizes
-    the full batch is added.
+    `seeds` are of each range test and sweep, `limit_seeds` and `steps` of each limit; the full batch is added.
     """
     jobs = [(data, optimizer) for data in datasets for optimizer in optimizers]
     comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, "range tests and sweeps")

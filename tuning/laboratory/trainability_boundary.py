@@ -1,7 +1,6 @@
 """The boundary of trainability: the edge between learning rates that train and rates that diverge is a fractal.
 
-Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal". The rates of the two layers of a
-network,
+Sohl-Dickstein (2024), "The boundary of neural network trainability is fractal". The rates of a network's two layers,
 
     f(x) = W₁ tanh(W₀ x);    W₀ ← W₀ − η₀ ∂J/∂W₀,    W₁ ← W₁ − η₁ ∂J/∂W₁,
 
@@ -12,9 +11,8 @@ box-counting dimension d of the edge: the boxes of side s that it meets are
     N(s) ∝ s^−d,    d = 1 for a smooth curve, d → 2 for one that fills the plane.
 
 Here d is the least-squares slope of log N against log 1/s, over sides of 1, 2, 4, … pixels up to an eighth of the map;
-a pixel is on the edge if the next one to its right or above it comes to the other end. Each zoom is centred on a pixel
-of the plane's edge that is drawn at random. One training is full-batch gradient descent through `nn.train`; every pixel
-of every map is trained, none is interpolated.
+a pixel is on the edge if the next to its right or above comes to the other end. Each zoom is centred on a random pixel
+of the plane's edge. A training is full-batch gradient descent through `nn.train`; no pixel of any map is interpolated.
 
 The control has no two layers, so that its loss is convex: a linear model by least squares, whose rates are η₀ and η₁ in
 turn. It trains where |(1 − η₀λ)(1 − η₁λ)| < 1 for every eigenvalue λ of the Hessian, which bounds a smooth region.
@@ -164,7 +162,7 @@ def problem(seed: int) -> Dataset:
 def network(seed: int, steps: int = STEPS) -> Trainer:
     """Return the trainer of a two-layer tanh network on targets that are drawn at random."""
     model = MLP((INPUTS, HIDDEN, 1), activation="tanh", init="lecun", bias=False, dtype="float64")
-    return partial(_with_a_rate_for_each_layer, model, problem(seed), model.init(seed), steps)
+    return partial(_with_rates_by_layer, model, problem(seed), model.init(seed), steps)
 
 
 def convex(seed: int, steps: int = STEPS) -> Trainer:
@@ -173,9 +171,7 @@ def convex(seed: int, steps: int = STEPS) -> Trainer:
     return partial(_with_rates_in_turn, model, problem(seed), model.init(seed), steps)
 
 
-def _with_a_rate_for_each_layer(
-    model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float
-) -> Run:
+def _with_rates_by_layer(model: MLP, data: Dataset, theta: Array, steps: int, first: float, second: float) -> Run:
     optimizer = SGD(1.0, rate_multipliers=(first, second))
     return descend(model, data, optimizer, steps, theta, record_steps=True)
 
@@ -198,8 +194,7 @@ def pace(run: Run) -> float:
 def survey(trainer: Trainer, window: Window, size: int, words: str, pool: Pool | None = None) -> Map:
     """Train at every pixel of a window, `size` by `size` of them; in this process, or in those of a pool.
 
-    One training takes a quarter of a millisecond, half of it Python's, so that more threads would stand in each
-    other's way.
+    A training takes a quarter of a millisecond, half of it Python's, so that threads would stand in each other's way.
     """
     columns, rows = (10**centres for centres in window.centres(size))
     row = partial(_paces, trainer, columns)
@@ -229,8 +224,7 @@ def measure(
 ) -> Measured:
     """Survey the plane of `seeds` networks, with zooms into the edge of each, and that of the convex control.
 
-    `size` and `zoom_size` are pixels along a side of the maps of planes and zooms; powers of two, at least 16. `pool`
-    as for `survey`.
+    `size` and `zoom_size` are pixels a side of planes and zooms, powers of two, at least 16; `pool` as for `survey`.
     """
 
     def both(trainer: Trainer, window: Window, number: int, words: str) -> tuple[Map, tuple[Map, ...]]:

@@ -15,8 +15,7 @@ Setting: a sweep of `tuning` over η and T on digits, 64-64-64-10 relu with He's
 on all 1,078 training examples, five repeats. T = 1 is no warm-up. A trial counts as trained if it completes with a
 training loss below half of log 10, that of outputs that say nothing: a network whose units have died stays near log 10
 and never diverges. The largest trainable rate of a repeat is the last of the grid, in factors of √2, before the first
-that fails; the median over the repeats is taken. One training at a rate that is hopeless without warm-up is followed
-with its sharpness.
+that fails; the median counts. One training at a rate hopeless without warm-up is followed with its sharpness.
 
 What differs from the paper: its networks are ResNets and Transformers on images and text in mini-batches, also with
 Adam; here gradient descent on all of a small set.
@@ -47,8 +46,7 @@ LEARNING_RATES = tuple(2.0 ** (half / 2) for half in range(-2, 13))
 class Measured:
     """The sweep: `loss` (warm-ups, rates, repeats) at the end, infinite where training diverged; and one training.
 
-    `blank` is the loss of outputs that are all zero. `followed` is the training with its sharpness, whose learning
-    rates are those of `schedule`.
+    `blank` is the loss of outputs that are all zero; `followed` is the training, and `schedule` its learning rates.
     """
 
     warmups: Array

@@ -6,17 +6,15 @@ Under μP, which scales the initialisation, the multipliers and the learning rat
 
     standard   η* ∝ 1/w           μP   η* ∝ 1
 
-The reason is seen in a coordinate check: at one learning rate, a few steps change the activations of each layer by the
-same amount at any width under μP. In the standard parametrisation the output moves ∝ w in the first step, and from
-there on no layer moves alike at all widths.
+A coordinate check shows why: at one learning rate, a few steps change each layer's activations alike at any width under
+μP; in the standard parametrisation the output moves ∝ w in the first step, and later no layer moves alike.
 
 Setting: 512 standardised digits, 64-w-w-10 relu without biases, squared error on one-hot targets, zero readout, 40
-steps on all examples, w = 64 … 512 with the base width 64, so that the narrowest network is the same in both. Learning
-rates are scanned upwards in factors of 2^(1/3), from five starts. η* is the first local minimum of the loss after the
-last step, between the rates by a parabola; a squared error often has another beyond the edge of stability, after a
-catapult. Slopes are those of a line through the means over the starts of log₂ η*, or of log₂ of the root mean square of
-the change of a layer's activations, against log₂ w. The coordinate check is at η = 2⁻⁷, below every η*, after 10 steps,
-from twelve starts.
+steps on all examples, w = 64 … 512 with the base width 64, so that the narrowest is the same in both. Rates are scanned
+upwards in factors of 2^(1/3), from five starts. η* is the first local minimum of the loss after the last step, between
+the rates by a parabola; a squared error often has another beyond the edge of stability, after a catapult. Slopes are
+those of a line through the means over the starts of log₂ η*, or of log₂ of the root mean square change of a layer's
+activations, against log₂ w. The coordinate check is at η = 2⁻⁷, below every η*, after 10 steps, from twelve starts.
 
 What differs from the paper: its networks are Transformers and ResNets trained with Adam, here a perceptron with
 gradient descent. 64 units are few: η* under μP still rises from 64 to 128, and is level from there. For the same

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn import MLP, SGD, Dataset, train
-from rows.measuring import Effort, Goal, NotMeasured, Outcome, in_turn, row
+from rows import peers
+from rows.measuring import Effort, Goal, Outcome, in_turn, row
 from rows.trainings import multiplications
 from tuning import Uniform, sweep
 
@@ -109,15 +110,9 @@ def growth_row(effort: Effort) -> Outcome:
 
 def plot(points: list[dict[str, Any]], path: Path) -> None:
     """Save a figure of the points, each axis beside a line of slope 1."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import NullFormatter
-    except ImportError:
-        raise NotMeasured("a plot takes matplotlib, which is not installed; pip install matplotlib") from None
     names = list(dict.fromkeys(point["axis"] for point in points))
-    figure = Figure(figsize=(3.2 * len(names), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figures = peers.library("matplotlib.figure", "matplotlib")
+    figure = figures.Figure(figsize=(3.2 * len(names), 3.4), layout="constrained")
     for place, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         own = [point for point in points if point["axis"] == name]
         work = np.array([point["multiplications"] for point in own])
@@ -127,7 +122,7 @@ def plot(points: list[dict[str, Any]], path: Path) -> None:
         for x, y, point in zip(work, times, own, strict=True):
             place.annotate(f"{point['value']:,}", (x, y), (4, -10), textcoords="offset points", fontsize=7)
         for axis in (place.xaxis, place.yaxis):
-            axis.set_minor_formatter(NullFormatter())
+            axis.set_minor_formatter("")
         place.margins(0.25, 0.15)  # room for the last label
         place.set(title=name, xlabel="multiplications in an epoch")
     figure.axes[0].set_ylabel("seconds per epoch")

@@ -122,9 +122,8 @@ def measure(row: Row, effort: Effort) -> Outcome:
 def in_turn(contestants: Mapping[str, Callable[[], object]], rounds: int, least: float = 0.0) -> dict[str, list[float]]:
     """Return the seconds of one call of each contestant, a list over the rounds.
 
-    In each round everyone is called in turn, until `least` seconds have passed; every second round goes backwards, so
-    that a machine that slows down or is shared harms all alike. All must have been called before: nobody's compilation
-    is timed.
+    Each round calls everyone in turn, until `least` seconds have passed; every second goes backwards, so that a machine
+    that slows down or is shared harms all alike. All must have been called before: nobody's compilation is timed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):

@@ -88,16 +88,13 @@ def contest(
         outcome.scores[peer] = [theirs(seed)() for seed in seeds]
         outcome.scores[OURS] = [ours(seed).best.metrics["validation_accuracy"] for seed in range(effort.seeds)]
         assert SPLIT.validation is not None
-        why_not = unequal(outcome.scores[OURS], outcome.scores[peer], 1 / len(SPLIT.validation))
-        if why_not:
+        if why_not := unequal(outcome.scores[OURS], outcome.scores[peer], 1 / len(SPLIT.validation)):
             raise NotMeasured(why_not)
         # Ours goes on for longer than one call: a burst of load from elsewhere must weigh the same for both.
         outcome.seconds = in_turn({OURS: lambda: ours(0), peer: call}, effort.slow_rounds, 10 * effort.least)
     for name, seconds in outcome.seconds.items():
-        between = f"{min(seconds):.3f} to {max(seconds):.3f} s"
-        outcome.notes.append(
-            f"{name}: {statistics.median(seconds):.3f} s ({between}), best score {outcome.scores[name][0]:.4f}"
-        )
+        took = f"{statistics.median(seconds):.3f} s ({min(seconds):.3f} to {max(seconds):.3f} s)"
+        outcome.notes.append(f"{name}: {took}, best score {outcome.scores[name][0]:.4f}")
     return outcome
 
 

@@ -31,12 +31,10 @@ def contest(work: Work, makers: Mapping[str, Callable[[Work], Fit]], effort: Eff
             outcome.missing[name] = str(why)
     for name, fit in fits.items():
         outcome.scores[name] = [work.score(fit(seed)) for seed in range(effort.seeds)]
-    for name in makers:
-        if name in fits:
-            why_not = unequal(outcome.scores[OURS], outcome.scores[name], 1 / len(work.held_out_X))
-            if why_not:
-                outcome.missing[name] = why_not
-                del fits[name]
+    for name in [name for name in makers if name in fits]:
+        if why_not := unequal(outcome.scores[OURS], outcome.scores[name], 1 / len(work.held_out_X)):
+            outcome.missing[name] = why_not
+            del fits[name]
     calls = {name: partial(fit, 0) for name, fit in fits.items()}
     outcome.seconds = in_turn(calls, effort.rounds, effort.least)
     for name, seconds in outcome.seconds.items():
@@ -151,9 +149,8 @@ def peak_row(effort: Effort) -> Outcome:
     seconds = in_turn(calls, effort.rounds, effort.least)
     outcome = Outcome(seconds=seconds)
     for name in SHAPES:
-        fractions = [
-            work[name] / own / (work["sgemm"] / peak) for own, peak in zip(seconds[name], seconds["sgemm"], strict=True)
-        ]
+        rounds = zip(seconds[name], seconds["sgemm"], strict=True)
+        fractions = [work[name] / own / (work["sgemm"] / peak) for own, peak in rounds]
         outcome.figures[name] = statistics.median(fractions)
         rate = 2e-9 * work[name] / statistics.median(seconds[name])
         outcome.notes.append(f"{name}: {rate:.1f} GFLOP/s")
