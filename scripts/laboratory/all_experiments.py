@@ -47,7 +47,7 @@ def perform(name: str, seed: int, quick: bool) -> Chapter:
     start, about = time.perf_counter(), ""
     try:
         script = runpy.run_path(str(FOLDER / f"{name}.py"))
-        about = (script["experiment"].__doc__ if "experiment" in script else script["__doc__"]).strip()
+        about = ((script["experiment"].__doc__ if "experiment" in script else script["__doc__"]) or "").strip()
         findings = laboratory.perform(script["run"], seed, quick)
         pictures = findings.pictures()
     except Exception as error:

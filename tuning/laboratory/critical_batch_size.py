@@ -2,7 +2,7 @@
 Training; Shallue, Lee, Antognini, Sohl-Dickstein, Frostig & Dahl 2019, Measuring the Effects of Data Parallelism on
 Neural Network Training).
 
-At the best learning rate for batch size B, steps S to a loss follow (McCandlish et al., equation 2.11, solved for S)
+At the best learning rate for batch size B, the steps S to a loss follow (McCandlish et al., equation 2.11 solved for S)
 
     S(B) = S_min·(1 + B_crit/B)
 

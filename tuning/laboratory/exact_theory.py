@@ -164,8 +164,8 @@ def learn_modes(
 
 def flow(slope: Callable[[Array], Array], time: float, start: Array) -> Array:
     """Return θ(time) of θ' = slope(θ), to rounding."""
-    limits = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-15}
-    return scipy.integrate.solve_ivp(lambda _, theta: slope(theta), (0, time), start, **limits).y[:, -1]
+    precise = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-15}
+    return scipy.integrate.solve_ivp(lambda _, theta: slope(theta), (0, time), start, **precise).y[:, -1]
 
 
 def compare_flows(

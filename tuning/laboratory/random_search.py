@@ -9,7 +9,7 @@ Setting: sweeps of `tuning` on digits, 64-32-10 relu, batches of 32, 6 epochs. T
 decades, and the L2 penalty from 10⁻⁸ to 10⁻⁵, where it does next to nothing: how much each explains of the variance of
 the losses is measured too. Grid and random search get the same range and number of trials, 9, 16 and 25, and are
 compared by the lowest validation loss they find. Where a grid's points lie is luck, so there are 100 comparisons, each
-with other starts and the range moved by up to a decade either way. One whose trials all diverged counts as guessing.
+with new starts and the range moved up to a decade either way. A search whose trials all diverged counts as guessing.
 
 As a control, the same numbers of trials search the learning rate alone: there the grid has nothing to lose.
 

@@ -10,7 +10,7 @@ loss. Three rules are compared, each by the factor between its rate and the best
     minimum/10    a decade below the rate at which the smoothed loss is lowest
     steepest      the rate at which it falls fastest per decade
 
-The first, and its tenth, was chosen on other seeds (100 to 403) of these sets, with 16, 32 and 64 hidden units and
+The first, and its tenth, was chosen on other seeds (100 to 403) of these ten sets, with 16, 32 and 64 hidden units and
 examples in a batch, 20 and 60 epochs. There the root mean square of log₁₀(rate/best) was 0.78, against 0.86 for
 minimum/10; the gain is large with plain SGD (0.67 against 0.99), none with momentum and Adam (0.83 against 0.79).
 
@@ -164,7 +164,7 @@ def measure(
 ) -> Measured:
     """Compare range test and sweep on each data set, and bisect the stability limit on digits with plain SGD.
 
-    `seeds` are of each range test and sweep, `limit_seeds` and `steps` of each limit; the full batch is added.
+    Tests and sweeps have `seeds` seeds, limits `limit_seeds`, each of `steps`; the full batch is one more size.
     """
     jobs = [(data, optimizer) for data in datasets for optimizer in optimizers]
     comparisons = map_in_threads(lambda job: compare(*job, seed, seeds), jobs, "range tests and sweeps")
