@@ -74,29 +74,22 @@ class DaskFunction(WorkerFunction):
 
     async def _follow(self, task: Any, future: Future[Any]) -> None:
         """Give the outcome of a task to its future."""
-        outcome: Any = None
-        error: Exception | None = None
         try:
             outcome = await self._outcome(task)
         except (CancelledError, asyncio.CancelledError):
             future.cancel()
             return
-        except KilledWorker as lost:
-            error = lost
+        except (KilledWorker, DeliveryError) as lost:
+            outcome = _Raised(lost)
         except OSError:
-            error = DeliveryError(self.gone)
-        except DeliveryError as alone:
-            error = alone
+            outcome = _Raised(DeliveryError(self.gone))
         except Exception as other:  # not the trial's: that would have been returned
-            error = DeliveryError(f"the Dask cluster handed no result over: {one_line(other)}; run again")
-        if not future.set_running_or_notify_cancel():
-            return
-        if error is None and isinstance(outcome, _Raised):
-            error = outcome.error
-        if error is None:
-            future.set_result(outcome)
-        else:
-            future.set_exception(error)
+            outcome = _Raised(DeliveryError(f"the Dask cluster handed no result over: {one_line(other)}; run again"))
+        if future.set_running_or_notify_cancel():
+            if isinstance(outcome, _Raised):
+                future.set_exception(outcome.error)
+            else:
+                future.set_result(outcome)
 
     async def _outcome(self, task: Any) -> Any:
         """Wait for a task, but not without end where no worker is left to do it."""

@@ -59,29 +59,18 @@ class FileFunction(WorkerFunction):
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         content = pickled(function)
-        with tempfile.NamedTemporaryFile(prefix="nn-tuning-", delete=False) as file:
-            file.write(content)
-        self._path: str | None = file.name
-        self._descriptor = os.open(file.name, os.O_RDONLY)
-        path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
-        if os.path.exists(path):  # Linux: a file without a name, which not even SIGKILL leaves behind
-            self._unlink()
-        else:
-            path = file.name
+        open_files = f"/proc/{os.getpid()}/fd"
+        nameless = os.path.exists(open_files)  # Linux: a file without a name, which not even SIGKILL leaves behind
+        self._file = (tempfile.TemporaryFile if nameless else tempfile.NamedTemporaryFile)(prefix="nn-tuning-")
+        self._file.write(content)
+        self._file.flush()
+        path = f"{open_files}/{self._file.fileno()}" if nameless else self._file.name
         self.call = _InProcess(path, next(_number), os.getpid())
 
     def close(self) -> None:
         """Remove the file."""
-        self._unlink()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _unlink(self) -> None:
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
-            self._path = None
+        with contextlib.suppress(FileNotFoundError):  # somebody else removed it
+            self._file.close()
 
 
 @dataclass(frozen=True)

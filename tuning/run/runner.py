@@ -66,7 +66,7 @@ class Runner:
 
         Everything that finished is saved, and that of a round before the next is asked for.
         """
-        patience = True
+        patience, ended = True, TIMEOUT
         try:
             with self._ctrl_c():
                 for specs in self._search.rounds():
@@ -74,8 +74,7 @@ class Runner:
                     if self._lost or workers.dropped or next(specs, None) is not None:
                         break
                 else:
-                    done = BUDGET if self._search.cut else FINISHED
-                    return INTERRUPTED if self._interrupted else TARGET if self._reached else done
+                    ended = BUDGET if self._search.cut else FINISHED
         except KeyboardInterrupt:
             patience = False
             for item, future in workers.arrived():
@@ -87,9 +86,7 @@ class Runner:
             finally:
                 workers.close(wait=patience)
                 self._progress.close()
-        if self._interrupted:
-            return INTERRUPTED
-        return TARGET if self._reached else TIMEOUT
+        return INTERRUPTED if self._interrupted else TARGET if self._reached else ended
 
     def _round(self, specs: Iterator[TrialSpec], workers: Workers) -> None:
         saved = time.monotonic()

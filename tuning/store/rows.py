@@ -59,15 +59,12 @@ class Standing(NamedTuple):
     epochs: int
 
 
-@cache
-def names_text(names: tuple[str, ...]) -> str:
-    """Return the names of curves as the file has them."""
-    return encode(names)
+_names_text = cache(encode)
 
 
 @cache
 def names_of(text: str) -> tuple[str, ...]:
-    """Return the names of curves in such a text."""
+    """Return the names of curves from their JSON."""
     return tuple(json.loads(text))
 
 
@@ -78,7 +75,7 @@ def row_of(spec: TrialSpec, result: TrialResult) -> tuple[Any, ...]:
     blob = np.array(list(curves.values()), dtype="<f8").tobytes() if curves else None
     return (
         spec.number, spec.identity, spec.text, spec.repeat, spec.fold, spec.seed, result.state, result.epochs,
-        encode(metrics), names_text(tuple(curves)), blob, result.duration, result.diverged_step, result.error,
+        encode(metrics), _names_text(tuple(curves)), blob, result.duration, result.diverged_step, result.error,
     )  # fmt: skip
 
 

@@ -30,6 +30,9 @@ from tuning.store.schema import StudyFileError, StudyWriteError, check, encode, 
 from tuning.store.trial import FAILED, PAUSED, PRUNED, Trial, TrialResult, TrialSpec
 
 
+_TO_WRITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+
+
 class StudyFile:
     """An open study file, or a study in memory (`path=None`)."""
 
@@ -50,26 +53,24 @@ class StudyFile:
     def create(cls, path: Path | None, study: dict[str, Any]) -> Self:
         """Return a new study with the values of table `study`; a file that exists must be empty."""
         if path is None:
-            memory = _connect(":memory:", uri=False)
+            memory = _connect(":memory:")
             initialise(memory, study)
             return cls(None, memory, None)
-        existed = path.exists()
-        lock = _acquire(path)
-        connection = None
-        try:
-            connection = _connect(str(path), uri=False)
-            initialise(connection, study)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error as error:
-            if connection is not None:
-                connection.close()
-            if not existed:
-                path.unlink(missing_ok=True)
-            _release(path, lock)
-            raise StudyFileError(
-                f"storage must be a file that can be written, but {str(path)!r} can't: {error}"
-            ) from None
+        with contextlib.ExitStack() as undo:
+            lock = _acquire(path)
+            undo.callback(_release, path, lock)
+            if not path.exists():
+                undo.callback(path.unlink, missing_ok=True)
+            try:
+                connection = _connect(str(path))
+                undo.callback(connection.close)
+                initialise(connection, study)
+                connection.executescript(_TO_WRITE)
+            except sqlite3.Error as error:
+                raise StudyFileError(
+                    f"storage must be a file that can be written, but {str(path)!r} can't: {error}"
+                ) from None
+            undo.pop_all()
         return cls(path, connection, lock)
 
     @classmethod
@@ -90,21 +91,17 @@ class StudyFile:
             page = page if page > 1 else 2**16
             if not os.path.exists(f"{path}-wal") and path.stat().st_size % page:
                 raise StudyFileError(f"{str(path)!r} must be a whole study file, but is damaged: its end is cut off")
-        lock = _acquire(path) if write else None
-        connection = None
-        try:
-            connection = _connect(str(path), uri=False) if write else _connect_to_read(path)
+        with contextlib.ExitStack() as undo:
+            lock = _acquire(path) if write else None
+            undo.callback(_release, path, lock)
+            connection = _connect(str(path)) if write else _connect_to_read(path)
+            undo.callback(connection.close)
             with file_errors(path):
                 check(path, connection)
                 if write:
                     migrate(connection)
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.execute("PRAGMA synchronous = FULL")
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            _release(path, lock)
-            raise
+                    connection.executescript(_TO_WRITE)
+            undo.pop_all()
         return cls(path, connection, lock)
 
     def add(self, results: Iterable[tuple[TrialSpec, TrialResult]]) -> None:
@@ -210,11 +207,9 @@ class StudyFile:
 
     def records(self) -> Iterator[Record]:
         """Yield every trial by number as it stands in the file: four times as fast as `trials` where there are many."""
-        for setting, repeat, fold, state, epochs, metrics, names, curves, seconds in self._query(
-            "SELECT params, repeat, fold, state, epochs, metrics, curve_names, curves, duration "
-            "FROM trials ORDER BY number"
-        ):
-            yield Record(setting, repeat, fold, state, epochs, metrics, names_of(names), curves or b"", seconds)
+        columns = "params, repeat, fold, state, epochs, metrics, curve_names, curves, duration"
+        for *plain, names, curves, seconds in self._query(f"SELECT {columns} FROM trials ORDER BY number"):
+            yield Record._make([*plain, names_of(names), curves or b"", seconds])
 
     def first_error(self) -> str | None:
         """Return the error of the first trial that failed."""
@@ -289,7 +284,7 @@ def _place(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _connect(name: str, *, uri: bool) -> sqlite3.Connection:
+def _connect(name: str, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(name, timeout=10, isolation_level=None, uri=uri, check_same_thread=False)
 
 
@@ -317,7 +312,7 @@ def _recover(path: Path) -> None:
     with contextlib.suppress(StudyFileError, sqlite3.Error):  # whoever opens the file next says what is wrong
         lock = _acquire(path)
         try:
-            with contextlib.closing(_connect(str(path), uri=False)) as connection:
+            with contextlib.closing(_connect(str(path))) as connection:
                 connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
         finally:
             _release(path, lock)

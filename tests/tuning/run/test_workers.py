@@ -167,6 +167,7 @@ def test_a_broken_pool_is_not_renewed_once_a_study_is_stopping(pool: ProcessPool
     assert list(workers.run(ends, items(), lambda: len(taken) >= 4, 5.0)) == []
     assert (workers.dropped, workers.in_flight) == (len(taken), 0)
     assert workers._executor is pool
+    workers.close()
 
 
 def test_what_has_finished_and_was_not_fetched_is_handed_over_on_request() -> None:
