@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import math
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuning.analysis import plain
+from tuning.export import csv_text
 from tuning.learning_rate import RULES, RangeTest, StabilityLimit, range_test, stability_limit
 from tuning.objective import Objective
 from tuning.space import Setting, Space
@@ -78,19 +77,9 @@ def limit_line(limit: StabilityLimit) -> str:
 
 def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
     """Return the test as one JSON object; null stands for what has diverged or is unknown."""
-    about: dict[str, Any] = {
-        "optimizer": test.optimizer,
-        "batch_size": test.batch_size,
-        "seeds": test.seeds,
-        "minimum": test.minimum,
-        "steepest": test.steepest,
-        "edge": test.edge,
-        "suggestion": test.suggestion,
-        "search_range": test.search_range,
-        "ended": test.ended,
-        "rules": RULES.splitlines(),
-        "rates": test.rates.tolist(),
-    }
+    names = ("optimizer", "batch_size", "seeds", "minimum", "steepest", "edge", "suggestion", "search_range", "ended")
+    about: dict[str, Any] = {name: getattr(test, name) for name in names}
+    about |= {"rules": RULES.splitlines(), "rates": test.rates.tolist()}
     for name in ("middle", "band_low", "band_high"):
         about[name] = [plain(value) for value in getattr(test, name).tolist()]
     if limit is not None:
@@ -101,9 +90,6 @@ def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
 
 def range_csv(test: RangeTest) -> str:
     """Return rate, median and band as CSV; an empty field stands for what has diverged."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["learning_rate", "loss", "band_low", "band_high"])
     columns = (test.rates, test.middle, test.band_low, test.band_high)
-    writer.writerows([plain(value) for value in row] for row in zip(*(c.tolist() for c in columns), strict=True))
-    return text.getvalue()
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return csv_text(["learning_rate", "loss", "band_low", "band_high"], (map(plain, row) for row in rows))

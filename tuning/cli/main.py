@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from tuning.cli.train import scores_line, train_command
 from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
 from tuning.space import Choice, Setting, as_parameter
-from tuning.store import StudyFileError, StudyWriteError
+from tuning.store import StudyFileError, StudyWriteError, environment
 from tuning.study import Study, StudyInterrupted
 from tuning.sweeps import sweep
 
@@ -43,11 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"nn-tuning: stopped: {saved if stop.study.path else lost}", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
-        print(
-            "nn-tuning: stopped; what was counted is saved, and the same command goes on from there",
-            file=sys.stderr,
-            flush=True,
-        )
+        print("nn-tuning: stopped; what was counted is saved, and the same command goes on from there", file=sys.stderr)
         if arguments is None:  # threads that still run would keep the process waiting
             os._exit(130)
         return 130
@@ -64,16 +59,16 @@ def _run(arguments: list[str]) -> int:
         print(_overview())
         return 0
     if arguments[0] == "--version":
-        print(f"nn-tuning {_version()}")
+        print(f"nn-tuning {environment()['nn-tuning'] or '(not installed)'}")
         return 0
     name = arguments[0]
     if name not in COMMANDS:
         raise unknown_name("a command", name, COMMANDS)
     command = COMMANDS[name]
     usage, about = f"nn-tuning {name} {command.operand} [options]", f"{command.about[0].upper()}{command.about[1:]}."
-    parser = Parser(prog=f"nn-tuning {name}", usage=usage, description=about)
     before = f", after {SWEEP_EXAMPLE}" if "FILE.db" in command.operand else ""
-    parser.epilog = f"example{before}:\n  {command.example}"
+    epilog = f"example{before}:\n  {command.example}"
+    parser = Parser(prog=f"nn-tuning {name}", usage=usage, description=about, epilog=epilog)
     command.options(parser)
     try:
         values = parser.parse(arguments[1:])
@@ -87,7 +82,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _train(values: argparse.Namespace) -> None:
-    train_command(values, _setting(values), lambda line: print(line, flush=True))
+    train_command(values, _setting(values))
 
 
 def _setting(values: argparse.Namespace) -> Setting:
@@ -114,10 +109,9 @@ def _lr_range(values: argparse.Namespace) -> None:
 def _sweep(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
     file = None if values.config is None else SweepFile.read(values.config)
-    arguments: dict[str, Any] = {} if file is None else dict(file.values)
     given = {name: value for name in KEYS if (value := getattr(values, name, None)) is not None}
     on_line = given_parameters(values)
-    arguments.update(given)
+    arguments: dict[str, Any] = {**(file.values if file else {}), **given}
     if arguments.get("data") is None:
         raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
     arguments["space"] = {**arguments.get("space", {}), **on_line}
@@ -133,17 +127,16 @@ def _sweep(values: argparse.Namespace) -> None:
         if file is None or about in given or about in on_line:
             raise
         raise ValueError(file.locate(error)) from None
-    _finish(study, top)
+    print("\n".join(outcome_lines(study, top)))
 
 
 def _resume(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
     study = Study.open(values.study)
-    quiet = False if values.quiet else None
+    options = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target", "n_jobs")}
     with _executor(values.dask) as executor:
-        limits = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target")}
-        study.resume(**limits, executor=executor, n_jobs=values.n_jobs, progress=quiet)
-    _finish(study, top)
+        study.resume(**options, executor=executor, progress=False if values.quiet else None)
+    print("\n".join(outcome_lines(study, top)))
 
 
 @contextlib.contextmanager
@@ -158,10 +151,6 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
         raise CommandError(f'--dask needs {error.name}; install it with: pip install "nn-tuning[dask]"') from None
     with connected(address) as executor:
         yield executor
-
-
-def _finish(study: Study, top: int) -> None:
-    print("\n".join(outcome_lines(study, top)))
 
 
 def _show(values: argparse.Namespace) -> None:
@@ -241,14 +230,3 @@ def _overview() -> str:
     usage = "usage: nn-tuning COMMAND …   (nn-tuning COMMAND --help says more)"
     status = "exit status: 0 done, 2 bad input, 1 work had to end (disk full, workers lost), 130 after Ctrl-C"
     return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}", "", status])
-
-
-def _version() -> str:
-    try:
-        return metadata.version("nn-tuning")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -51,28 +51,30 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Return the parsed arguments; all must be known."""
         values, rest = self.parse_known_args(arguments)
-        for text in rest:
-            if text.startswith("--"):
-                names = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-                near = difflib.get_close_matches(text.split("=")[0], names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
-                raise CommandError(f"{self.prog} has no option {text.split('=')[0]!r}; {hint}")
-            raise CommandError(f"{self.prog} must have no more arguments, but got {text!r}; see: {self.prog} --help")
-        return values
+        if not rest:
+            return values
+        if not rest[0].startswith("--"):
+            raise CommandError(f"{self.prog} must have no more arguments, but got {rest[0]!r}; see: {self.prog} --help")
+        name = rest[0].partition("=")[0]
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
+        raise CommandError(f"{self.prog} has no option {name!r}; {hint}")
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, but got {text!r}") from None
+def _reader(kind: Callable[[str], Any], name: str) -> Callable[[str], Any]:
+    """Return a function that reads a number, and says what it must be where it is none."""
+
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {name}, but got {text!r}") from None
+
+    return read
 
 
-def _real(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, but got {text!r}") from None
+_whole, _real = _reader(int, "a whole number"), _reader(float, "a number")
 
 
 def _comma(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nn.checks import integer, one_of
@@ -16,10 +16,11 @@ LINES = 20
 """Epochs that are printed at most; of a longer run, they are evenly spaced."""
 
 
-def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[str], None]) -> None:
-    """Train as the command line says, say its course and its scores, and save the model where that is asked for."""
+def train_command(values: argparse.Namespace, setting: Setting) -> None:
+    """Train as the command line says, print its course and its scores, and save the model where that is asked for."""
     from nn.data import load_dataset
 
+    say = partial(print, flush=True)
     epochs = integer("epochs", values.epochs, 1, 1_000_000)
     if values.class_weight is not None:
         one_of("class_weight", values.class_weight, ("balanced",))
@@ -31,8 +32,10 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
     if values.save is not None:
         _check_save(values.save)
     split = objective.splits[0]
-    every = max(1, -(-epochs // LINES))
     from nn.training import train
+
+    def show(snapshot: Any) -> None:
+        say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {scores_line(snapshot.history.metrics())}")
 
     run = train(
         model,
@@ -47,8 +50,8 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
         early_stopping=values.early_stopping,
         metrics=values.metrics,
         divergence_factor=values.divergence_factor,
-        callback=None if values.quiet else _line(epochs, say),
-        every=every,
+        callback=None if values.quiet else show,
+        every=-(-epochs // LINES),
     )
     how = f"{run.status}{f' ({run.reason})' if run.reason else ''} after {run.epochs} epochs"
     say(
@@ -61,13 +64,6 @@ def train_command(values: argparse.Namespace, setting: Setting, say: Callable[[s
     if values.save is not None:
         run.save(values.save)
         say(f"saved: {values.save}")
-
-
-def _line(epochs: int, say: Callable[[str], None]) -> Callable[[Any], None]:
-    def show(snapshot: Any) -> None:
-        say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {scores_line(snapshot.history.metrics())}")
-
-    return show
 
 
 def scores_line(metrics: dict[str, float]) -> str:

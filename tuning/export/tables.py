@@ -11,7 +11,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -129,9 +129,7 @@ class Table(list[dict[str, Any]]):
     def __str__(self) -> str:
         if not self:
             return "no trials yet"
-        lines = self.cells()
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
+        return "\n".join(aligned(self.cells()))
 
     __repr__ = __str__
 
@@ -151,13 +149,7 @@ class Table(list[dict[str, Any]]):
 
     def to_csv(self) -> str:
         """Return comma-separated values with a header; an empty field where there is no value."""
-        text = io.StringIO()
-        if self:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(self[0])
-            for row in self.plain():
-                writer.writerow([_field(value) for value in row.values()])
-        return text.getvalue()
+        return csv_text(self[0], (map(_field, row.values()) for row in self.plain())) if self else ""
 
     def to_pandas(self, metric: str) -> pandas.DataFrame:
         """Return a DataFrame whose column of ranks is named after the metric, `rank_validation_accuracy`, say.
@@ -198,6 +190,19 @@ class Table(list[dict[str, Any]]):
     def plain(self) -> list[dict[str, Any]]:
         """Return the rows with None for what is not finite."""
         return [{name: plain(value) for name, value in row.items()} for row in self]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each row of texts, with columns that end under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.rjust, row, widths)).rstrip() for row in rows]
+
+
+def csv_text(titles: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return a line of titles and one for each row, as comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([titles, *rows])
+    return text.getvalue()
 
 
 def _column(values: list[Any]) -> list[Any]:

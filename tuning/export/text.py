@@ -7,6 +7,7 @@ import json
 from nn.metrics import shown_name
 from tuning.analysis import Analysis, BestRate
 from tuning.export.results import StudyResults
+from tuning.export.tables import aligned
 from tuning.run import BUDGET, FINISHED, TARGET
 from tuning.space import value_text
 from tuning.store import setting_of
@@ -104,17 +105,18 @@ def _rates(rates: list[BestRate]) -> list[str]:
     if not rates:
         return []
     titles = [*rates[0].group, "best learning_rate", "tied rates", "score", ""]
-    rows = [titles]
-    for rate in rates[:SHOWN_RATES]:
-        tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
-        edge = "at the edge of what was tried" if rate.at_edge else ""
-        values = [value_text(value) for value in rate.group.values()]
-        rows.append([*values, f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in rows]
+    rows = [[*map(value_text, rate.group.values()), *rate_cells(rate)] for rate in rates[:SHOWN_RATES]]
+    lines = aligned([titles, *rows])
     if len(rates) > SHOWN_RATES:
         lines.append(f"… and {len(rates) - SHOWN_RATES:,} more groups, with --format json")
     return ["", *lines]
+
+
+def rate_cells(rate: BestRate) -> list[str]:
+    """Return the best learning rate of a group, the rates tied with it, its score, and whether it is at the edge."""
+    tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
+    edge = "at the edge of what was tried" if rate.at_edge else ""
+    return [f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge]
 
 
 def outcome_lines(study: StudyResults, top: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tuning.analysis import RULES
 from tuning.charts import COLOURS, importance_shares, shown, words
-from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, study_lines, verdict
+from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, rate_cells, study_lines, verdict
 from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
@@ -162,12 +162,7 @@ def _rates(m: Material) -> str:
     if len(rates) < 2:
         return ""
     titles = [*map(words, rates[0].group), "best learning rate", "tied rates", words(m.metric), ""]
-    rows = []
-    for rate in rates[:SHOWN_RATES]:
-        tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
-        edge = "at the edge of what was tried" if rate.at_edge else ""
-        group = [value_cell(value) for value in rate.group.values()]
-        rows.append([*group, f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge])
+    rows = [[*map(value_cell, rate.group.values()), *rate_cells(rate)] for rate in rates[:SHOWN_RATES]]
     more = len(rates) - SHOWN_RATES
     note = f'<p class="soft">… and {more:,} more groups: nn-tuning show --format json</p>' if more > 0 else ""
     about = "The best learning rate of each group"

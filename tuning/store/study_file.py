@@ -29,7 +29,6 @@ from tuning.store.rows import COLUMNS, FAIL, INSERT, Outcome, Record, Standing, 
 from tuning.store.schema import StudyFileError, StudyWriteError, check, encode, file_errors, initialise, migrate
 from tuning.store.trial import FAILED, PAUSED, PRUNED, Trial, TrialResult, TrialSpec
 
-
 _TO_WRITE = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 
 

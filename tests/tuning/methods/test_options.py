@@ -21,7 +21,7 @@ from tuning.methods.samplers import Random, option
 
 def test_sweep_has_an_argument_and_a_line_of_documentation_for_each_option_in_the_order_of_the_table() -> None:
     assert tuple(name for name in inspect.signature(sweep).parameters if name in OPTIONS) == OPTIONS
-    documented = re.findall(r"\n    (\w[\w, ]*) : ", inspect.getdoc(sweep).replace("\n", "\n    "))  # type: ignore[union-attr]
+    documented = re.findall(r"\n    (\w[\w, ]*): ", inspect.getdoc(sweep) or "")
     names = {name for line in documented for name in line.split(", ")}
     assert names >= set(OPTIONS)
     assert set(KEYS) >= set(OPTIONS)
