@@ -161,14 +161,9 @@ class Objective:
     def build(self, params: Mapping[str, Value]) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
         """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise."""
         hidden = params.get("hidden_units", DEFAULTS["hidden_units"])
-        if isinstance(hidden, tuple):
-            layers = tuple(integer("hidden_units", units, 1) for units in hidden)
-        else:
-            layers = (integer("hidden_units", hidden, 1),)
-        model = self._model(
-            layers,
-            *((name, value) for name, value in params.items() if name != "hidden_units" and _part(name) == "model"),
-        )
+        layers = tuple(integer("hidden_units", n, 1) for n in (hidden if isinstance(hidden, tuple) else (hidden,)))
+        own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
+        model = self._model(layers, *own)
         size = batch_size(params.get("batch_size", DEFAULTS["batch_size"]), self.train_size, strict=True)
         return model, _optimizer(params), size, _schedule(params)
 
@@ -200,7 +195,7 @@ class Objective:
 
     def test(self, spec: TrialSpec) -> dict[str, float]:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
-        split = self._split(spec)
+        split = self.splits[spec.fold or 0]
         if split.test is None:
             raise ValueError(
                 f"{split.source.name!r} must have a test part to be tested on, but it was split with test=0"
@@ -208,14 +203,11 @@ class Objective:
         scores = self._train(spec).evaluate(split.test)
         return {f"test_{name}": float(value) for name, value in scores.items()}
 
-    def _split(self, spec: TrialSpec) -> Split:
-        return self.splits[spec.fold or 0]
-
     def _train(self, spec: TrialSpec) -> Any:
         from nn.training import train
 
         model, optimizer, size, schedule = self.build(spec.params)
-        split = self._split(spec)
+        split = self.splits[spec.fold or 0]
         if schedule is not None and schedule.takes_length:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
             schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
@@ -291,23 +283,17 @@ def _objective_of_source(source: str, folds: int | None, fingerprint: str, asked
     return objective.following(*asked)
 
 
-def _part(name: str) -> str:
-    return PARAMETERS[name].part
-
-
 def _optimizer(params: Mapping[str, Any]) -> Optimizer:
     kind = OPTIMIZERS[one_of("optimizer", params.get("optimizer", DEFAULTS["optimizer"]), OPTIMIZERS)]
     return kind(**{name: value for name, value in params.items() if name in kind.__dataclass_fields__})
 
 
 def _schedule(params: Mapping[str, Any]) -> Schedule | None:
-    name = params.get("schedule")
-    if name is None:
+    if params.get("schedule") is None:
         return None
-    known = _schedules()
-    kind = known[one_of("schedule", name, known)]
-    numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(str(name), key)}
-    return kind(**numbers)
+    name = one_of("schedule", params["schedule"], _schedules())
+    numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(name, key)}
+    return _schedules()[name](**numbers)
 
 
 def _schedules() -> dict[str, type[Schedule]]:
@@ -318,14 +304,10 @@ def _schedules() -> dict[str, type[Schedule]]:
 
 def _takes(schedule: str, name: str) -> bool:
     """Whether this schedule has the number that a parameter `schedule_…` sets."""
-    kind = _schedules().get(schedule)
-    return (
-        kind is not None
-        and name.startswith("schedule_")
-        and name.removeprefix("schedule_") in kind.__dataclass_fields__
-    )
+    numbers = getattr(_schedules().get(schedule), "__dataclass_fields__", ())
+    return name.startswith("schedule_") and name.removeprefix("schedule_") in numbers
 
 
 def _used_under(name: str, value: Value) -> bool:
     """Whether a parameter has a meaning under this optimizer or schedule."""
-    return _takes(str(value), name) if _part(name) == "schedule" else value in takers(name)
+    return _takes(str(value), name) if PARAMETERS[name].part == "schedule" else value in takers(name)

@@ -232,10 +232,7 @@ class Study:
         """Run the trials that are not finished yet, and return the study.
 
         Args:
-            executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
-                given).
-            progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
-            callback: Called with each `Trial` that has ended, here in this thread, after it was saved.
+            executor, n_jobs, progress, callback: As for `tuning.sweep`.
 
         Raises:
             StudyInterrupted: After Ctrl-C.
@@ -286,7 +283,7 @@ class Study:
             n_trials, target, total_epochs: Replace the limits that the study was made with, which stay where none is
                 given; None takes one away.
             sampler: Needed only where the study was made with one of Optuna's; it must be made in the same way.
-            executor, n_jobs, progress, callback: As for `run`.
+            executor, n_jobs, progress, callback: As for `tuning.sweep`.
 
         Raises:
             StudyInterrupted: After Ctrl-C.

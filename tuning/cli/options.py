@@ -126,44 +126,38 @@ def given_parameters(values: argparse.Namespace) -> dict[str, str]:
 def train(parser: Parser) -> None:
     """Add the options of `nn-tuning train`."""
     _add_data(parser)
-    parser.add_argument("--epochs", type=_whole, default=20, help="passes over the training part (20)")
-    parser.add_argument("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
-    parser.add_argument(
-        "--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss"
-    )
-    parser.add_argument("--metrics", metavar="NAMES", type=_comma, default=(), help=f"to follow: {_ASKED}")
-    parser.add_argument("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
-    parser.add_argument("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
-    parser.add_argument(
-        "--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)"
-    )
-    parser.add_argument(
-        "--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)"
-    )
-    parser.add_argument("--test", action="store_true", help="score the test part too")
-    parser.add_argument("--save", metavar="FILE.npz", type=Path, help="save the trained model")
-    parser.add_argument("--quiet", action="store_true", help="no line for each epoch")
+    add = parser.add_argument
+    add("--epochs", type=_whole, default=20, help="passes over the training part (20)")
+    add("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
+    add("--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss")
+    add("--metrics", metavar="NAMES", type=_comma, default=(), help=f"to follow: {_ASKED}")
+    add("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
+    add("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
+    add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")
+    add("--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)")
+    add("--test", action="store_true", help="score the test part too")
+    add("--save", metavar="FILE.npz", type=Path, help="save the trained model")
+    add("--quiet", action="store_true", help="no line for each epoch")
     _add_parameters(parser, single=True)
 
 
 def sweep(parser: Parser) -> None:
     """Add the options of `nn-tuning sweep`."""
     _add_data(parser, nargs="?")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first"
-    )
-    parser.add_argument("--method", help=f"{', '.join(METHODS)} (grid)")
+    add = parser.add_argument
+    add("--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first")
+    add("--method", help=f"{', '.join(METHODS)} (grid)")
     for name in OPTIONS:
-        parser.add_argument(_option_of(name), type=_READERS[option_kind(name)], help=option_help(name))
-    parser.add_argument("--n-trials", type=_whole, help="at most so many trainings; halving, hyperband: so many start")
-    parser.add_argument("--epochs", type=_whole, help="of each trial, or the most (20)")
-    parser.add_argument("--total-epochs", type=_whole, help="stop before all trials together get more")
-    parser.add_argument("--repeats", type=_whole, help="seeds for each setting (1)")
-    parser.add_argument("--folds", type=_whole, help="cross-validation with so many folds")
-    parser.add_argument("--metric", help=f"what decides: {', '.join(names_of())}")
-    parser.add_argument("--target", type=_real, help="stop once the metric reaches this value")
-    parser.add_argument("--seed", type=_whole, help="all random numbers follow from it (0)")
-    parser.add_argument("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
+        add(_option_of(name), type=_READERS[option_kind(name)], help=option_help(name))
+    add("--n-trials", type=_whole, help="at most so many trainings; halving, hyperband: so many start")
+    add("--epochs", type=_whole, help="of each trial, or the most (20)")
+    add("--total-epochs", type=_whole, help="stop before all trials together get more")
+    add("--repeats", type=_whole, help="seeds for each setting (1)")
+    add("--folds", type=_whole, help="cross-validation with so many folds")
+    add("--metric", help=f"what decides: {', '.join(names_of())}")
+    add("--target", type=_real, help="stop once the metric reaches this value")
+    add("--seed", type=_whole, help="all random numbers follow from it (0)")
+    add("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
     _add_running(parser)
     _add_parameters(parser, single=False)
 

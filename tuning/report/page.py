@@ -17,60 +17,44 @@ from tuning.report.material import KEYS, Material
 from tuning.report.pieces import css_class, duration_text, figure_html, table_html, value_cell, whisker
 
 BEST = 10
-SECTIONS = {
-    "best": "Best settings",
-    "rate": "Learning rate",
-    "map": "Heat map",
-    "lines": "Parallel coordinates",
-    "curves": "Learning curves",
-    "verdicts": "Verdicts",
-    "all": "All settings",
-    "again": "Run it again",
-}
+_NONE_YET = '<p class="why">No trial is finished yet.</p>'
 
 
 def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     """Return the body of the page, and the values that its script needs."""
-    figures = {
-        "rate": learning_rate_curve(m),
-        "map": heat_map(m),
-        "lines": parallel_coordinates(m),
-    }
+    figures = {"rate": learning_rate_curve(m), "map": heat_map(m), "lines": parallel_coordinates(m)}
     table, trials = m.table(), m.trials()
-    inside = {
-        "best": _best(m),
-        "rate": figure_html("rate", figures["rate"]) + _rates(m),
-        "map": figure_html("map", figures["map"]),
-        "lines": figure_html("lines", figures["lines"]) + _importance(m),
-        "curves": _curves(m),
-        "verdicts": _verdicts(m, trials["rows"]),
-        "all": _settings(m, table["columns"]),
-        "again": _again(m),
+    parts = {
+        "best": ("Best settings", _best(m)),
+        "rate": ("Learning rate", figure_html("rate", figures["rate"]) + _rates(m)),
+        "map": ("Heat map", figure_html("map", figures["map"])),
+        "lines": ("Parallel coordinates", figure_html("lines", figures["lines"]) + _importance(m)),
+        "curves": ("Learning curves", _curves(m)),
+        "verdicts": ("Verdicts", _verdicts(m, trials["rows"])),
+        "all": ("All settings", _settings(m, table["columns"])),
+        "again": ("Run it again", _again(m)),
     }
     flows = {"best", "all", "again", "verdicts"}
     sections = "".join(
         f'<section id="{key}"{css_class("flows" if key in flows else "")} aria-labelledby="{key}-title">'
-        f'<h2 id="{key}-title">{SECTIONS[key]}</h2>{text}</section>'
-        for key, text in inside.items()
+        f'<h2 id="{key}-title">{title}</h2>{text}</section>'
+        for key, (title, text) in parts.items()
     )
-    links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title in SECTIONS.items())
+    links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, (title, _) in parts.items())
     body = (
         '<a class="skip" href="#main">Skip to the results</a>'
         f'{_header(m)}<nav aria-label="Sections"><ul>{links}</ul></nav>'
         '<main id="main"><noscript><p class="why">Figures, curves and the table of all settings need JavaScript, which '
         f"is off; nothing is loaded from a network.</p></noscript>{sections}</main>{_footer(m)}"
     )
+    drawn = {name: figure for name, figure in figures.items() if isinstance(figure, Figure)}
     values = {
         "metric": m.metric,
         "larger": m.scores.larger,
         "colours": COLOURS,
         "table": table,
         "trials": trials,
-        "figures": {
-            f"figure-{name}": {"traces": figure.traces, "layout": figure.layout}
-            for name, figure in figures.items()
-            if isinstance(figure, Figure)
-        },
+        "figures": {f"figure-{name}": {"traces": f.traces, "layout": f.layout} for name, f in drawn.items()},
     }
     return body, values
 
@@ -131,26 +115,19 @@ def _best(m: Material) -> str:
     ranked = [row for row in m.rows[:BEST] if row["rank"] is not None]
     if not ranked:
         return f'<p class="why">No setting is ranked: {escape(m.study.describe_states())}.</p>{says}'
-    low, high = f"low_{m.metric}", f"high_{m.metric}"
-    ends = [row[end] for row in ranked for end in (low, high) if row[end] is not None]
-    scores = [row[f"mean_{m.metric}"] for row in ranked]
+    spans = [(row[f"low_{m.metric}"], row[f"mean_{m.metric}"], row[f"high_{m.metric}"]) for row in ranked]
+    known = [value for span in spans for value in span if value is not None]
+    several = len(known) > len(ranked)  # some interval is known, and not the scores alone
     titles = ["rank", *map(words, m.names), words(m.metric)]
-    titles += ["95% interval", ""] if ends else []
+    titles += ["95% interval", ""] if several else []
     titles += ["tied"] if m.analysis.tied is not None else []
     titles += ["verdict"]
     rows = []
-    for row in ranked:
-        cells = [
-            str(row["rank"]),
-            *(value_cell(row[f"param_{name}"]) for name in m.names),
-            f"{row[f'mean_{m.metric}']:.4f}",
-        ]
-        if ends:
-            span = row[low] is not None
-            cells += [f"{row[low]:.4f} to {row[high]:.4f}" if span else "–"]
-            cells += [
-                whisker(row[low], row[f"mean_{m.metric}"], row[high], min([*ends, *scores]), max([*ends, *scores]))
-            ]
+    for row, (low, score, high) in zip(ranked, spans, strict=True):
+        cells = [str(row["rank"]), *(value_cell(row[f"param_{name}"]) for name in m.names), f"{score:.4f}"]
+        if several:
+            cells += ["–" if low is None else f"{low:.4f} to {high:.4f}"]
+            cells += [whisker(low, score, high, min(known), max(known))]
         cells += [{True: "yes", False: "no", None: "–"}[row["tied"]]] if m.analysis.tied is not None else []
         rows.append([*cells, escape(row["verdict"])])
     table = table_html(titles, rows, "The best settings", first="best", text=("verdict", ""))
@@ -187,7 +164,7 @@ def _importance(m: Material) -> str:
 
 def _curves(m: Material) -> str:
     if not m.rows:
-        return '<p class="why">No trial is finished yet.</p>'
+        return _NONE_YET
     which = "the best setting" if m.rows[0]["rank"] is not None else "the first setting"
     return (
         f"<p>Those of {which}. Click a dot or line in a figure, or a row in the table of all settings, for those of "
@@ -200,19 +177,18 @@ def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
     counts = "".join(f"<li><b>{count:,}</b> {escape(name)}</li>" for name, count in m.analysis.verdicts.items())
     rules = f"<details><summary>The rules</summary><pre>{escape(RULES)}</pre></details>"
     if not counts:
-        return f'<p class="why">No trial is finished yet.</p>{rules}'
+        return f"{_NONE_YET}{rules}"
     found: dict[str, tuple[int, str]] = {}
     for row in trials:
         place, name, evidence = (row[KEYS.index(key)] for key in ("place", "verdict", "evidence"))
         if name not in found or place < found[name][0]:
             found[name] = place, evidence
-    rows: list[list[str]] = []
-    for name in m.analysis.verdicts:
-        if name in found:
-            place, evidence = found[name]
-            params = m.scores.settings[place].params.items()
-            setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
-            rows.append([escape(name), escape(setting), escape(evidence)])
+    rows = []
+    for name in filter(found.__contains__, m.analysis.verdicts):
+        place, evidence = found[name]
+        params = m.scores.settings[place].params.items()
+        setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
+        rows.append([escape(name), escape(setting), escape(evidence)])
     titles = ["verdict", "for example", "evidence"]
     table = table_html(titles, rows, "An example of each verdict", text=titles)
     about = "<p>Of each, the setting that comes first. The verdict on every trial stands with its curves.</p>"
@@ -221,18 +197,16 @@ def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
 
 def _settings(m: Material, columns: Sequence[dict[str, str]]) -> str:
     if not m.rows:
-        return '<p class="why">No trial is finished yet.</p>'
+        return _NONE_YET
     head = "".join(
         f'<th scope="col"{css_class("text" if c["kind"] == "text" else "")}'
         f' aria-sort="{"none" if i else "ascending"}">'
         f'<button type="button">{escape(words(c["title"]))}</button></th>'
         for i, c in enumerate(columns)
     )
-    cut = (
-        f" The best {m.listed:,} of {len(m.rows):,} settings are listed; all are in: nn-tuning show --format csv."
-        if m.listed < len(m.rows)
-        else ""
-    )
+    cut = f" The best {m.listed:,} of {len(m.rows):,} settings are listed; all are in: nn-tuning show --format csv."
+    if m.listed == len(m.rows):
+        cut = ""
     return (
         f"<p>A row opens the learning curves of its setting, and its trials with their verdicts.{cut}</p>"
         '<div class="tools"><input type="search" id="search" placeholder="Filter, such as overfit" '
@@ -256,13 +230,11 @@ def _again(m: Material) -> str:
 
 def _facts(m: Material) -> str:
     study, d, about = m.study, m.study.definition, m.study.about
-    sizes = study.sizes or {}
-    environment = about["environment"] or {}
-    versions = [f"{name} {value}" for name, value in environment.items() if value is not None]
+    versions = [f"{name} {value}" for name, value in (about["environment"] or {}).items() if value is not None]
     facts = {
         "Study": study_lines(study)[0],
-        "Data": ", ".join([d.data.name, *([d.data.task] if d.data.task else [])]),
-        "Examples": ", ".join(f"{count:,} {part}" for part, count in sizes.items()),
+        "Data": ", ".join(filter(None, [d.data.name, d.data.task])),
+        "Examples": ", ".join(f"{count:,} {part}" for part, count in (study.sizes or {}).items()),
         "Fingerprint": d.data.fingerprint,
         "Space": "; ".join(f"{name} {text}" for name, text in d.space.items()),
         "Found from": "; ".join(f"{name} {text}" for name, text in (d.auto or {}).items()),

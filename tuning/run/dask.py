@@ -15,6 +15,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import distributed
@@ -138,11 +139,11 @@ class _Raised(NamedTuple):
     error: Exception
 
 
+@dataclass(frozen=True)
 class _OnWorker:
     """Stands for the function on a worker."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
     def __call__(self, item: Any) -> Any:
         plugin: Any = distributed.get_worker().plugins.get(self.name)

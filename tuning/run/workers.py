@@ -217,9 +217,7 @@ class Workers:
     def _cancel_waiting(self) -> None:
         """Take back what has not started; a cancelled future reports itself through its callback."""
         self._withdrawn = True
-        for future in list(self._waiting):
-            if future.cancel():
-                self._waiting.discard(future)
+        self._waiting = {future for future in self._waiting if not future.cancel()}
 
 
 def _worker_function(function: Callable[[Any], Any], executor: Executor) -> WorkerFunction:
