@@ -246,11 +246,11 @@ class Study:
         with self._access.writing() as file:
             announcer = Announcer(file, callback)
             search = Search(sampler, self.definition, file, announcer, self.limits.total_epochs)
-            runner = Runner(search, self._objective, self.limits, progress)
+            runner = Runner(search, Workers(self._objective, executor, n_jobs), self.limits, progress)
             log.info("%r begins: %s", self, self.definition.data.name)
             self.stopped = INTERRUPTED
             try:
-                self.stopped = runner.run(Workers(executor, n_jobs))
+                self.stopped = runner.run()
             finally:
                 self._summaries = self._analysis = None
                 self.new_trials = runner.saved

@@ -207,8 +207,8 @@ def test_few_trials_are_in_flight_however_many_there_are() -> None:
                 return
             yield last
 
-    workers = Workers(n_jobs=2)
-    for arrival in workers.run(lambda item: item, items(), lambda: False, 1.0):  # type: ignore[arg-type]
+    workers: Workers[int, int] = Workers(lambda item: item, n_jobs=2)
+    for arrival in workers.run(items(), lambda: False, 1.0):
         done += arrival is not None
         most = max(most, last - done)
     workers.close()

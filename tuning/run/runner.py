@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from types import FrameType
@@ -37,11 +37,11 @@ class Runner:
     """
 
     def __init__(
-        self, search: Search, objective: Callable[[TrialSpec], TrialResult], limits: Limits, show: bool | None
+        self, search: Search, workers: Workers[TrialSpec, TrialResult], limits: Limits, show: bool | None
     ) -> None:
         definition, self._file = search.definition, search.file
         self._search = search
-        self._objective = objective
+        self._workers = workers
         self._target = limits.target
         self._deadline = math.inf if limits.timeout is None else time.monotonic() + limits.timeout
         self._leader = Leader(definition.metric, definition.trials_per_setting)
@@ -61,7 +61,7 @@ class Runner:
         self._lost = False  # a trial was handed out and has not come back: its round is not whole
         self._reached = self._on_target()
 
-    def run(self, workers: Workers) -> str:
+    def run(self) -> str:
         """Run one round after another until the search has no more or a limit is reached, and return why it ended.
 
         Everything that finished is saved, and that of a round before the next is asked for.
@@ -70,27 +70,27 @@ class Runner:
         try:
             with self._ctrl_c():
                 for specs in self._search.rounds():
-                    self._round(specs, workers)
-                    if self._lost or workers.dropped or next(specs, None) is not None:
+                    self._round(specs)
+                    if self._lost or self._workers.dropped or next(specs, None) is not None:
                         break
                 else:
                     ended = BUDGET if self._search.cut else FINISHED
         except KeyboardInterrupt:
             patience = False
-            for item, future in workers.arrived():
+            for item, future in self._workers.arrived():
                 self._take(item, future)
             raise
         finally:
             try:
                 self._save()
             finally:
-                workers.close(wait=patience)
+                self._workers.close(wait=patience)
                 self._progress.close()
         return INTERRUPTED if self._interrupted else TARGET if self._reached else ended
 
-    def _round(self, specs: Iterator[TrialSpec], workers: Workers) -> None:
+    def _round(self, specs: Iterator[TrialSpec]) -> None:
         saved = time.monotonic()
-        for arrival in workers.run(self._objective, specs, self._stopping, COMMIT_SECONDS):
+        for arrival in self._workers.run(specs, self._stopping, COMMIT_SECONDS):
             if arrival is not None:
                 self._take(*arrival)
             if time.monotonic() - saved >= COMMIT_SECONDS:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nn.checks import integer, one_line
 from tuning.run.delivery import DeliveryError, FileFunction, WorkerFunction, WorkersError
@@ -39,25 +39,29 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-class Workers:
+class Workers(Generic[S, R]):
     """Runs `function(item)` for items on an executor, with a bounded number of them in flight.
 
     Args:
+        function: Sent to the workers once, with the data that it holds.
         executor: One of yours, which stays open; None makes a pool of threads.
         n_jobs: Threads, or the workers of `executor` where they can't be told; all cores unless given.
+
+    Raises:
+        TypeError: Where the function can't leave the process.
+        DeliveryError: Where the workers can't take it.
 
     `in_flight` trials are out at the moment; `dropped` ones were taken back before they started.
     """
 
-    def __init__(self, executor: Executor | None = None, n_jobs: int | None = None) -> None:
-        check_workers(executor, n_jobs)
-        size = getattr(executor, "_max_workers", None) if executor is not None else None
+    def __init__(self, function: Callable[[S], R], executor: Executor | None = None, n_jobs: int | None = None) -> None:
+        self._own = executor is None
+        self._executor = ThreadPoolExecutor(n_jobs or available_cores(), "trial") if executor is None else executor
+        self._sent = _worker_function(function, self._executor)
+        size = self._sent.workers or getattr(self._executor, "_max_workers", None)
         self.n_jobs: int = n_jobs or size or available_cores()
         self.in_flight = 0
         self.dropped = 0
-        self._given_jobs = n_jobs
-        self._own = executor is None
-        self._executor = ThreadPoolExecutor(self.n_jobs, "trial") if executor is None else executor
         self._broken: BaseException | None = None
         self._withdrawn = False
         self._done: SimpleQueue[tuple[Any, Future[Any]]] = SimpleQueue()
@@ -65,28 +69,21 @@ class Workers:
         self._again: deque[Any] = deque()  # items that lost their worker
         self._alone = False  # whether what is out is one of them
         self._deaths = 0  # of workers, while the first of them ran alone
-        self._function: Any = None
-        self._sent: WorkerFunction | None = None
 
     def run(
-        self,
-        function: Callable[[S], R],
-        items: Iterator[S],
-        stopping: Callable[[], bool],
-        patience: float,
+        self, items: Iterator[S], stopping: Callable[[], bool], patience: float
     ) -> Iterator[tuple[S, Future[R]] | None]:
         """Yield (item, finished future) in the order of arrival; None when `patience` seconds passed without one.
 
         Items are taken only as places become free, and no more once `stopping()` is true; what is in flight then is
         still waited for. Raises WorkersError where the executor has broken down for good.
         """
-        sent = self._deliver(function)
         limit = QUEUE_PER_WORKER * self.n_jobs
         exhausted = False
         while True:
             stop = stopping()
             if self._again or self._broken:
-                self._run_again(sent, stop)
+                self._run_again(stop)
             else:
                 self._alone = False
                 while not exhausted and self.in_flight < limit and not stop and not self._broken:
@@ -94,7 +91,7 @@ class Workers:
                     if item is None:
                         exhausted = True
                         break
-                    self._submit(sent, item)
+                    self._submit(item)
                     stop = stopping()
             if not self.in_flight:
                 if self._again or not (stop or exhausted):
@@ -111,13 +108,13 @@ class Workers:
             self._waiting.discard(future)
             if future.cancelled():
                 if not self._withdrawn:
-                    raise WorkersError(sent.gone)
+                    raise WorkersError(self._sent.gone)
                 self.dropped += 1
                 continue
             error = future.exception()
             if isinstance(error, DeliveryError):
                 raise error
-            if error is None or not isinstance(error, sent.lost):
+            if error is None or not isinstance(error, self._sent.lost):
                 self._deaths = 0
                 yield item, future
             elif failed := self._after_a_death(item, error):
@@ -125,35 +122,23 @@ class Workers:
 
     def arrived(self) -> Iterator[tuple[Any, Future[Any]]]:
         """Yield what has finished and not been fetched yet, without waiting for more."""
-        lost: tuple[type[BaseException], ...] = (DeliveryError, *(self._sent.lost if self._sent else ()))
         while not self._done.empty():
             item, future = self._done.get()
             self.in_flight -= 1
             self._waiting.discard(future)
-            if not future.cancelled() and not isinstance(future.exception(), lost):
+            if not future.cancelled() and not isinstance(future.exception(), (DeliveryError, *self._sent.lost)):
                 yield item, future
 
     def close(self, wait: bool = True) -> None:
         """Cancel what has not started and end the threads, if they are our own; `wait` for what runs."""
         self._cancel_waiting()
-        if self._sent is not None:
-            self._sent.close()
+        self._sent.close()
         if self._own:
             self._executor.shutdown(wait=wait, cancel_futures=True)
 
-    def _deliver(self, function: Callable[[S], R]) -> WorkerFunction:
-        """Return the function as workers can call it, made once however often `run` is called with it."""
-        if self._sent is None or self._function is not function:
-            if self._sent is not None:
-                self._sent.close()
-            self._sent = _worker_function(function, self._executor)
-            self._function = function
-            self.n_jobs = self._given_jobs or self._sent.workers or self.n_jobs
-        return self._sent
-
-    def _submit(self, sent: WorkerFunction, item: Any) -> None:
+    def _submit(self, item: Any) -> None:
         try:
-            future = sent.submit(self._executor, item)
+            future = self._sent.submit(self._executor, item)
         except BrokenExecutor as error:
             self._again.appendleft(item)
             self._broken = error
@@ -179,7 +164,7 @@ class Workers:
         failed.set_exception(WorkerDied(f"its worker died {deaths} times while it ran alone ({one_line(error)})"))
         return failed
 
-    def _run_again(self, sent: WorkerFunction, stop: bool) -> None:
+    def _run_again(self, stop: bool) -> None:
         """Once nothing else is out, run the next item that lost its worker, on its own."""
         if self.in_flight:
             return
@@ -193,7 +178,7 @@ class Workers:
             self._broken = None
         if self._again:
             self._alone = True
-            self._submit(sent, self._again.popleft())
+            self._submit(self._again.popleft())
 
     def _renew(self, error: BaseException) -> None:
         """Go on in a fresh process pool in the likeness of the broken one. Raises WorkersError where there is none."""
@@ -221,10 +206,7 @@ class Workers:
 
 
 def _worker_function(function: Callable[[Any], Any], executor: Executor) -> WorkerFunction:
-    """Return the function as an executor's workers can call it: as it is, where the kind is not known.
-
-    Raises TypeError where the function can't leave the process, and DeliveryError where workers can't take it.
-    """
+    """Return the function as an executor's workers can call it: as it is, where the kind is not known."""
     home = type(executor).__module__.partition(".")[0]
     if home == "distributed":
         from tuning.run.dask import DaskFunction

@@ -141,9 +141,9 @@ def test_a_trial_that_fails_far_away_is_recorded_with_its_reason(pool: ProcessPo
 
 
 def test_few_trials_are_in_flight_to_a_pool(pool: ProcessPoolExecutor) -> None:
-    workers = Workers(pool)
+    workers = Workers(abs, pool)
     most = done = 0
-    for arrival in workers.run(abs, iter(range(1, 400)), lambda: False, 5.0):
+    for arrival in workers.run(iter(range(1, 400)), lambda: False, 5.0):
         most = max(most, workers.in_flight + 1)
         done += arrival is not None
     workers.close()
@@ -157,14 +157,14 @@ def test_a_pool_survives_its_study_and_serves_the_next(pool: ProcessPoolExecutor
 
 
 def test_a_broken_pool_is_not_renewed_once_a_study_is_stopping(pool: ProcessPoolExecutor) -> None:
-    workers, taken = Workers(pool), []
+    workers, taken = Workers(ends, pool), []
 
     def items() -> Iterator[int]:
         for number in range(1, 100):
             taken.append(number)
             yield number
 
-    assert list(workers.run(ends, items(), lambda: len(taken) >= 4, 5.0)) == []
+    assert list(workers.run(items(), lambda: len(taken) >= 4, 5.0)) == []
     assert (workers.dropped, workers.in_flight) == (len(taken), 0)
     assert workers._executor is pool
     workers.close()
@@ -177,8 +177,8 @@ def test_what_has_finished_and_was_not_fetched_is_handed_over_on_request() -> No
         ended.release()
         return number * number
 
-    workers = Workers(n_jobs=2)
-    running = workers.run(counted, iter(range(10)), lambda: False, 5.0)
+    workers = Workers(counted, n_jobs=2)
+    running = workers.run(iter(range(10)), lambda: False, 5.0)
     assert next(running) is not None
     for _ in range(10):
         assert ended.acquire(timeout=PATIENCE)
