@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice, product
 from pathlib import Path
@@ -38,6 +38,7 @@ SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
 _CHECKED_COMBINATIONS = 4096
 
 
+@dataclass(eq=False, repr=False)
 class Objective:
     """Trains a `TrialSpec` on its part of the data; calling it returns the `TrialResult`.
 
@@ -48,19 +49,14 @@ class Objective:
         asked: Metrics to follow beside those that every training has.
     """
 
-    def __init__(
-        self,
-        splits: tuple[Split, ...],
-        folds: int | None = None,
-        source: str | None = None,
-        asked: tuple[str, ...] = (),
-    ) -> None:
-        self.splits = splits
-        self.folds = folds
-        self.source = source
-        self.asked = asked
-        self.train_size = min(len(split.train) for split in splits)
-        first = splits[0].train
+    splits: tuple[Split, ...]
+    folds: int | None = None
+    source: str | None = None
+    asked: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.train_size = min(len(split.train) for split in self.splits)
+        first = self.splits[0].train
         self.task: str = first.task
         self._ends = (first.n_features, first.n_outputs)
         self._model = lru_cache(maxsize=256)(self._make_model)
@@ -82,13 +78,13 @@ class Objective:
 
     def portable(self) -> Self:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
-        return type(self)(self.splits, self.folds, None, self.asked)
+        return replace(self, source=None)
 
     def following(self, *metrics: str) -> Self:
         """Return the objective whose trials have these metrics too. Raises ValueError for one that the task has not."""
         names = names_of(self.task)
         asked = tuple(name for name in metrics if one_of("metric", name, names) not in self.metrics)
-        return type(self)(self.splits, self.folds, self.source, (*self.asked, *asked)) if asked else self
+        return replace(self, asked=(*self.asked, *asked)) if asked else self
 
     # -- what a study writes down ------------------------------------------------------------------------------
 

@@ -154,7 +154,8 @@ def _executor(address: str | None) -> Iterator[Executor | None]:
 
 
 def _show(values: argparse.Namespace) -> None:
-    form = one_of("format", values.format or _format_of(values.output), SHOW_FORMATS)
+    ending = "" if values.output is None else values.output.suffix[1:].lower()
+    form = one_of("format", values.format or (ending if ending in SHOW_FORMATS else "table"), SHOW_FORMATS)
     top = None if values.top is None else integer("top", values.top, 1)
     if values.rules:
         print(RULES)
@@ -177,12 +178,6 @@ def _show(values: argparse.Namespace) -> None:
     else:
         with whole(values.output) as file:
             file.write_text(text, encoding="utf-8")
-
-
-def _format_of(output: Path | None) -> str:
-    """Return the format that a file's ending names, or the table."""
-    ending = "" if output is None else output.suffix[1:].lower()
-    return ending if ending in SHOW_FORMATS else "table"
 
 
 def _report(values: argparse.Namespace) -> None:

@@ -77,10 +77,6 @@ def _reader(kind: Callable[[str], Any], name: str) -> Callable[[str], Any]:
 _whole, _real = _reader(int, "a whole number"), _reader(float, "a number")
 
 
-def _comma(text: str) -> list[str]:
-    return text.split(",")
-
-
 def _names(text: str) -> bool | list[str]:
     return text == "true" or [name.strip().replace("-", "_") for name in text.split(",")]
 
@@ -130,7 +126,7 @@ def train(parser: Parser) -> None:
     add("--epochs", type=_whole, default=20, help="passes over the training part (20)")
     add("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
     add("--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss")
-    add("--metrics", metavar="NAMES", type=_comma, default=(), help=f"to follow: {_ASKED}")
+    add("--metrics", metavar="NAMES", type=lambda text: text.split(","), default=(), help=f"to follow: {_ASKED}")
     add("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
     add("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
     add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")

@@ -23,17 +23,19 @@ refuses, it is named by the way to it: `optimizer=adam.learning_rate`. Layers ar
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tuning.analysis import Verdict, larger_is_better, reference_loss, verdicts
+from tuning.analysis import Verdict, larger_is_better, plain, reference_loss, verdicts
 from tuning.export.results import StudyResults
 from tuning.methods import optuna, quiet
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 from tuning.store import APPLICATION_ID, COMPLETED, PAUSED, PRUNED, Trial
 
+_KINDS = (LogUniform, Uniform, IntUniform, Choice)  # parameters of one kind can be one to Optuna
 _FILE = "sqlite:///"
 _APPLICATION = slice(68, 72)  # of the header of an SQLite file, https://sqlite.org/fileformat.html section 1.3
 
@@ -108,17 +110,16 @@ def _trial(module: Any, trial: Trial, verdict: Verdict, metric: str, known: _Par
     """Return one trial as a frozen one of Optuna's."""
     states = module.trial.TrialState
     value = trial.metrics.get(metric, math.nan)
-    state = {COMPLETED: states.COMPLETE, PRUNED: states.PRUNED, PAUSED: states.RUNNING}.get(trial.state, states.FAIL)
-    if state == states.COMPLETE and not math.isfinite(value):
-        state = states.FAIL
+    finite = math.isfinite(value)
+    known_states = {PRUNED: states.PRUNED, PAUSED: states.RUNNING, **({COMPLETED: states.COMPLETE} if finite else {})}
+    state = known_states.get(trial.state, states.FAIL)
     curve = trial.curves[metric].tolist() if metric in trial.curves else []
     params = known.of(trial.params)
-    has_value = state in (states.COMPLETE, states.PRUNED) and math.isfinite(value)
     return module.trial.FrozenTrial(
         number=-1,
         trial_id=-1,
         state=state,
-        value=value if has_value else None,
+        value=value if finite and state in (states.COMPLETE, states.PRUNED) else None,
         datetime_start=start,
         datetime_complete=start + timedelta(seconds=trial.duration) if state.is_finished() else None,
         params=params,
@@ -131,15 +132,11 @@ def _trial(module: Any, trial: Trial, verdict: Verdict, metric: str, known: _Par
 
 def _attributes(trial: Trial, verdict: Verdict) -> dict[str, Any]:
     """Return everything about a trial that has no place of its own in Optuna; numbers that are not finite are None."""
-    metrics = {name: number if math.isfinite(number) else None for name, number in trial.metrics.items()}
+    told = {name: getattr(trial, name) for name in ("number", "repeat", "fold", "seed", "state", "epochs", "duration")}
     ended = {"diverged_step": trial.diverged_step, "error": trial.error}
-    return {
-        "number": trial.number, "repeat": trial.repeat, "fold": trial.fold, "seed": trial.seed,
-        "state": trial.state, "epochs": trial.epochs, "duration": trial.duration,
-        "verdict": verdict.name, "evidence": verdict.evidence,
-        **{key: value for key, value in ended.items() if value is not None},
-        **metrics,
-    }  # fmt: skip
+    told |= {"verdict": verdict.name, "evidence": verdict.evidence}
+    told |= {name: value for name, value in ended.items() if value is not None}
+    return told | {name: plain(number) for name, number in trial.metrics.items()}
 
 
 class _Parameters:
@@ -147,34 +144,32 @@ class _Parameters:
 
     def __init__(self, module: Any, space: Space, settings: Iterable[Setting]) -> None:
         self._space = space
-        kinds: dict[str, set[Any]] = {}
-        for _, name, parameter in _places(space, ""):
-            kinds.setdefault(name, set()).add(_kind(parameter))
+        kinds: defaultdict[str, set[Any]] = defaultdict(set)
+        for _, name, parameter in _places(space):
+            kinds[name].add(next(kind for kind in _KINDS if isinstance(parameter, kind)))
         self._apart = {name for name, found in kinds.items() if len(found) > 1}
-        declared: dict[str, list[Parameter]] = {}
-        for path, name, parameter in _places(space, ""):
-            declared.setdefault(self._name(path, name), []).append(parameter)
-        found_values: dict[str, dict[Value, None]] = {}
+        declared: defaultdict[str, list[Parameter]] = defaultdict(list)
+        for path, name, parameter in _places(space):
+            declared[self._name(path, name)].append(parameter)
+        tried: defaultdict[str, set[Value]] = defaultdict(set)
         for setting in settings:
             for name, value in self._values(setting):
-                found_values.setdefault(name, {})[value] = None
+                tried[name].add(value)
         self._as_text: set[str] = set()
-        self.distributions: dict[str, Any] = {}
-        for name, parameters in declared.items():
-            self.distributions[name] = self._distribution(module, name, parameters, list(found_values.get(name, ())))
+        self.distributions = {name: self._distribution(module, name, declared[name], tried[name]) for name in declared}
 
     def of(self, setting: Setting) -> dict[str, Any]:
         """Return a setting under the names and with the values that Optuna is given."""
         return {name: value_text(value) if name in self._as_text else value for name, value in self._values(setting)}
 
     def _values(self, setting: Setting) -> Iterator[tuple[str, Value]]:
-        for path, name, _ in _places(self._space, "", setting):
+        for path, name, _ in _places(self._space, setting=setting):
             yield self._name(path, name), setting[name]
 
     def _name(self, path: str, name: str) -> str:
         return path + name if name in self._apart else name
 
-    def _distribution(self, module: Any, name: str, parameters: list[Parameter], values: list[Value]) -> Any:
+    def _distribution(self, module: Any, name: str, parameters: list[Parameter], values: set[Value]) -> Any:
         """Return the distribution over all that a parameter may be in any part, and all that it was."""
         kinds = module.distributions
         if isinstance(parameters[0], Choice):
@@ -190,15 +185,10 @@ class _Parameters:
         return kinds.FloatDistribution(low, high, log=isinstance(parameters[0], LogUniform))
 
 
-def _places(space: Space, path: str, setting: Setting | None = None) -> Iterator[tuple[str, str, Parameter]]:
+def _places(space: Space, path: str = "", setting: Setting | None = None) -> Iterator[tuple[str, str, Parameter]]:
     """Yield (way to it, name, parameter) of all parameters, or of those that exist in a setting."""
     for name, parameter in space.parameters.items():
         yield path, name, parameter
         for value, part in parameter.branches() if isinstance(parameter, Choice) else ():
             if part is not None and (setting is None or setting[name] == value):
                 yield from _places(part, f"{path}{name}={value_text(value)}.", setting)
-
-
-def _kind(parameter: Parameter) -> type[Parameter]:
-    """Return the kind that two parameters must share for Optuna to take them as one."""
-    return next(kind for kind in (LogUniform, Uniform, IntUniform, Choice) if isinstance(parameter, kind))

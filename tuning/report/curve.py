@@ -38,9 +38,8 @@ def learning_rate_curve(m: Material) -> Figure | str:
     early = [p for p in points if p.rank is None and p.state != DIVERGED and p.score is not None]
     lost = [point for point in points if point.state == DIVERGED]
     if early:
-        some = thinned(early, MOST_POINTS)
         circles = {"color": GREY, "symbol": "circle-open", "size": 8}
-        traces.append(_scatter(m, some, chart.axis, "ended early", circles))
+        traces.append(_scatter(m, thinned(early, MOST_POINTS), chart.axis, "ended early", circles))
     if lost:
         row_of = {setting.place: k for k, line in enumerate(chart.lines) for setting in line.settings}
         some = thinned(lost, MOST_POINTS)
@@ -51,7 +50,7 @@ def learning_rate_curve(m: Material) -> Figure | str:
     return Figure(
         f"{words(m.metric).capitalize()} against {words(name)}",
         _alt(m, chart, ranked, lost),
-        _caption(m, name, lines, len(points), bool(early), bool(lost)) + _cut_text(ends, larger=m.scores.larger),
+        _caption(m, name, lines, len(points), bool(early), bool(lost), ends),
         traces,
         _layout(m, chart, ends, scored=bool(ranked or early), lost=bool(lost)),
         460 if ranked or early else 180,
@@ -146,13 +145,6 @@ def _score_ends(settings: Sequence[ScoredSetting], *, larger: bool) -> list[floa
     return sorted([beyond - margin, top + margin])
 
 
-def _cut_text(ends: list[float] | None, *, larger: bool) -> str:
-    if ends is None:
-        return ""
-    beyond = f"below {ends[0]:.3g}" if larger else f"above {ends[1]:.3g}"
-    return f" Scores {beyond} lie outside; a double click shows all."
-
-
 def _alt(m: Material, chart: ScoreCurve, ranked: Sequence[ScoredSetting], lost: Sequence[ScoredSetting]) -> str:
     name, levels = chart.x, len(chart.axis.levels)
     text = f"{words(m.metric).capitalize()} of {len(ranked):,} settings at {levels:,} values of {words(name)}."
@@ -164,7 +156,7 @@ def _alt(m: Material, chart: ScoreCurve, ranked: Sequence[ScoredSetting], lost: 
     return text
 
 
-def _caption(m: Material, name: str, lines: bool, count: int, early: bool, lost: bool) -> str:
+def _caption(m: Material, name: str, lines: bool, count: int, early: bool, lost: bool, ends: list[float] | None) -> str:
     caption = "Each dot is a setting"
     if lines and m.varied != [name]:
         caption = "Lines go through the best setting at each value, faint dots are the others"
@@ -174,7 +166,11 @@ def _caption(m: Material, name: str, lines: bool, count: int, early: bool, lost:
     caption += ". Crosses diverged." if lost else "."
     caption += " Open circles ended before their last epoch." if early else ""
     caption += f" At most {MOST_POINTS:,} of {count:,} are drawn, the best among them." if count > MOST_POINTS else ""
-    return caption + " Click a dot for its learning curves."
+    caption += " Click a dot for its learning curves."
+    if ends is not None:
+        beyond = f"below {ends[0]:.3g}" if m.scores.larger else f"above {ends[1]:.3g}"
+        caption += f" Scores {beyond} lie outside; a double click shows all."
+    return caption
 
 
 def _faint(colour: str) -> str:

@@ -48,12 +48,8 @@ class Material:
     def columns(self) -> list[dict[str, str]]:
         """Return the columns of the table of settings: key, title and how cells are written."""
         return [
-            {
-                "key": column.name,
-                "title": words(column.title) if column.kind == "score" else column.title,
-                "kind": column.kind,
-            }
-            for column in self._table.seen(wide=True)
+            {"key": c.name, "title": words(c.title) if c.kind == "score" else c.title, "kind": c.kind}
+            for c in self._table.seen(wide=True)
         ]
 
     def table(self) -> dict[str, Any]:
