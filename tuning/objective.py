@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nn.schedules import Schedule
 
 SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
-"""How data that are not split yet are split: the same test part for every study, whatever its seed."""
+"""The split of data that are not split yet: the same test part for every study, whatever its seed."""
 
 _CHECKED_COMBINATIONS = 4096
 
@@ -44,7 +44,7 @@ class Objective:
 
     Args:
         splits: One, or one for each fold.
-        folds: How many folds there are.
+        folds: The number of folds, None where there is one split.
         source: The name or path that the data came from, so that another process can load them by itself.
         asked: Metrics to follow beside those that every training has.
     """
@@ -96,12 +96,12 @@ class Objective:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many examples are for training, validation and test, in the first fold where there are folds."""
+        """The numbers of examples for training, validation and test, in the first fold where there are folds."""
         return {part: len(rows) for part, rows in self.splits[0].rows.items()}
 
     @cached_property
     def description(self) -> DataDescription:
-        """What identifies the data and how they are split."""
+        """The identity of the data and of their split."""
         split = self.splits[0]
         rows = hashlib.sha256()
         for each in self.splits:
@@ -299,11 +299,11 @@ def _schedules() -> dict[str, type[Schedule]]:
 
 
 def _takes(schedule: str, name: str) -> bool:
-    """Whether this schedule has the number that a parameter `schedule_…` sets."""
+    """Return whether this schedule has the number that a parameter `schedule_…` sets."""
     numbers = getattr(_schedules().get(schedule), "__dataclass_fields__", ())
     return name.startswith("schedule_") and name.removeprefix("schedule_") in numbers
 
 
 def _used_under(name: str, value: Value) -> bool:
-    """Whether a parameter has a meaning under this optimizer or schedule."""
+    """Return whether a parameter has a meaning under this optimizer or schedule."""
     return _takes(str(value), name) if PARAMETERS[name].part == "schedule" else value in takers(name)

@@ -96,12 +96,12 @@ class Study:
 
     @property
     def about(self) -> dict[str, Any]:
-        """When and where the study was made: `created`, an ISO time; `environment`; `source` of the data, or None."""
+        """The origin of the study: `created`, an ISO time; `environment`; the `source` of the data, or None."""
         return {name: self._access.reading().get(name) for name in ("created", "environment", "source")}
 
     @property
     def sizes(self) -> dict[str, int] | None:
-        """How many examples there are in training, validation and test; None in files that do not say."""
+        """The numbers of examples in training, validation and test; None in files that do not say."""
         return self._access.reading().get("sizes")
 
     @property
@@ -114,12 +114,12 @@ class Study:
 
     @property
     def trials_per_setting(self) -> int:
-        """One for each repeat and fold."""
+        """The number of trials of one setting: one for each repeat and fold."""
         return self.definition.trials_per_setting
 
     @property
     def planned(self) -> int | None:
-        """How many trials the whole study has; None where it ends by time or target only."""
+        """The number of trials of the whole study; None where it ends by time or target only."""
         return self.limits.planned_trials(self._sampler(), self.space, self.definition)
 
     def progress_line(self) -> str:

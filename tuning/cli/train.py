@@ -54,11 +54,10 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
         every=-(-epochs // LINES),
     )
     how = f"{run.status}{f' ({run.reason})' if run.reason else ''} after {run.epochs} epochs"
-    say(
-        f"{how}: {scores_line(run.metrics)}"
-        if run.epochs
-        else f"{how}, in step {run.diverged_step}: lower the learning_rate"
-    )
+    if run.epochs:
+        say(f"{how}: {scores_line(run.metrics)}")
+    else:
+        say(f"{how}, in step {run.diverged_step}: lower the learning_rate")
     if values.test and split.test is not None:
         say(scores_line({f"test_{name}": value for name, value in run.evaluate(split.test).items()}))
     if values.save is not None:

@@ -25,7 +25,12 @@ def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
     """
     target = Path(path)
     try:
-        _check_place(target, what)
+        if target.is_dir():
+            raise ValueError(f"{what} must be a file, but {str(target)!r} is a folder; name a file in it")
+        if _is_study(target):
+            raise ValueError(
+                f"{what} must not take the place of a study, but {str(target)!r} is one; name another file"
+            )
         with replacing(target, make_folder=True) as partial:
             yield partial
     except OSError as error:
@@ -34,13 +39,8 @@ def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
         ) from None
 
 
-def _check_place(target: Path, what: str) -> None:
-    if target.is_dir():
-        raise ValueError(f"{what} must be a file, but {str(target)!r} is a folder; name a file in it")
-    if target.is_file():
-        with target.open("rb") as file:
-            is_study = file.read(len(_SQLITE)) == _SQLITE
-        if is_study:
-            raise ValueError(
-                f"{what} must not take the place of a study, but {str(target)!r} is one; name another file"
-            )
+def _is_study(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE

@@ -35,7 +35,7 @@ from tuning.methods import optuna, quiet
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 from tuning.store import APPLICATION_ID, COMPLETED, PAUSED, PRUNED, Trial
 
-_KINDS = (LogUniform, Uniform, IntUniform, Choice)  # parameters of one kind can be one to Optuna
+_KINDS = (LogUniform, Uniform, IntUniform, Choice)  # only parameters of one kind can share a name in Optuna
 _FILE = "sqlite:///"
 _APPLICATION = slice(68, 72)  # of the header of an SQLite file, https://sqlite.org/fileformat.html section 1.3
 

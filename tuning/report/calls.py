@@ -1,4 +1,4 @@
-"""How a study can be run again: the command and the Python call that make the same study, to the last bit."""
+"""The ways to run a study again: the command and the Python call that make the same study, to the last bit."""
 
 from __future__ import annotations
 

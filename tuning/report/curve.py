@@ -70,11 +70,12 @@ def _line(m: Material, chart: ScoreCurve, line: ScoreLine, k: int, lines: bool) 
         joined = _scatter(m, best, axis, label, mark)
         if several:
             x, (low, high) = joined["x"], line.band
+            red, green, blue = bytes.fromhex(colour.removeprefix("#"))
             traces.append(
                 {
                     "type": "scatter", "mode": "lines", "x": x + x[::-1], "y": high + low[::-1], "fill": "toself",
-                    "fillcolor": _faint(colour), "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False,
-                    "legendgroup": str(k),
+                    "fillcolor": f"rgba({red},{green},{blue},0.18)", "line": {"width": 0}, "hoverinfo": "skip",
+                    "showlegend": False, "legendgroup": str(k),
                 }
             )  # fmt: skip
         traces.append({**joined, **look, "mode": "lines+markers", "showlegend": True})
@@ -171,8 +172,3 @@ def _caption(m: Material, name: str, lines: bool, count: int, early: bool, lost:
         beyond = f"below {ends[0]:.3g}" if m.scores.larger else f"above {ends[1]:.3g}"
         caption += f" Scores {beyond} lie outside; a double click shows all."
     return caption
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tuning.export import whole
 from tuning.report.material import Material
-from tuning.report.page import page_of, script_json, title_of
+from tuning.report.page import page_of, script_json
 
 if TYPE_CHECKING:
     from tuning.study import Study
@@ -31,22 +31,16 @@ def write(study: Study, path: str | os.PathLike[str]) -> Path:
 
     Raises ValueError where plotly is missing, and where the file can't be written or is a study file.
     """
-    text = _html(Material(study), _plotly_js())
-    with whole(path, "a report") as file:
-        file.write_bytes(text.encode(errors="replace"))  # names of files need not be UTF-8
-    return Path(path)
-
-
-def _plotly_js() -> str:
-    """Return the text of plotly.js. Raises ValueError, which names the extra, where plotly is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ModuleNotFoundError as error:
         raise ValueError(
             f'a report needs {error.name}, which is missing; install it with: pip install "nn-tuning[report]"'
         ) from None
-    text: str = get_plotlyjs()
-    return text
+    text = _html(Material(study), get_plotlyjs())
+    with whole(path, "a report") as file:
+        file.write_bytes(text.encode(errors="replace"))  # names of files need not be UTF-8
+    return Path(path)
 
 
 def _html(m: Material, plotly_js: str) -> str:
@@ -61,7 +55,8 @@ def _html(m: Material, plotly_js: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{escape(title_of(m))}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n'
+        f"<title>{escape(m.study.definition.data.name)}: tuning report</title>\n"
+        f'<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n'
         f'<body>\n{body}\n<script type="application/json" id="data">{script_json(values)}</script>\n'
         f"<script>{plotly_js}</script>\n<script>{script}</script>\n</body>\n</html>\n"
     )

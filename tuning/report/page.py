@@ -41,11 +41,15 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
         for key, (title, text) in parts.items()
     )
     links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, (title, _) in parts.items())
+    version = (m.study.about["environment"] or {}).get("nn-tuning")
+    made = f"The study was made with nn-tuning {version}. " if version else ""
     body = (
-        '<a class="skip" href="#main">Skip to the results</a>'
-        f'{_header(m)}<nav aria-label="Sections"><ul>{links}</ul></nav>'
+        '<a class="skip" href="#main">Skip to the results</a><header><p class="kind">nn-tuning report</p>'
+        f'<h1>{escape(m.study.definition.data.name)}</h1><p class="lead">{escape(verdict(m.study))}</p>{_cards(m)}'
+        f'</header><nav aria-label="Sections"><ul>{links}</ul></nav>'
         '<main id="main"><noscript><p class="why">Figures, curves and the table of all settings need JavaScript, which '
-        f"is off; nothing is loaded from a network.</p></noscript>{sections}</main>{_footer(m)}"
+        f"is off; nothing is loaded from a network.</p></noscript>{sections}</main>"
+        f"<footer><p>{escape(made)}This file needs no network, and loads nothing.</p></footer>"
     )
     drawn = {name: figure for name, figure in figures.items() if isinstance(figure, Figure)}
     values = {
@@ -59,24 +63,12 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     return body, values
 
 
-def title_of(m: Material) -> str:
-    """Return the title of the page."""
-    return f"{m.study.definition.data.name}: tuning report"
-
-
 def script_json(values: Any) -> str:
     """Return values as JSON that can stand in a script element: without a <, nothing in it can end the element."""
     return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 # -- sections ------------------------------------------------------------------------------------------------------
-
-
-def _header(m: Material) -> str:
-    return (
-        f'<header><p class="kind">nn-tuning report</p><h1>{escape(m.study.definition.data.name)}</h1>'
-        f'<p class="lead">{escape(verdict(m.study))}</p>{_cards(m)}</header>'
-    )
 
 
 def _cards(m: Material) -> str:
@@ -244,9 +236,3 @@ def _facts(m: Material) -> str:
     }
     items = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text)
     return f'<dl class="facts">{items}</dl>'
-
-
-def _footer(m: Material) -> str:
-    version = (m.study.about["environment"] or {}).get("nn-tuning")
-    made = f"The study was made with nn-tuning {version}. " if version else ""
-    return f"<footer><p>{escape(made)}This file needs no network, and loads nothing.</p></footer>"

@@ -28,10 +28,10 @@ from nn.checks import one_line
 from tuning.run.delivery import DeliveryError, WorkerFunction, pickled, unpickled
 
 CONNECT_SECONDS = 10.0
-"""How long a scheduler, and its first worker, are waited for."""
+"""Seconds to wait for a scheduler, and for its first worker."""
 
 ALONE_SECONDS = 60.0
-"""How long a cluster that has lost all its workers is waited for."""
+"""Seconds to wait for a cluster that has lost all its workers."""
 
 _Client: Any = distributed.Client
 _number = itertools.count()

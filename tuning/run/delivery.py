@@ -1,4 +1,4 @@
-"""The way of the function that runs trials, with the data that it holds, to the workers: once each, not every trial."""
+"""The function that runs trials goes to the workers with the data that it holds: once to each, not with each trial."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from tuning.space import Space
 from tuning.store import PRUNED, Definition
 
 SAME = "same"
-"""Of a limit of a study that is resumed: it stays as it is."""
+"""The value that leaves a limit as it is when a study is resumed."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ COMMIT_SECONDS = 0.1
 """The longest that a finished trial waits to be saved: a disk's flush then costs a few per cent of the time at most."""
 
 FINISHED, TIMEOUT, TARGET, INTERRUPTED, BUDGET = "finished", "timeout", "target", "interrupted", "total_epochs"
-"""Why a study ended: all is done; the time is up; the target is reached; Ctrl-C; the epochs are spent."""
+"""The reasons why a study ends: all is done; the time is up; the target is reached; Ctrl-C; the epochs are spent."""
 
 
 class Runner:

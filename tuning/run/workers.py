@@ -1,4 +1,4 @@
-"""Where trials run: threads of this process, or any `concurrent.futures.Executor`.
+"""The workers that run trials: threads of this process, or those of any `concurrent.futures.Executor`.
 
 The kernels hold no GIL for whole epochs, so threads use every core, share the data and cost almost nothing to feed.
 Workers in other processes get the data once, not with each trial (`tuning.run.delivery`), and a trial whose worker dies

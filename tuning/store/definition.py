@@ -92,7 +92,7 @@ class Definition:
 
     @property
     def trials_per_setting(self) -> int:
-        """One for each repeat and fold."""
+        """The number of trials of one setting: one for each repeat and fold."""
         return self.repeats * (self.folds or 1)
 
     def trials_of(self, setting: Setting, place: int = 0, epochs: int | None = None) -> Iterator[TrialSpec]:

@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How far a trial is."""
+    """The progress of a trial, with the identity by which it is known again."""
 
     identity: str
     state: str

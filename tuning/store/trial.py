@@ -16,7 +16,7 @@ from nn.checks import one_line
 from tuning.space import Setting, Value
 
 COMPLETED, DIVERGED, FAILED, PRUNED, PAUSED = STATES = ("completed", "diverged", "failed", "pruned", "paused")
-"""How a trial can end, and "paused": it waits to be promoted or pruned. Only completed trials are ranked."""
+"""The ways a trial can end, and "paused": it waits to be promoted or pruned. Only completed trials are ranked."""
 
 _FORM: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False, "check_circular": False}
 _encode = json.JSONEncoder(**_FORM).encode
@@ -120,7 +120,7 @@ class Trial(TrialResult):
     seed: int
 
     def exactly_equals(self, other: Trial) -> bool:
-        """Whether everything but the duration is the same to the last bit; NaN equals NaN."""
+        """Return whether everything but the duration is the same to the last bit; NaN equals NaN."""
         return self._comparable() == other._comparable()
 
     def _comparable(self) -> tuple[Any, ...]:
