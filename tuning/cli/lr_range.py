@@ -31,11 +31,10 @@ def lr_range(values: argparse.Namespace, setting: Setting, form: str) -> str:
     if setting:
         objective.check(Space({name: [value] for name, value in setting.items()}))
     model, optimizer, batch_size, _ = objective.build(setting)
+    split = objective.splits[0]
     where: dict[str, Any] = {"batch_size": batch_size, "seeds": values.seeds}
-    test = range_test(
-        model, objective.splits[0], optimizer, low=values.low, high=values.high, steps=values.steps, **where
-    )
-    limit = stability_limit(model, objective.splits[0], optimizer, **where) if values.limit else None
+    test = range_test(model, split, optimizer, low=values.low, high=values.high, steps=values.steps, **where)
+    limit = stability_limit(model, split, optimizer, **where) if values.limit else None
     if form == "json":
         return range_json(test, limit)
     return range_csv(test).rstrip("\n") if form == "csv" else "\n".join(range_lines(test, limit))

@@ -7,11 +7,11 @@ end, because the disk is full or no worker is left, say (what was counted is sav
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,18 +139,15 @@ def _resume(values: argparse.Namespace) -> None:
     print("\n".join(outcome_lines(study, top)))
 
 
-@contextlib.contextmanager
-def _executor(address: str | None) -> Iterator[Executor | None]:
-    """Yield the executor of a Dask cluster, or None for threads."""
+def _executor(address: str | None) -> AbstractContextManager[Executor | None]:
+    """Return the connection to a Dask cluster, which gives its executor, or one that gives None for threads."""
     if address is None:
-        yield None
-        return
+        return nullcontext()
     try:
         from tuning.run.dask import connected
     except ModuleNotFoundError as error:
         raise CommandError(f'--dask needs {error.name}; install it with: pip install "nn-tuning[dask]"') from None
-    with connected(address) as executor:
-        yield executor
+    return connected(address)
 
 
 def _show(values: argparse.Namespace) -> None:

@@ -214,6 +214,5 @@ def _column(values: list[Any]) -> list[Any]:
 
 
 def _field(value: Any) -> Any:
-    if isinstance(value, bool) or (isinstance(value, tuple) and not value):
-        return value_text(value)
-    return "x".join(map(str, value)) if isinstance(value, tuple) else value
+    """Return a value as a field of CSV has it."""
+    return value_text(value) if isinstance(value, bool | tuple) else value

@@ -32,8 +32,7 @@ def verdict(study: StudyResults) -> str:
     except ValueError:
         return f"No setting can be called the best: {study.describe_states()}."
     setting = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
-    names = [name for name in best.metrics if name.startswith("validation_")]
-    names.sort(key=lambda name: name != study.definition.metric)
+    names = sorted((n for n in best.metrics if n.startswith("validation_")), key=lambda n: n != study.metric)
     scores = ", ".join(f"{shown_name(name)} {best.metrics[name]:.4f}" for name in names)
     mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
     return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."

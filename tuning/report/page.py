@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import takewhile
 from typing import Any
 
 from tuning.analysis import RULES
@@ -100,9 +101,8 @@ def _cards(m: Material) -> str:
 
 
 def _best(m: Material) -> str:
-    lines = analysis_lines(m.study)
-    lines = lines[: lines.index("")] if "" in lines else lines
-    says = "".join(f"<li>{escape(line)}</li>" for line in [*lines, *closing_lines(m.study)])
+    lines = [*takewhile(bool, analysis_lines(m.study)), *closing_lines(m.study)]  # the rates have a table of their own
+    says = "".join(f"<li>{escape(line)}</li>" for line in lines)
     says = f'<ul class="says">{says}</ul>' if says else ""
     ranked = [row for row in m.rows[:BEST] if row["rank"] is not None]
     if not ranked:
