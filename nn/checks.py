@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import field
+from functools import partial
 from typing import Any
 
 TASKS = ("classification", "regression", "multilabel")
@@ -118,18 +120,23 @@ def real(
         and (infinite or not math.isinf(number))
     ):
         return number
-    limits = [
-        text
-        for text, given in [
-            (f">= {low:g}", low > -math.inf),
-            (f"> {above:g}" if above is not None else "", above is not None),
-            (f"<= {high:g}", high < math.inf),
-            (f"< {below:g}" if below is not None else "", below is not None),
-        ]
-        if given
-    ]
-    rule = f"{name} must be a {'' if infinite else 'finite '}number {' and '.join(limits)}".rstrip()
+    ends = {">=": low, ">": above, "<=": high, "<": below}
+    limits = " and ".join(f"{sign} {end:g}" for sign, end in ends.items() if end is not None and math.isfinite(end))
+    rule = f"{name} must be a {'' if infinite else 'finite '}number {limits}".rstrip()
     raise ValueError(f"{rule}, but got {brief(value)}")
+
+
+def checked(default: Any, check: Callable[..., Any], **limits: Any) -> Any:
+    """Return a field of a dataclass, which `check_fields` holds to `check(name, value, **limits)`."""
+    return field(default=default, metadata={"check": partial(check, **limits)})
+
+
+def check_fields(description: Any) -> None:
+    """Check the fields of a frozen dataclass that have a check, and keep its result; a default of None passes."""
+    for name, own in description.__dataclass_fields__.items():
+        check, value = own.metadata.get("check"), getattr(description, name)
+        if check is not None and (value is not None or own.default is not None):
+            object.__setattr__(description, name, check(name, value))
 
 
 def known_options(name: str, options: Iterable[str], known: Iterable[str]) -> None:

@@ -169,21 +169,9 @@ class MLP:
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments that construct this model; text, numbers and tuples only."""
-        return {
-            "layer_sizes": self.layer_sizes,
-            "activation": self.activation,
-            "output": self.output,
-            "loss": self.loss_name,
-            "init": self.initialisation,
-            "std": _one_or_all(self.std),
-            "multipliers": _one_or_all(self.multipliers),
-            "bias": self.bias,
-            "parametrisation": self.parametrisation,
-            "base_width": self.base_width,
-            "l2": self.l2,
-            "dropout": self.dropout,
-            "dtype": self.dtype,
-        }
+        names = {"loss_name": "loss", "initialisation": "init"}
+        values = {names.get(name, name): getattr(self, name) for name in self.__dataclass_fields__}
+        return {**values, "std": _one_or_all(self.std), "multipliers": _one_or_all(self.multipliers)}
 
     def __repr__(self) -> str:
         return self._text
@@ -313,24 +301,29 @@ class MLP:
         Raises:
             ValueError, TypeError: For wrong shapes, labels outside the classes, NaN and infinity.
         """
-        from nn import objective  # brings in Numba, which a description alone does not need
+        from nn import compiled, objective  # they bring in Numba, which a description alone does not need
 
-        return objective.loss(self, theta, X, y)
+        model, data = objective.prepare(self, X, y)
+        point = compiled.parameters(model, theta)
+        return compiled.mean_loss(model, point, data)[0] + objective.penalty(model, point)
 
     def gradient(self, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Return ∇J(theta) (P,), in the dtype of the model; arguments and errors are those of `loss`."""
-        from nn import objective
+        from nn import compiled, objective
 
-        return objective.gradient(self, theta, X, y)
+        model, data = objective.prepare(self, X, y)
+        return compiled.loss_gradient(model, compiled.parameters(model, theta), data)[1]
 
     def hessian_vector_product(self, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Return H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994).
 
         `v` (P,) is any direction; the other arguments and the errors are those of `loss`.
         """
-        from nn import objective
+        from nn import compiled, objective
 
-        return objective.hessian_vector_product(self, theta, v, X, y)
+        model, data = objective.prepare(self, X, y)
+        point, direction = compiled.parameters(model, theta), compiled.parameters(model, v, "v")
+        return compiled.hessian_vector_product(model, point, direction, data)
 
 
 @lru_cache(maxsize=1024)

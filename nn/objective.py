@@ -1,7 +1,6 @@
-"""The objective J as a function of theta: its value, its gradient and its Hessian-vector products.
+"""The two parts of the objective J: the examples whose mean loss it has, as the kernels take them, and the penalty.
 
-J is the mean loss over the examples plus l2/2 · ΣW², without dropout. These are the methods of `nn.MLP` of the same
-names, in the dtype of the model; what follows from them is in `nn.curvature`.
+`nn.MLP` has J, its gradient and its Hessian-vector products; what follows from them is in `nn.curvature`.
 """
 
 from __future__ import annotations
@@ -38,23 +37,3 @@ def penalty(model: Model, theta: Array) -> float:
     if not model.l2:
         return 0.0
     return 0.5 * model.l2 * sum(float(np.sum(W.astype(np.float64) ** 2)) for W, _ in model.layers(theta))
-
-
-def loss(model: Model, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> float:
-    """Return J(theta)."""
-    model, data = prepare(model, X, y)
-    vector = compiled.parameters(model, theta)
-    return compiled.mean_loss(model, vector, data)[0] + penalty(model, vector)
-
-
-def gradient(model: Model, theta: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """Return ∇J(theta) (P,)."""
-    model, data = prepare(model, X, y)
-    return compiled.loss_gradient(model, compiled.parameters(model, theta), data)[1]
-
-
-def hessian_vector_product(model: Model, theta: ArrayLike, v: ArrayLike, X: ArrayLike, y: ArrayLike) -> Array:
-    """Return H v (P,) with H the Hessian of J at theta, exactly (Pearlmutter 1994)."""
-    model, data = prepare(model, X, y)
-    vector = compiled.parameters(model, theta)
-    return compiled.hessian_vector_product(model, vector, compiled.parameters(model, v, "v"), data)

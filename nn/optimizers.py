@@ -8,26 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from nn import reference
-from nn.checks import brief, real
+from nn.checks import brief, check_fields, real
+
+DECAY, POSITIVE, NOT_NEGATIVE = partial(real, low=0.0, below=1.0), partial(real, above=0.0), partial(real, low=0.0)
 
 
-def _tunable(default: Any, about: str, example: str, most: float = math.inf, **options: Any) -> Any:
-    """Return a field that can be tuned: what it is, a range to search, and what no search may pass."""
-    return field(default=default, metadata={"about": about, "example": example, "most": most}, **options)
+def _tunable(default: Any, about: str, example: str, most: float = math.inf, check: Any = None, **more: Any) -> Any:
+    """Return a field that can be tuned: its name in words, a range to search, and the end that no search may pass."""
+    metadata = {"about": about, "example": example, "most": most, "check": check}
+    return field(default=default, metadata=metadata, **more)
 
 
-# What several optimizers have, in words, with a range to search and what no search may pass.
-MOMENTUM = "momentum", "0:0.95", 0.999
-BETA2 = "decay of the mean squared gradient", "0.9,0.99,0.999", 0.999_999
-EPSILON = "what is added to the root of the mean squared gradient", "1e-10:1e-6:log"
-
-
-def _check_decays(optimizer: Optimizer, *names: str) -> None:
-    for name in names:
-        object.__setattr__(optimizer, name, real(name, getattr(optimizer, name), 0.0, below=1.0))
+# The fields that several optimizers have, but for their defaults.
+WEIGHT_DECAY = "decoupled decay of the weights in each step", "1e-6:1e-2:log", math.inf, NOT_NEGATIVE
+MOMENTUM = "momentum", "0:0.95", 0.999, DECAY
+BETA2 = "decay of the mean squared gradient", "0.9,0.99,0.999", 0.999_999, DECAY
+EPSILON = "what is added to the root of the mean squared gradient", "1e-10:1e-6:log", math.inf, POSITIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,20 @@ class Optimizer:
     adaptive = False  # whether steps are divided by √s, the root of the mean squared gradient
 
     learning_rate: float
-    weight_decay: float = _tunable(0.0, "decoupled decay of the weights in each step", "1e-6:1e-2:log", kw_only=True)
-    clip_norm: float | None = _tunable(None, "the longest gradient that is not shortened", "none,1,10", kw_only=True)
+    weight_decay: float = _tunable(0.0, *WEIGHT_DECAY, kw_only=True)
+    clip_norm: float | None = _tunable(
+        None, "the longest gradient that is not shortened", "none,1,10", check=POSITIVE, kw_only=True
+    )
     rate_multipliers: tuple[float, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        def put(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
-
-        put("learning_rate", real("learning_rate", self.learning_rate, above=0.0))
-        put("weight_decay", real("weight_decay", self.weight_decay, 0.0))
-        if self.clip_norm is not None:
-            put("clip_norm", real("clip_norm", self.clip_norm, above=0.0))
-        if self.rate_multipliers is not None:
-            if isinstance(self.rate_multipliers, str) or not isinstance(self.rate_multipliers, Iterable):
-                raise ValueError(
-                    f"rate_multipliers must be numbers, one a layer, but got {brief(self.rate_multipliers)}"
-                )
-            put("rate_multipliers", tuple(real("rate_multipliers", m, 0.0) for m in self.rate_multipliers))
+        object.__setattr__(self, "learning_rate", POSITIVE("learning_rate", self.learning_rate))
+        check_fields(self)
+        given = self.rate_multipliers
+        if given is not None:
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise ValueError(f"rate_multipliers must be numbers, one a layer, but got {brief(given)}")
+            object.__setattr__(self, "rate_multipliers", tuple(NOT_NEGATIVE("rate_multipliers", m) for m in given))
 
     def update(self) -> reference.Update:
         """Return the numbers that the kernels work with."""
@@ -117,7 +113,6 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)
-        _check_decays(self, "momentum")
         if not isinstance(self.nesterov, bool):
             raise ValueError(f"nesterov must be True or False, but got {brief(self.nesterov)}")
         if self.nesterov and self.momentum == 0:
@@ -145,14 +140,9 @@ class Adam(Optimizer):
     adaptive = True
 
     learning_rate: float = 1e-3
-    beta1: float = _tunable(0.9, "decay of the mean gradient", "0.8:0.99", 0.999)
+    beta1: float = _tunable(0.9, "decay of the mean gradient", "0.8:0.99", 0.999, DECAY)
     beta2: float = _tunable(0.999, *BETA2)
     epsilon: float = _tunable(1e-8, *EPSILON)
-
-    def __post_init__(self) -> None:
-        Optimizer.__post_init__(self)
-        _check_decays(self, "beta1", "beta2")
-        object.__setattr__(self, "epsilon", real("epsilon", self.epsilon, above=0.0))
 
     def moments(self) -> tuple[bool, bool]:
         """Return that both are needed, whatever β₁."""
@@ -171,7 +161,7 @@ class AdamW(Adam):
     AdamW(learning_rate=0.001, weight_decay=0.1)
     """
 
-    weight_decay: float = field(default=0.01, kw_only=True)
+    weight_decay: float = _tunable(0.01, *WEIGHT_DECAY, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,11 +190,6 @@ class RMSprop(Optimizer):
     beta2: float = _tunable(0.99, *BETA2)
     epsilon: float = _tunable(1e-8, *EPSILON)
     momentum: float = _tunable(0.0, *MOMENTUM)
-
-    def __post_init__(self) -> None:
-        Optimizer.__post_init__(self)
-        _check_decays(self, "beta2", "momentum")
-        object.__setattr__(self, "epsilon", real("epsilon", self.epsilon, above=0.0))
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}

@@ -14,19 +14,13 @@ epochs later needs a schedule with its length given. In the formulas η is `lear
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, overload
+from dataclasses import dataclass, fields, replace
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn.checks import brief, integer, real
-
-
-def _checked(default: float | None, check: Callable[..., Any], *limits: float, **more: float) -> Any:
-    """Return a field whose value is checked when a schedule is made; None passes only as the default."""
-    return field(default=default, metadata={"check": lambda name, value: check(name, value, *limits, **more)})
+from nn.checks import brief, check_fields, checked, integer, real
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,8 @@ class Schedule:
             out.
     """
 
-    learning_rate: float | None = _checked(None, real, above=0.0)
-    steps: int | None = _checked(None, integer, 1)
+    learning_rate: float | None = checked(None, real, above=0.0)
+    steps: int | None = checked(None, integer, low=1)
 
     _takes_length = True
 
@@ -53,10 +47,7 @@ class Schedule:
         return self._takes_length
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if "check" in f.metadata and not (value is None and f.default is None):
-                object.__setattr__(self, f.name, f.metadata["check"](f.name, value))
+        check_fields(self)
 
     def resolve(self, learning_rate: float, steps: int) -> Self:
         """Return the same schedule with `learning_rate` and `steps` filled in where they were left out."""
@@ -71,9 +62,8 @@ class Schedule:
     @overload
     def __call__(self, step: ArrayLike) -> NDArray[np.float64]: ...
     def __call__(self, step: ArrayLike) -> float | NDArray[np.float64]:
-        missing = [name for name in ("learning_rate", "steps") if getattr(self, name) is None]
-        if "steps" in missing and not self.takes_length:
-            missing.remove("steps")
+        needed = ("learning_rate", "steps") if self.takes_length else ("learning_rate",)
+        missing = [name for name in needed if getattr(self, name) is None]
         if missing:
             raise ValueError(
                 f"a schedule called by itself must have its {' and '.join(missing)}, but got {self!r}; "
@@ -123,8 +113,8 @@ class Step(Schedule):
     array([1.  , 1.  , 0.5 , 0.25])
     """
 
-    every: int = _checked(100, integer, 1)
-    factor: float = _checked(0.1, real, above=0.0)
+    every: int = checked(100, integer, low=1)
+    factor: float = checked(0.1, real, above=0.0)
 
     _takes_length = False
 
@@ -143,7 +133,7 @@ class Exponential(Schedule):
     array([1.  , 0.1 , 0.01])
     """
 
-    final: float = _checked(0.01, real, above=0.0)
+    final: float = checked(0.01, real, above=0.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._start() * self.final ** self._progress(step)
@@ -159,7 +149,7 @@ class Cosine(Schedule):
         final: The last learning rate as a multiple >= 0 of the first.
     """
 
-    final: float = _checked(0.0, real, 0.0)
+    final: float = checked(0.0, real, low=0.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         wave = 0.5 * (1 + np.cos(math.pi * self._progress(step)))
@@ -179,7 +169,7 @@ class Warmup(Schedule):
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  ])
     """
 
-    warmup: int = _checked(100, integer, 1)
+    warmup: int = checked(100, integer, low=1)
     then: Schedule = Constant()
 
     @property
@@ -215,9 +205,9 @@ class OneCycle(Schedule):
         start, end: The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
     """
 
-    rise: float = _checked(0.3, real, above=0.0, below=1.0)
-    start: float = _checked(25.0, real, 1.0)
-    end: float = _checked(1e4, real, 1.0)
+    rise: float = checked(0.3, real, above=0.0, below=1.0)
+    start: float = checked(25.0, real, low=1.0)
+    end: float = checked(1e4, real, low=1.0)
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
         peak, low = self._start(), self._start() / self.start
@@ -240,8 +230,8 @@ class Triangular(Schedule):
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
 
-    half: int = _checked(100, integer, 1)
-    low: float = _checked(0.1, real, 0.0, 1.0)
+    half: int = checked(100, integer, low=1)
+    low: float = checked(0.1, real, low=0.0, high=1.0)
 
     _takes_length = False
 
@@ -262,7 +252,7 @@ class Ramp(Schedule):
     array([0.001, 0.01 , 0.1  , 1.   ])
     """
 
-    final: float = _checked(10.0, real, above=0.0)
+    final: float = checked(10.0, real, above=0.0)
     linear: bool = False
 
     def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nn.checks import brief, integer, one_of, real
+from nn.checks import brief, check_fields, checked, integer, one_of, real
 from nn.metrics import larger_is_better
 from nn.run import TrainState
 
@@ -26,13 +26,12 @@ class EarlyStopping:
     EarlyStopping(patience=5, min_delta=0.0, metric='validation_loss')
     """
 
-    patience: int = 10
-    min_delta: float = 0.0
+    patience: int = checked(10, integer, low=1)
+    min_delta: float = checked(0.0, real, low=0.0)
     metric: str = "validation_loss"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "patience", integer("patience", self.patience, 1))
-        object.__setattr__(self, "min_delta", real("min_delta", self.min_delta, 0.0))
+        check_fields(self)
 
     def update(self, state: TrainState, value: float, epoch: int) -> bool:
         """Note the metric of a finished epoch in `state`, and return whether it is time to stop."""

@@ -118,8 +118,7 @@ def view(typingctx, array, start, rows, columns):  # type: ignore[no-untyped-def
     kind = types.Array(array.dtype, 2, "C")
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        given, first, height, width = arguments
-        return _part(context, builder, array, given, kind, first, [height, width])
+        return _part(context, builder, array, kind, *arguments)
 
     return kind(array, types.int64, types.int64, types.int64), codegen
 
@@ -130,13 +129,12 @@ def line(typingctx, array, start, length):  # type: ignore[no-untyped-def]
     kind = types.Array(array.dtype, 1, "C")
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        given, first, size = arguments
-        return _part(context, builder, array, given, kind, first, [size])
+        return _part(context, builder, array, kind, *arguments)
 
     return kind(array, types.int64, types.int64), codegen
 
 
-def _part(context, builder, array, given, kind, first, shape):  # type: ignore[no-untyped-def]
+def _part(context, builder, array, kind, given, first, *shape):  # type: ignore[no-untyped-def]
     """A view that owns nothing: whoever called the kernel holds the arrays until it returns.
 
     Counting owners takes an atomic instruction at each call that passes an array on, a fifth of the time of a step of

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from nn.checks import integer
 from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least, option
 from tuning.space import Setting, Space
 
@@ -26,15 +25,11 @@ class _Rungs(Sampler):
     Here `n_settings` is no limit but the size of the field: with more settings, others would be promoted.
     """
 
-    eta: int = option(3, "one setting in so many goes on")
-    min_epochs: int = option(1, "the least epochs of a setting")
+    eta: int = option(3, "one setting in so many goes on", low=2, high=1000)
+    min_epochs: int = option(1, "the least epochs of a setting", low=1)
 
     learns = True
     budgets = True
-
-    def __post_init__(self) -> None:
-        integer("eta", self.eta, 2, 1000)
-        integer("min_epochs", self.min_epochs, 1)
 
     def check(self, epochs: int) -> None:
         """Raise ValueError where there is no room for two rungs."""
@@ -96,11 +91,7 @@ class _Rungs(Sampler):
 class Halving(_Rungs):
     """Successive halving (Jamieson & Talwalkar 2016) on the grid, or on `n_settings` random settings."""
 
-    points: int = option(7, "grid points along each range")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        integer("points", self.points, 1, 1_000_000)
+    points: int = option(7, "grid points along each range", low=1, high=1_000_000)
 
     def rounds(self, space: Space, epochs: int) -> Rounds:
         """Yield the rungs."""

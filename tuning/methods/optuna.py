@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from nn.checks import integer
-from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least, option
+from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, option
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 
 MISSES = 20
@@ -37,14 +36,12 @@ class OptunaSampler(Sampler):
         kind: The name of its class, where a study was made with one that is not at hand.
     """
 
-    batch: int = option(8, "settings that are asked for at a time")
+    batch: int = option(8, "settings that are asked for at a time", low=1, high=10_000)
     sampler: Any = None
     kind: str | None = None
 
     learns = True
-
-    def __post_init__(self) -> None:
-        integer("batch", self.batch, 1, 10_000)
+    stops = False
 
     def options(self) -> dict[str, Any]:
         """Return the batch, and the kind of a sampler that the user gave."""
@@ -63,14 +60,6 @@ class OptunaSampler(Sampler):
                 "sampler must be given for a study that was made with one of Optuna's, as in "
                 f"study.resume(sampler={self.kind}(seed=…))"
             )
-
-    def count(self, space: Space, epochs: int) -> int | None:
-        """Return `n_settings`, or the number of all settings where that is less."""
-        return least(space.size, self.n_settings)
-
-    def endless(self, space: Space) -> bool:
-        """Whether a range is continuous and no number of settings is given."""
-        return self.count(space, 1) is None
 
     def check_space(self, space: Space) -> None:
         """Raise ValueError unless the sampler asks for the same settings every time."""
@@ -179,7 +168,7 @@ def _suggested(trial: Any, space: Space, path: str) -> Setting:
     setting: Setting = {}
     for name, parameter in space.parameters.items():
         setting[name] = value = _suggest(trial, path + name, parameter)
-        part = parameter.part(value) if isinstance(parameter, Choice) else None
+        part = parameter.part(value)
         if part is not None:
             setting.update(_suggested(trial, part, f"{path}{name}={value_text(value)}."))
     return setting
@@ -203,7 +192,7 @@ def _optuna_params(space: Space, setting: Setting, path: str) -> dict[str, Any]:
     for name, parameter in space.parameters.items():
         value = setting[name]
         params[path + name] = value_text(value) if isinstance(parameter, Choice) else value
-        part = parameter.part(value) if isinstance(parameter, Choice) else None
+        part = parameter.part(value)
         if part is not None:
             params.update(_optuna_params(part, setting, f"{path}{name}={value_text(value)}."))
     return params

@@ -24,9 +24,9 @@ from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
 
-from nn.checks import integer, unknown_name
+from nn.checks import unknown_name
 from tuning.methods.samplers import Proposal, Rounds, Sampler, Score, option
-from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, bounds, rounded
+from tuning.space import Choice, IntUniform, LogUniform, Parameter, Range, Setting, Space, Value, bounds, rounded
 
 SMALLEST_STEP = 1 / 64
 """The part of the first round's step below which nothing is refined any more."""
@@ -36,15 +36,14 @@ SMALLEST_STEP = 1 / 64
 class Refine(Sampler):
     """Coarse to fine around the best, round by round."""
 
-    points: int = option(5, "grid points along each range in the first round")
-    n_rounds: int = option(10, "the most rounds", name="rounds")
+    points: int = option(5, "grid points along each range in the first round", low=2, high=1_000_000)
+    n_rounds: int = option(10, "the most rounds", low=1, high=10_000, name="rounds")
     widen: bool | tuple[str, ...] = option(False, "ranges that may be left, or true for all", kind=str)
 
     learns = True
 
     def __post_init__(self) -> None:
-        integer("points", self.points, 2, 1_000_000)
-        integer("rounds", self.n_rounds, 1, 10_000)
+        super().__post_init__()
         if not isinstance(self.widen, bool):
             names = (self.widen,) if isinstance(self.widen, str) else self.widen
             if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
@@ -179,9 +178,10 @@ class _Window:
         """Yield the settings around the centre, itself included."""
         if not self.alive:
             return
-        options = [self.axes[name].around(value) if name in self.axes else [value] for name, value in self._items()]
+        centre = self.centre
+        options = [self.axes[name].around(value) if name in self.axes else [value] for name, value in centre.items()]
         for values in product(*options):
-            yield dict(zip(self.centre, values, strict=True))
+            yield dict(zip(centre, values, strict=True))
 
     def adjust(self, better: bool, best: Mapping[str, Value] | None) -> None:
         """Go to a better setting, or halve all steps."""
@@ -204,16 +204,9 @@ class _Window:
             axis.step *= 2 if moves else 0.5
         self.centre = {**self.centre, **lower}
 
-    def _items(self) -> list[tuple[str, Value]]:
-        return list(self.centre.items())
-
     def _lay_out(self) -> None:
-        active = self.space.active(self.centre)
-        self.axes = {}
-        for name, parameter in active.items():
-            axis = self._axis(name, parameter)
-            if axis is not None:
-                self.axes[name] = axis
+        axes = {name: self._axis(name, parameter) for name, parameter in self.space.active(self.centre).items()}
+        self.axes = {name: axis for name, axis in axes.items() if axis is not None}
 
     def _axis(self, name: str, parameter: Parameter) -> _Axis | None:
         if isinstance(parameter, Choice):
@@ -221,7 +214,7 @@ class _Window:
                 return None
             values = tuple(sorted(parameter.values))
             return _Axis(parameter, 1.0, 1.0, 0.0, len(values) - 1.0, values)
-        assert isinstance(parameter, LogUniform | Uniform | IntUniform)
+        assert isinstance(parameter, Range)
         low, high = parameter.low, parameter.high
         widened = self.widen is True or (self.widen is not False and name in self.widen)
         ends = bounds(name, low, high) if widened else (low, high)

@@ -57,13 +57,15 @@ class Score(NamedTuple):
 Rounds = Generator[Iterable[Proposal], Sequence[Score], None]
 
 
-def option(default: Any, about: str, *, kind: type = int, name: str | None = None) -> Any:
+def option(
+    default: Any, about: str, *, low: int | None = None, high: int | None = None, kind: type = int, name: str = ""
+) -> Any:
     """Return the field of a sampler that users may set, from Python, the command line and sweep files.
 
     `about` is its help on the command line, where it is read as a `kind`: int, float, or str for names with commas.
-    `name` is what users call it, where that is not the name of the field.
+    From `low` to `high` it must be a whole number. `name` is what users call it, where that is not the field's.
     """
-    return field(default=default, metadata={"about": about, "kind": kind, "name": name})
+    return field(default=default, metadata={"about": about, "limits": (low, high), "kind": kind, "name": name})
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Sampler:
         n_settings: At most so many settings.
         seed: Of whatever the method draws.
 
-    `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs.
+    `learns` says whether scores must be told, `budgets` whether a setting may be proposed again with more epochs, and
+    `stops` whether there is a last setting even where a range is continuous.
     """
 
     n_settings: int | None = None
@@ -82,6 +85,12 @@ class Sampler:
 
     learns: ClassVar[bool] = False
     budgets: ClassVar[bool] = False
+    stops: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, each in self.own_options().items():
+            if each.metadata["limits"] != (None, None):
+                integer(name, getattr(self, each.name), *each.metadata["limits"])
 
     @classmethod
     def own_options(cls) -> dict[str, Field[Any]]:
@@ -96,12 +105,12 @@ class Sampler:
         raise NotImplementedError
 
     def count(self, space: Space, epochs: int) -> int | None:
-        """Return how many settings `rounds` proposes; None where that is not known before."""
-        raise NotImplementedError
+        """Return how many settings `rounds` proposes, None where that is not known: all, or `n_settings` if less."""
+        return least(space.size, self.n_settings)
 
     def endless(self, space: Space) -> bool:
-        """Whether the rounds go on until somebody stops them."""
-        return False
+        """Whether the rounds go on until somebody stops them, as a range is continuous and no number is given."""
+        return not self.stops and self.count(space, 1) is None
 
     def options(self) -> dict[str, Any]:
         """Return the options as a study file keeps them; a limit is none, for it only cuts the stream of settings."""
@@ -169,6 +178,8 @@ class Drawn(Sampler):
     A setting that comes again is left out; a finite space is gone through to its end.
     """
 
+    stops = False
+
     def points_of(self, dimensions: int) -> Iterator[list[list[float]]]:
         """Yield blocks of points of the unit cube, without end."""
         raise NotImplementedError
@@ -194,14 +205,6 @@ class Drawn(Sampler):
     def rounds(self, space: Space, epochs: int) -> Rounds:
         """Yield the draws as one round."""
         yield proposals(islice(self.settings(space), self.n_settings), epochs)
-
-    def count(self, space: Space, epochs: int) -> int | None:
-        """Return `n_settings`, or the number of all settings where that is less."""
-        return least(space.size, self.n_settings)
-
-    def endless(self, space: Space) -> bool:
-        """Whether a range is continuous and no number of settings is given."""
-        return self.count(space, 1) is None
 
 
 @dataclass(frozen=True)

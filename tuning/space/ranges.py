@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nn.checks import integer, real
 from tuning.space.values import MAX_INTEGER, Value, number_text, value_text
 
-_GRID_DIGITS = 12
-
 
 class Parameter:
     """The values of one hyper-parameter: a frozen description with a text form."""
+
+    parts: tuple[Any, ...] = ()  # a choice has some, if parameters exist under some of its values alone
+
+    def part(self, value: Value) -> Any:
+        """Return the space that exists only where this value is chosen, None where there is none."""
+        return None
 
     def grid(self, points: int) -> tuple[Value, ...]:
         """Return the values of a grid, `points` of them along a continuous range, ends included."""
@@ -35,81 +40,89 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class LogUniform(Parameter):
-    """A number whose logarithm is uniform between two ends.
+class Range(Parameter):
+    """The numbers between two ends, both included.
 
     Args:
-        low, high: The ends, both included; 0 < low < high.
+        low, high: The ends; low < high.
 
     Raises:
         ValueError: For other ends.
+    """
+
+    low: float
+    high: float
+
+    _check_end = staticmethod(real)
+    _kind = ""  # in its text
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            object.__setattr__(self, name, self._check_end(name, getattr(self, name)))
+        if not self.low < self.high:
+            hint = f"; write the value {value_text(self.low)} alone" if self.low == self.high else ""
+            raise ValueError(f"low must be below high, but got low={self.low!r}, high={self.high!r}{hint}")
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """Return `points` values at equal distances, in the logarithm if that is uniform; the middle for one point.
+
+        Both ends are exact, the values between them are rounded.
+        """
+        points = integer("points", points, 1)
+        if points == 1:
+            return (rounded(self.at(0.5)),)
+        between = [rounded(self.at(i / (points - 1))) for i in range(1, points - 1)]
+        inner = [min(max(value, self.low), self.high) for value in between]
+        values = tuple(dict.fromkeys([self.low, *inner, self.high]))
+        if len(values) < points:
+            raise ValueError(f"a grid of {points} points must fit between low and high, but {self} is too narrow")
+        return values
+
+    def at(self, u: float) -> Any:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{number_text(self.low)}:{number_text(self.high)}{self._kind}"
+
+
+@dataclass(frozen=True)
+class LogUniform(Range):
+    """A number whose logarithm is uniform between two ends, both included: 0 < low < high.
 
     >>> LogUniform(1e-3, 1.0).grid(4)
     (0.001, 0.01, 0.1, 1.0)
     """
 
-    low: float
-    high: float
+    _check_end = staticmethod(partial(real, above=0.0))
+    _kind = ":log"
 
-    def __post_init__(self) -> None:
-        _ordered(self, real("low", self.low, above=0.0), real("high", self.high, above=0.0))
-
-    def grid(self, points: int) -> tuple[Value, ...]:
-        """Return `points` values at equal ratios; the geometric middle for one point."""
-        return _spaced(self, points)
-
-    def at(self, u: float) -> Value:
+    def at(self, u: float) -> float:
         """Return low^(1 - u) high^u."""
         value = math.exp((1.0 - u) * math.log(self.low) + u * math.log(self.high))
         return min(max(value, self.low), self.high)
 
-    def __str__(self) -> str:
-        return f"{number_text(self.low)}:{number_text(self.high)}:log"
-
 
 @dataclass(frozen=True)
-class Uniform(Parameter):
-    """A number that is uniform between two ends.
-
-    Args:
-        low, high: The ends, both included; low < high.
-
-    Raises:
-        ValueError: For other ends.
+class Uniform(Range):
+    """A number that is uniform between two ends, both included: low < high.
 
     >>> Uniform(0, 0.9).grid(3)
     (0.0, 0.45, 0.9)
     """
 
-    low: float
-    high: float
-
     def __post_init__(self) -> None:
-        _ordered(self, real("low", self.low), real("high", self.high))
+        super().__post_init__()
         if not math.isfinite(self.high - self.low):
             raise ValueError(f"high - low must be a finite number, but got low={self.low:g}, high={self.high:g}")
 
-    def grid(self, points: int) -> tuple[Value, ...]:
-        """Return `points` values at equal distances; the middle for one point."""
-        return _spaced(self, points)
-
-    def at(self, u: float) -> Value:
+    def at(self, u: float) -> float:
         """Return (1 - u) low + u high."""
         return min(max((1.0 - u) * self.low + u * self.high, self.low), self.high)
 
-    def __str__(self) -> str:
-        return f"{number_text(self.low)}:{number_text(self.high)}"
-
 
 @dataclass(frozen=True)
-class IntUniform(Parameter):
-    """A whole number that is uniform between two ends.
-
-    Args:
-        low, high: The ends, both included; low < high.
-
-    Raises:
-        ValueError: For other ends.
+class IntUniform(Range):
+    """A whole number that is uniform between two ends, both included: low < high.
 
     >>> IntUniform(8, 64).grid(3)
     (8, 36, 64)
@@ -118,9 +131,8 @@ class IntUniform(Parameter):
     low: int
     high: int
 
-    def __post_init__(self) -> None:
-        low, high = (integer(end, getattr(self, end), -MAX_INTEGER, MAX_INTEGER) for end in ("low", "high"))
-        _ordered(self, low, high)
+    _check_end = staticmethod(partial(integer, low=-MAX_INTEGER, high=MAX_INTEGER))
+    _kind = ":int"
 
     def grid(self, points: int) -> tuple[Value, ...]:
         """Return `points` whole numbers at nearly equal distances, or all where there are no more than that."""
@@ -131,7 +143,7 @@ class IntUniform(Parameter):
             return ((self.low + self.high) // 2,)
         return tuple(self.low + i * (self.high - self.low) // (points - 1) for i in range(points))
 
-    def at(self, u: float) -> Value:
+    def at(self, u: float) -> int:
         """Return the whole number whose share of [0, 1) holds u."""
         return min(self.low + int(u * (self.high - self.low + 1)), self.high)
 
@@ -140,32 +152,7 @@ class IntUniform(Parameter):
         """The number of whole numbers."""
         return self.high - self.low + 1
 
-    def __str__(self) -> str:
-        return f"{self.low}:{self.high}:int"
-
 
 def rounded(value: float) -> float:
     """Return a number of a grid: 12 digits, so that 0.1 is 0.1."""
-    return float(f"{value:.{_GRID_DIGITS}g}")
-
-
-def _ordered(parameter: Any, low: float, high: float) -> None:
-    """Store checked ends of a frozen range; low must be below high."""
-    if not low < high:
-        hint = f"; write the value {value_text(low)} alone" if low == high else ""
-        raise ValueError(f"low must be below high, but got low={low!r}, high={high!r}{hint}")
-    object.__setattr__(parameter, "low", low)
-    object.__setattr__(parameter, "high", high)
-
-
-def _spaced(parameter: LogUniform | Uniform, points: int) -> tuple[Value, ...]:
-    """Return `points` values from low to high, both exact; those between are rounded."""
-    points = integer("points", points, 1)
-    if points == 1:
-        return (rounded(float(parameter.at(0.5))),)  # type: ignore[arg-type]
-    between = [rounded(float(parameter.at(i / (points - 1)))) for i in range(1, points - 1)]  # type: ignore[arg-type]
-    inner = [min(max(value, parameter.low), parameter.high) for value in between]
-    values = tuple(dict.fromkeys([parameter.low, *inner, parameter.high]))
-    if len(values) < points:
-        raise ValueError(f"a grid of {points} points must fit between low and high, but {parameter} is too narrow")
-    return values
+    return float(f"{value:.12g}")

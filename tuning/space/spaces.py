@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, product
@@ -156,12 +156,13 @@ class Space:
     @cached_property
     def size(self) -> int | None:
         """The number of different settings; None where a range is continuous."""
-        return _product(
-            _sum(1 if part is None else part.size for _, part in parameter.branches())
+        sizes = [
+            _total(sum, [1 if part is None else part.size for _, part in parameter.branches()])
             if isinstance(parameter, Choice)
             else parameter.size
             for parameter in self.parameters.values()
-        )
+        ]
+        return _total(math.prod, sizes)
 
     def grid_size(self, points: int) -> int:
         """Return the number of settings of `grid(points)`."""
@@ -192,7 +193,7 @@ class Space:
             varies = _varies(parameter)
             setting[name] = value = parameter.at(u[start] if varies else 0.0)
             start += varies
-            if isinstance(parameter, Choice) and parameter.parts:
+            if parameter.parts:
                 part = parameter.part(value)
                 if part is not None:
                     part._fill(setting, u, start)
@@ -202,10 +203,8 @@ class Space:
         """Return the parameters that exist under the choices of a setting, in its order."""
         found: dict[str, Parameter] = {}
         for name, parameter in self.parameters.items():
-            found[name] = parameter
-            part = parameter.part(setting[name]) if isinstance(parameter, Choice) else None
-            if part is not None:
-                found.update(part.active(setting))
+            part = parameter.part(setting[name])
+            found |= {name: parameter, **(part.active(setting) if part else {})}
         return found
 
     def variants(self) -> Iterator[dict[str, Parameter]]:
@@ -342,8 +341,7 @@ def _parse_end(text: str, whole: str) -> float:
 
 def _names(name: str, parameter: Parameter) -> Iterable[str]:
     """Return a parameter's name and those in its parts, each once: parts of one choice may have the same names."""
-    parts = parameter.parts if isinstance(parameter, Choice) else ()
-    inner = dict.fromkeys(chain.from_iterable(part.names for part in parts if part))
+    inner = dict.fromkeys(chain.from_iterable(part.names for part in parameter.parts if part))
     return chain((name,), inner)
 
 
@@ -352,8 +350,7 @@ def _varies(parameter: Parameter) -> bool:
 
 
 def _inner_dimensions(parameter: Parameter) -> int:
-    parts = parameter.parts if isinstance(parameter, Choice) else ()
-    return max((part.dimensions for part in parts if part), default=0)
+    return max((part.dimensions for part in parameter.parts if part), default=0)
 
 
 def _axis(name: str, parameter: Parameter, points: int) -> list[tuple[tuple[str, Value], ...]]:
@@ -374,11 +371,6 @@ def _axis_length(parameter: Parameter, points: int) -> int:
     return points if parameter.size is None else len(parameter.grid(points))
 
 
-def _sum(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else sum(count for count in known if count is not None)
-
-
-def _product(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else math.prod(count for count in known if count is not None)
+def _total(add: Callable[[list[Any]], int], counts: list[int | None]) -> int | None:
+    """Return the sum or product of counts; None where one is not known."""
+    return None if None in counts else add(counts)

@@ -78,4 +78,5 @@ def plain_value(value: Any) -> Value:
 
 def number_text(number: float) -> str:
     """Return the shortest text of the end of a range: whole numbers without a point."""
-    return str(int(number)) if number.is_integer() and abs(number) < 1e6 and str(number) != "-0.0" else repr(number)
+    whole = float(number).is_integer() and abs(number) < 1e6 and str(number) != "-0.0"
+    return str(int(number)) if whole else repr(number)
