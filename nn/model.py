@@ -45,12 +45,9 @@ class Initialisation(NamedTuple):
 
 
 INITIALISATIONS = {
-    # He et al. 2015
-    "he": Initialisation(False, lambda n_in, n_out: math.sqrt(2 / n_in)),
-    # Glorot & Bengio 2010
-    "glorot": Initialisation(True, lambda n_in, n_out: math.sqrt(2 / (n_in + n_out))),
-    # LeCun et al. 1998
-    "lecun": Initialisation(False, lambda n_in, n_out: math.sqrt(1 / n_in)),
+    "he": Initialisation(False, lambda n_in, n_out: math.sqrt(2 / n_in)),  # He et al. 2015
+    "glorot": Initialisation(True, lambda n_in, n_out: math.sqrt(2 / (n_in + n_out))),  # Glorot & Bengio 2010
+    "lecun": Initialisation(False, lambda n_in, n_out: math.sqrt(1 / n_in)),  # LeCun et al. 1998
     # torch.nn.Linear: weights and biases in ±1/√n_in
     "torch": Initialisation(
         True, lambda n_in, n_out: math.sqrt(1 / (3 * n_in)), lambda n_in, n_out: math.sqrt(1 / (3 * n_in))

@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from nn.checks import brief, check_fields, checked, integer, real
 
+Array = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -39,12 +41,10 @@ class Schedule:
     learning_rate: float | None = checked(None, real, above=0.0)
     steps: int | None = checked(None, integer, low=1)
 
-    _takes_length = True
-
     @property
     def takes_length(self) -> bool:
         """Whether the learning rates depend on `steps`."""
-        return self._takes_length
+        return True
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -60,8 +60,8 @@ class Schedule:
     @overload
     def __call__(self, step: int) -> float: ...
     @overload
-    def __call__(self, step: ArrayLike) -> NDArray[np.float64]: ...
-    def __call__(self, step: ArrayLike) -> float | NDArray[np.float64]:
+    def __call__(self, step: ArrayLike) -> Array: ...
+    def __call__(self, step: ArrayLike) -> float | Array:
         needed = ("learning_rate", "steps") if self.takes_length else ("learning_rate",)
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
@@ -69,22 +69,20 @@ class Schedule:
                 f"a schedule called by itself must have its {' and '.join(missing)}, but got {self!r}; "
                 f"give {', '.join(f'{name}=…' for name in missing)}"
             )
+        assert self.learning_rate is not None
         steps = np.asarray(step)
         # Always as an array: NumPy rounds a power of two scalars in another way.
-        learning_rates = np.asarray(self._learning_rates(np.atleast_1d(steps).astype(np.float64)), dtype=np.float64)
+        learning_rates = self._formula(self.learning_rate, np.atleast_1d(steps).astype(np.float64))
         return float(learning_rates[0]) if steps.ndim == 0 else learning_rates
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _formula(self, eta: float, t: Array) -> Array:
+        """Return the learning rates at the steps t."""
         raise NotImplementedError
 
-    def _start(self) -> float:
-        assert self.learning_rate is not None
-        return self.learning_rate
-
-    def _progress(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what part of the schedule is over: from 0 at step 0 to 1 at step `steps` and after."""
+    def _progress(self, t: Array) -> Array:
+        """Return the part of the schedule that is over: from 0 at step 0 to 1 at step `steps` and after."""
         assert self.steps is not None
-        return np.minimum(step / self.steps, 1.0)
+        return np.minimum(t / self.steps, 1.0)
 
     def __repr__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
@@ -95,10 +93,10 @@ class Schedule:
 class Constant(Schedule):
     """A learning rate that does not change:  η(t) = η."""
 
-    _takes_length = False
+    takes_length = False
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.full(step.shape, self._start())
+    def _formula(self, eta: float, t: Array) -> Array:
+        return np.full(t.shape, eta)
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,10 +114,10 @@ class Step(Schedule):
     every: int = checked(100, integer, low=1)
     factor: float = checked(0.1, real, above=0.0)
 
-    _takes_length = False
+    takes_length = False
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._start() * self.factor ** np.floor(step / self.every)
+    def _formula(self, eta: float, t: Array) -> Array:
+        return eta * self.factor ** np.floor(t / self.every)
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,8 +133,8 @@ class Exponential(Schedule):
 
     final: float = checked(0.01, real, above=0.0)
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._start() * self.final ** self._progress(step)
+    def _formula(self, eta: float, t: Array) -> Array:
+        return eta * self.final ** self._progress(t)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,9 +149,9 @@ class Cosine(Schedule):
 
     final: float = checked(0.0, real, low=0.0)
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        wave = 0.5 * (1 + np.cos(math.pi * self._progress(step)))
-        return self._start() * (self.final + (1 - self.final) * wave)
+    def _formula(self, eta: float, t: Array) -> Array:
+        wave = 0.5 * (1 + np.cos(math.pi * self._progress(t)))
+        return eta * (self.final + (1 - self.final) * wave)
 
 
 @dataclass(frozen=True, repr=False)
@@ -187,13 +185,13 @@ class Warmup(Schedule):
         assert own.learning_rate is not None
         return replace(own, then=self.then.resolve(own.learning_rate, max(own.steps - self.warmup, 1)))
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _formula(self, eta: float, t: Array) -> Array:
         length = 1 if self.steps is None else max(self.steps - self.warmup, 1)
         then = self.then
         if then.learning_rate is None or (then.steps is None and (self.steps or not then.takes_length)):
-            then = then.resolve(self._start(), length)
-        rising = self._start() * (step + 1) / self.warmup
-        return np.where(step < self.warmup, rising, then(np.maximum(step - self.warmup, 0)))
+            then = then.resolve(eta, length)
+        rising = eta * (t + 1) / self.warmup
+        return np.where(t < self.warmup, rising, then(np.maximum(t - self.warmup, 0)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,12 +207,11 @@ class OneCycle(Schedule):
     start: float = checked(25.0, real, low=1.0)
     end: float = checked(1e4, real, low=1.0)
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        peak, low = self._start(), self._start() / self.start
-        at = self._progress(step)
-        up = low + (peak - low) * 0.5 * (1 - np.cos(math.pi * np.minimum(at / self.rise, 1.0)))
-        lowest = low / self.end
-        down = lowest + (peak - lowest) * 0.5 * (1 + np.cos(math.pi * (at - self.rise) / (1 - self.rise)))
+    def _formula(self, eta: float, t: Array) -> Array:
+        low, lowest = eta / self.start, eta / self.start / self.end
+        at = self._progress(t)
+        up = low + (eta - low) * 0.5 * (1 - np.cos(math.pi * np.minimum(at / self.rise, 1.0)))
+        down = lowest + (eta - lowest) * 0.5 * (1 + np.cos(math.pi * (at - self.rise) / (1 - self.rise)))
         return np.where(at < self.rise, up, down)
 
 
@@ -233,11 +230,11 @@ class Triangular(Schedule):
     half: int = checked(100, integer, low=1)
     low: float = checked(0.1, real, low=0.0, high=1.0)
 
-    _takes_length = False
+    takes_length = False
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
-        height = 1 - np.abs(step % (2 * self.half) / self.half - 1)
-        return self._start() * (self.low + (1 - self.low) * height)
+    def _formula(self, eta: float, t: Array) -> Array:
+        height = 1 - np.abs(t % (2 * self.half) / self.half - 1)
+        return eta * (self.low + (1 - self.low) * height)
 
 
 @dataclass(frozen=True, repr=False)
@@ -255,12 +252,12 @@ class Ramp(Schedule):
     final: float = checked(10.0, real, above=0.0)
     linear: bool = False
 
-    def _learning_rates(self, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _formula(self, eta: float, t: Array) -> Array:
         assert self.steps is not None
-        at = np.minimum(step / max(self.steps - 1, 1), 1.0)
+        at = np.minimum(t / max(self.steps - 1, 1), 1.0)
         if self.linear:
-            return self._start() + (self.final - self._start()) * at
-        return self._start() * (self.final / self._start()) ** at
+            return eta + (self.final - eta) * at
+        return eta * (self.final / eta) ** at
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -83,20 +83,18 @@ class Dataset:
         if isinstance(features, np.ndarray):
             check_finite("X", features)
         columns = found.codes.shape[1] if found.codes.ndim == 2 else 1
-        values = {
-            "X": features,
-            "y": found.y,
-            "task": found.task,
-            "name": str(name),
-            "feature_names": names_of("feature_names", feature_names, features.shape[1]),
-            "target_names": names_of("target_names", target_names, columns),
-            "class_names": _class_names(class_names, found.classes),
-            "classes": found.classes,
-            "targets": found.codes,
-            "scaling": None,
-        }
-        for key, value in values.items():
-            object.__setattr__(self, key, value)
+        vars(self).update(
+            X=features,
+            y=found.y,
+            task=found.task,
+            name=str(name),
+            feature_names=names_of("feature_names", feature_names, features.shape[1]),
+            target_names=names_of("target_names", target_names, columns),
+            class_names=_class_names(class_names, found.classes),
+            classes=found.classes,
+            targets=found.codes,
+            scaling=None,
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -213,8 +211,7 @@ class Dataset:
     def _with(self, **changes: Any) -> Dataset:
         """Return a copy with fields that are known to be right: nothing is checked again."""
         result = object.__new__(Dataset)
-        for key in self.__dataclass_fields__:
-            object.__setattr__(result, key, changes[key] if key in changes else getattr(self, key))
+        vars(result).update({name: getattr(self, name) for name in self.__dataclass_fields__} | changes)
         return result
 
 
@@ -246,17 +243,12 @@ class Split:
 
 def _split(data: Dataset, rows: dict[str, Rows], scale: bool) -> Split:
     """Cut `data` into the parts that `rows` names, and scale all by the training part."""
-    parts = {name: data.subset(numbers) if len(numbers) else None for name, numbers in rows.items()}
-    train = parts["train"]
-    assert train is not None, "sizes are checked before"
-    scaling = data.scaling
+    parts = {name: data.subset(numbers) for name, numbers in rows.items() if len(numbers)}
     if scale:
-        step = train.fit_scaling()
-        parts = {name: part and part.scaled_by(step) for name, part in parts.items()}
-        train = parts["train"]
-        assert train is not None
-        scaling = train.scaling
-    return Split(train, parts["validation"], parts["test"], scaling, rows, data, scale)
+        scaling = parts["train"].fit_scaling()
+        parts = {name: part.scaled_by(scaling) for name, part in parts.items()}
+    train = parts["train"]
+    return Split(train, parts.get("validation"), parts.get("test"), train.scaling, rows, data, scale)
 
 
 def _folds(data: Dataset, kept: Rows, test: Rows, k: Any, seed: Any, scale: bool) -> list[Split]:

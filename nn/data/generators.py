@@ -79,13 +79,7 @@ def sine(n: int = 200, noise: float = 0.1, seed: int = 0, periods: float = 1.0) 
     return x, np.sin(np.pi * periods * x[:, 0]) + noise * rng.standard_normal(n)
 
 
-GENERATORS: dict[str, Callable[..., Arrays]] = {
-    "spirals": spirals,
-    "moons": moons,
-    "circles": circles,
-    "xor": xor,
-    "sine": sine,
-}
+GENERATORS: dict[str, Callable[..., Arrays]] = {make.__name__: make for make in (spirals, moons, circles, xor, sine)}
 """Every generator by the name that `load_dataset` knows it by."""
 
 

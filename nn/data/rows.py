@@ -41,7 +41,7 @@ def split_rows(
     parts where its share is a row or more. Which rows are test does not depend on `validation`.
     """
     n_train, n_validation, n_test = split_sizes(n, validation, test)
-    order = generator(seed).permutation(n)
+    order = np.random.default_rng(integer("seed", seed, 0)).permutation(n)
     if codes is None:
         parts = [order[n_test + n_validation :], order[n_test : n_test + n_validation], order[:n_test]]
     else:
@@ -58,17 +58,12 @@ def split_rows(
 
 def fold_numbers(n: int, k: int, seed: Any, codes: Rows | None = None) -> Rows:
     """Return the fold (n,) of every row, 0 to k - 1: sizes differ by at most one, within each class too."""
-    order = generator(seed).permutation(n)
+    order = np.random.default_rng(integer("seed", seed, 0)).permutation(n)
     if codes is not None:
         order = order[np.argsort(codes[order], kind="stable")]
     result = np.empty(n, dtype=np.int64)
     result[order] = np.arange(n) % k
     return result
-
-
-def generator(seed: Any) -> np.random.Generator:
-    """Return the random generator of a seed, a whole number of at least 0."""
-    return np.random.default_rng(integer("seed", seed, 0))
 
 
 def _class_shares(counts: Rows, n_train: int, n_validation: int, n_test: int) -> tuple[Rows, Rows]:

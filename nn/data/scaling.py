@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -98,7 +97,7 @@ def _moments(kind: str, X: NDArray[Any] | LazyRows) -> tuple[Floats, Floats]:
     """
     first: Floats | None = None
     count = 0
-    for piece in X.chunks() if isinstance(X, LazyRows) else _pieces(X):
+    for piece in X.chunks() if isinstance(X, LazyRows) else (X[s] for s in chunk_slices(len(X), 8 * X.shape[1])):
         if first is None:
             first = piece[0].astype(np.float64)
             mean, squares = np.zeros_like(first), np.zeros_like(first)
@@ -124,8 +123,3 @@ def _moments(kind: str, X: NDArray[Any] | LazyRows) -> tuple[Floats, Floats]:
     # A spread below the resolution of the numbers is rounding, and dividing by it would blow it up.
     std[std <= 4 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
     return mean, std
-
-
-def _pieces(X: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    for piece in chunk_slices(len(X), 8 * X.shape[1]):
-        yield X[piece]

@@ -69,27 +69,17 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         "hidden_layer_sizes": ["array-like", COUNT],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
-        "alpha": [NOT_NEGATIVE],
         "batch_size": [StrOptions({"auto"}), COUNT],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [POSITIVE],
-        "power_t": [NOT_NEGATIVE],
-        "max_iter": [COUNT],
-        "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [NOT_NEGATIVE],
         "verbose": ["verbose"],
-        "warm_start": ["boolean"],
         "momentum": [UNIT],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [BELOW_ONE],
-        "beta_1": [BELOW_ONE],
-        "beta_2": [BELOW_ONE],
-        "epsilon": [POSITIVE],
         "n_iter_no_change": [COUNT, Options(Real, {np.inf})],
-        "max_fun": [COUNT],
-        "dropout": [BELOW_ONE],
+        **{name: [POSITIVE] for name in ("learning_rate_init", "epsilon")},
+        **{name: [NOT_NEGATIVE] for name in ("alpha", "power_t", "tol")},
+        **{name: [BELOW_ONE] for name in ("validation_fraction", "beta_1", "beta_2", "dropout")},
+        **{name: [COUNT] for name in ("max_iter", "max_fun")},
+        **{name: ["boolean"] for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping")},
     }
 
     def _keep(self, settings: Mapping[str, Any]) -> None:
@@ -108,18 +98,15 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
 
     @fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the network to examples; it starts anew unless `warm_start`.
-
-        Raises ValueError or TypeError for what does not fit, and where the parameters do not stay finite.
+        """Fit the network to examples, and return it; it starts anew unless `warm_start`.
 
         Args:
             X (array, sparse array or frame (N, D)): The features.
             y (array (N,) or (N, K)): Labels, 0/1 for each of several labels, or numbers.
             sample_weight (array (N,)): The weights of the examples in the loss.
 
-        Returns:
-
-        self
+        Raises:
+            ValueError, TypeError: For what does not fit, and where the parameters do not stay finite.
         """
         return self._fit(X, y, sample_weight, incremental=False)
 
