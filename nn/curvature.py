@@ -56,10 +56,9 @@ def sharpness(
     >>> round(sharpness(model, [3.0], X=[[2.0]], y=[0.0]), 9)
     4.0
     """
-    value, _ = top_eigenpair(
+    return top_eigenpair(
         model, theta, X, y, tolerance=tolerance, max_iterations=max_iterations, start=start, seed=seed
-    )
-    return value
+    )[0]
 
 
 def top_eigenpair(
@@ -79,10 +78,7 @@ def top_eigenpair(
     Loan 2013, section 10.1). Each iteration costs one product on all examples and keeps one vector of P numbers.
 
     Args:
-        model: The network. Where it does not name its output and loss, they follow y.
-        theta (array (P,)): The parameters.
-        X (array (N, D)): The features of the examples.
-        y (array (N,) or (N, K)): Class numbers from 0 (N,), or values.
+        model, theta, X, y: As for `MLP.loss`.
         tolerance: The iteration has converged when ‖Hu − λu‖ ≤ tolerance·‖H‖, with ‖H‖ estimated from below. The error
             of λ is as a rule of the order of the square of that: along a trajectory, a tolerance of 1e-3 is plenty.
         max_iterations: The iterations after which it ends in any case.

@@ -7,6 +7,7 @@ checked in the same way as those of this package.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,14 +102,10 @@ def check_gradient(
     check_finite("the gradient", gradient)
     h = step * max(1.0, float(np.abs(point).max()))
     chosen = np.sort(rng.permutation(len(point))[:coordinates])
-    comparisons = []
-    for number in range(directions):
-        u = rng.standard_normal(len(point))
-        comparisons.append(_compare(f"random direction {number}", function, point, gradient, u / np.linalg.norm(u), h))
-    for index in chosen:
-        u = np.zeros(len(point))
-        u[index] = 1.0
-        comparisons.append(_compare(f"parameter {index}", function, point, gradient, u, h))
+    drawn = ((f"random direction {number}", rng.standard_normal(len(point))) for number in range(directions))
+    single = ((f"parameter {index}", np.arange(len(point)) == index) for index in chosen)
+    along = ((name, u / np.linalg.norm(u)) for name, u in chain(drawn, single))
+    comparisons = [_compare(name, function, point, gradient, u, h) for name, u in along]
     worst = max(comparisons, key=lambda c: c.relative_error)
     if worst.relative_error > tolerance:
         raise ValueError(

@@ -35,10 +35,8 @@ class EarlyStopping:
 
     def update(self, state: TrainState, value: float, epoch: int) -> bool:
         """Note the metric of a finished epoch in `state`, and return whether it is time to stop."""
-        better = gain(self.metric, value) > gain(self.metric, state.best_value) + self.min_delta
-        if math.isnan(state.best_value) and not math.isnan(value):
-            better = True
-        if better:
+        first = math.isnan(state.best_value) and not math.isnan(value)
+        if first or gain(self.metric, value) > gain(self.metric, state.best_value) + self.min_delta:
             state.best_value, state.best_epoch, state.best_theta = value, epoch, state.theta.copy()
         return epoch - state.best_epoch >= self.patience
 

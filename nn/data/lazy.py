@@ -23,10 +23,8 @@ class _Source:
         array = self.array
         if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename is not None:
             order = "C" if array.flags.c_contiguous else "F"
-            return {
-                "map": (str(array.filename), array.dtype, array.offset, array.shape, order),
-                "finite": self.finite,
-            }
+            place = (str(array.filename), array.dtype, array.offset, array.shape, order)
+            return {"map": place, "finite": self.finite}
         return {"array": np.asarray(array), "finite": self.finite}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,9 +38,11 @@ def read_csv(
         raise ValueError(f"header must be True, False or None, but got {header!r}")
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"'):
         raise ValueError(f"delimiter must be one character, but got {delimiter!r}")
+    packed = path.name.lower().endswith(".gz")
+    opened: Any = gzip.open if packed else open
     try:
-        with _open(path) as file:
-            return _Table(path, file, header, delimiter).read(target)
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            return _Table(path, _lines(file, packed), header, delimiter).read(target)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be text in UTF-8, but has other bytes at {error.start:,}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -50,17 +52,16 @@ def read_csv(
 
 
 class _Table:
-    """The rows of an open CSV file, and the names of its columns."""
+    """The rows of a CSV file that are not empty, and the names of its columns."""
 
-    def __init__(self, path: Path, file: TextIO, header: bool | None, delimiter: str | None) -> None:
+    def __init__(self, path: Path, lines: Iterator[str], header: bool | None, delimiter: str | None) -> None:
         self.path = path
-        first_line = file.readline(_MOST_LINE)
+        first_line = next(lines, "")
         if delimiter is None:
             delimiter = max(_DELIMITERS, key=first_line.count)
-        lines = _again(first_line, file, _is_packed(path))
-        self.reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-        self.pushed: list[list[str]] = []
-        self.first = self._next_row()
+        self.reader = csv.reader(chain([first_line], lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+        self.rows: Iterator[list[str]] = filter(any, ([cell.strip() for cell in row] for row in self.reader))
+        self.first = next(self.rows, [])
         if not self.first:
             raise ValueError(f"{path} must have rows of numbers, but is empty")
         self.guessed = header is None
@@ -92,14 +93,6 @@ class _Table:
                 names["target_names"] = [self.names[i] for i in chosen]
         return np.concatenate(features), y, names
 
-    def _next_row(self) -> list[str]:
-        if self.pushed:
-            return self.pushed.pop()
-        for row in self.reader:
-            if any(cell.strip() for cell in row):
-                return [cell.strip() for cell in row]
-        return []
-
     def _blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
         """Yield line numbers and rows, some thousand at a time; a row of another length is an error."""
         width = len(self.names)
@@ -107,7 +100,7 @@ class _Table:
         rows: list[list[str]] = []
         if not self.has_header:
             numbers, rows = [1], [self.first]
-        while row := self._next_row():
+        for row in self.rows:
             if len(row) != width:
                 line = self.reader.line_num
                 raise ValueError(f"{self.path} must have {width} cells in every row, but line {line:,} has {len(row)}")
@@ -150,15 +143,14 @@ class _Table:
         It is one that counts its columns, or has words for targets where the second row has numbers only.
         """
         counts = len(kept) > 3 and [self.first[i] for i in kept] == [str(i) for i in range(len(kept))]
-        second = self._next_row()
+        second = next(self.rows, [])
         words = not any(_is_number(self.first[i]) for i in chosen)
         if counts or (words and len(second) == len(self.first) and all(map(_is_number, second))):
             raise ValueError(
                 f"{self.path} must show clearly whether its first row is a header, but that ends in "
                 f"{self.first[-3:]}; pass header=True or header=False"
             )
-        if second:
-            self.pushed.append(second)
+        self.rows = chain([second] if second else [], self.rows)
 
     def _target_columns(self, target: Any) -> list[int]:
         many = isinstance(target, list | tuple)
@@ -187,27 +179,16 @@ class _Table:
         return int(target) % width
 
 
-def _is_packed(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
-
-
-def _open(path: Path) -> TextIO:
-    if _is_packed(path):
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _again(first_line: str, file: TextIO, packed: bool) -> Iterator[str]:
+def _lines(file: TextIO, packed: bool) -> Iterator[str]:
     """Yield all lines; a small packed file that blows up to more than 2 GB is refused."""
-    total, line = 0, first_line
-    while line:
+    total = 0
+    while line := file.readline(_MOST_LINE):
         total += len(line)
         if len(line) >= _MOST_LINE:
             raise csv.Error(f"it has a line of more than {_MOST_LINE:,} characters")
         if packed and total > _MOST_UNPACKED:
             raise csv.Error(f"it unpacks to more than {_MOST_UNPACKED:,} characters; unpack it first")
         yield line
-        line = file.readline(_MOST_LINE)
 
 
 def _is_number(cell: str) -> bool:

@@ -140,7 +140,6 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
     if problem.w is not None:
         check_weight(problem.w.sum(keepdims=True))
     l2 = est.alpha / problem.total_weight
-
     loss_gradient = problem.objective(l2)
 
     def objective(at: Array) -> tuple[float, Array]:
@@ -152,14 +151,9 @@ def minimise(estimator: Any, problem: Problem, theta: Array) -> Array:
         say(f"Iteration {est.n_iter_}, loss = {intermediate_result.fun:.8f}")
 
     est.n_iter_ = 0
-    result = scipy.optimize.minimize(
-        objective,
-        theta,
-        method="L-BFGS-B",
-        jac=True,
-        callback=report if est.verbose else None,
-        options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol},
-    )
+    options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
+    told = report if est.verbose else None
+    result = scipy.optimize.minimize(objective, theta, method="L-BFGS-B", jac=True, callback=told, options=options)
     est.n_iter_ = min(result.nit, est.max_iter)
     penalty = 0.5 * l2 * squares(model, result.x)
     est.loss_ = (result.fun - penalty) / problem.unit + penalty

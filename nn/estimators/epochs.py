@@ -202,24 +202,17 @@ class KernelSteps:
 
     def __init__(self, problem: Problem, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> None:
         self.problem, self.stepper = problem, stepper
-        self.state = descent.fresh_state(theta, stepper.optimizer, {"record_steps": True})
+        model, optimizer = problem.model, stepper.optimizer
+        self.state = descent.fresh_state(theta, optimizer, {"record_steps": True})
         self.state.theta, self.state.first, self.state.second = theta, stepper.first, stepper.second
         self.state.step = ORIGIN + stepper.steps
         self.state.start_loss = 1.0  # nothing but what is not finite counts as divergence
         self.rows = Rows(problem)
         plan = batches.Plan(len(problem), batch_size, ENDLESS, 1, reference.IN_ORDER, None)
         self.descent = descent.Descent(
-            self.state,
-            plan,
-            self.rows,
-            problem.model,
-            stepper.optimizer,
-            stepper.learning_rates,
-            math.inf,
-            seed,
-            progress=False,
+            self.state, plan, self.rows, model, optimizer, stepper.learning_rates, math.inf, seed, progress=False
         )
-        one_call = int(descent.CALL_OPERATIONS / (6.0 * problem.model.size * batch_size))
+        one_call = int(descent.CALL_OPERATIONS / (6.0 * model.size * batch_size))
         self.most = 1 if problem.poisson else max(1, one_call)
 
     def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ never promoted. Settings that are not promoted are pruned: their trials are over
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -43,7 +44,7 @@ class _Rungs(Sampler):
         """Return the options, with the size of the field."""
         return {**super().options(), "n_settings": self.n_settings}
 
-    def rungs(self, settings: int, epochs: int, most: int | None = None) -> list[int]:
+    def rungs(self, settings: int, epochs: int, most: float = math.inf) -> list[int]:
         """Return the epochs of each rung, the last being all.
 
         They are ⌈epochs/eta^k⌉ for k = …, 2, 1, 0, for as long as that is not below `min_epochs` and eta^k is not above
@@ -52,12 +53,8 @@ class _Rungs(Sampler):
         >>> Halving().rungs(81, 27), Halving().rungs(81, 20), Halving().rungs(5, 27)
         ([1, 3, 9, 27], [3, 7, 20], [9, 27])
         """
-        k = 0
-        while (
-            (most is None or k < most)
-            and self.eta ** (k + 1) <= settings
-            and epochs >= self.min_epochs * self.eta ** (k + 1)
-        ):
+        k, largest = 0, min(settings, epochs // self.min_epochs)
+        while k < most and self.eta ** (k + 1) <= largest:
             k += 1
         return [-(-epochs // self.eta**i) for i in range(k, -1, -1)]
 

@@ -85,9 +85,8 @@ class OptunaSampler(Sampler):
             while len(fresh) < wanted and misses < MISSES:
                 trial, setting = study.ask(space)
                 key = tuple(setting.items())
-                new = key not in scores and key not in fresh
-                misses = 0 if new else misses + 1
-                if new:
+                misses = misses + 1 if key in scores or key in fresh else 0
+                if not misses:
                     fresh[key] = setting
                 asked.append((trial, key))
             for setting in islice(unseen, None if space.size is not None else 0):

@@ -56,12 +56,8 @@ class Refine(Sampler):
 
     def check_space(self, space: Space) -> None:
         """Raise ValueError where `widen` names what is no range."""
-        ranges = {
-            name
-            for variant in space.variants()
-            for name, parameter in variant.items()
-            if not isinstance(parameter, Choice)
-        }
+        parameters = [item for variant in space.variants() for item in variant.items()]
+        ranges = {name for name, parameter in parameters if isinstance(parameter, Range)}
         for name in () if isinstance(self.widen, bool) else self.widen:
             if name not in ranges:
                 raise unknown_name("widen", name, ranges)
@@ -123,7 +119,7 @@ class _Axis:
         """Return where a value lies."""
         if self.values:
             return float(bisect.bisect_left(self.values, value))
-        return math.log10(value) if isinstance(self.parameter, LogUniform) else float(value)
+        return _coordinate(self.parameter, value)
 
     def value(self, x: float) -> Value:
         """Return the value there, or at the end that is nearest."""
@@ -217,21 +213,18 @@ class _Window:
         assert isinstance(parameter, Range)
         low, high = parameter.low, parameter.high
         widened = self.widen is True or (self.widen is not False and name in self.widen)
-        ends = bounds(name, low, high) if widened else (low, high)
-        if isinstance(parameter, LogUniform):
-            width = math.log10(high) - math.log10(low)
-            ends = (
-                math.log10(ends[0]) if ends[0] > 0 else -300.0,
-                math.log10(ends[1]) if ends[1] < math.inf else 300.0,
-            )
-        else:
-            width = float(high - low)
-        step = width / (self.points - 1) / 2
+        step = (_coordinate(parameter, high) - _coordinate(parameter, low)) / (self.points - 1) / 2
         smallest = 0.5 if isinstance(parameter, IntUniform) else step * SMALLEST_STEP * 2
         step = max(step, 1.0) if isinstance(parameter, IntUniform) else step
         # A range in which the first round found nothing inside is left in full steps.
         at_end = widened and self.centre[name] in (low, high)
-        return _Axis(parameter, step * 2 if at_end else step, smallest, float(ends[0]), float(ends[1]))
+        first, last = (_coordinate(parameter, end) for end in (bounds(name, low, high) if widened else (low, high)))
+        return _Axis(parameter, step * 2 if at_end else step, smallest, first, last)
+
+
+def _coordinate(parameter: Parameter, value: Any) -> float:
+    """Return where a number lies, in the logarithm where that is uniform; 0 and infinity have a place too."""
+    return math.log10(min(max(value, 1e-300), 1e300)) if isinstance(parameter, LogUniform) else float(value)
 
 
 def _is_number(value: Any) -> bool:

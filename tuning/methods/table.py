@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nn.checks import unknown_name
+from nn.checks import one_of
 from tuning.methods.halving import Halving, Hyperband
 from tuning.methods.optuna import OptunaSampler, is_sampler
 from tuning.methods.refine import Refine
@@ -57,14 +57,9 @@ def make_sampler(method: Any, n_settings: int | None = None, seed: int = 0, **op
     for an option that belongs to another.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    kind: type[Sampler]
-    extra: dict[str, Any] = {}
-    if is_sampler(method):
-        name, kind, extra = OPTUNA, OptunaSampler, {"sampler": method}
-    elif isinstance(method, str) and method in METHODS:
-        name, kind = method, METHODS[method]
-    else:
-        raise unknown_name("method", method, METHODS)
+    extra = {"sampler": method} if is_sampler(method) else {}
+    name = OPTUNA if extra else one_of("method", method, METHODS)
+    kind = OptunaSampler if extra else METHODS[name]
     own = kind.own_options()
     for option in given:
         if option not in own and option not in _WITHOUT_COMPLAINT:
