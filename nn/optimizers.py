@@ -32,7 +32,7 @@ EPSILON = "what is added to the root of the mean squared gradient", "1e-10:1e-6:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """What all optimizers share.
+    """The base of all optimizers: the settings that they share.
 
     Args:
         learning_rate: η > 0. A number; how it changes over the steps is a schedule's business (`nn.schedules`).

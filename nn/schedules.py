@@ -43,7 +43,7 @@ class Schedule:
 
     @property
     def takes_length(self) -> bool:
-        """Whether the learning rates depend on `steps`."""
+        """True where the learning rates depend on `steps`."""
         return True
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,11 +77,12 @@ class _Table:
             self._refuse_unclear_header(chosen, kept)
         features: list[NDArray[np.float64]] = []
         cells: list[list[str]] = [[] for _ in chosen]
-        for numbers, rows in self._blocks():
-            features.append(self._block(rows, numbers, kept))
+        numbered = self._numbered()
+        while block := list(islice(numbered, _BLOCK)):
+            features.append(self._features(block, kept))
             for column, values in zip(chosen, cells, strict=True):
-                values.extend(row[column] for row in rows)
-                self._refuse_empty(rows, numbers, column)
+                values.extend(row[column] for _, row in block)
+                self._refuse_empty(block, column)
         if not features:
             raise ValueError(f"{self.path} must have rows below its header, but has none")
         columns = [_typed(values) for values in cells]
@@ -93,35 +94,26 @@ class _Table:
                 names["target_names"] = [self.names[i] for i in chosen]
         return np.concatenate(features), y, names
 
-    def _blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
-        """Yield line numbers and rows, some thousand at a time; a row of another length is an error."""
-        width = len(self.names)
-        numbers: list[int] = []
-        rows: list[list[str]] = []
+    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows with the numbers of their lines; a row of another length is an error."""
         if not self.has_header:
-            numbers, rows = [1], [self.first]
+            yield 1, self.first
         for row in self.rows:
+            line, width = self.reader.line_num, len(self.names)
             if len(row) != width:
-                line = self.reader.line_num
                 raise ValueError(f"{self.path} must have {width} cells in every row, but line {line:,} has {len(row)}")
-            numbers.append(self.reader.line_num)
-            rows.append(row)
-            if len(rows) == _BLOCK:
-                yield numbers, rows
-                numbers, rows = [], []
-        if rows:
-            yield numbers, rows
+            yield line, row
 
-    def _block(self, rows: list[list[str]], numbers: list[int], kept: Sequence[int]) -> NDArray[np.float64]:
+    def _features(self, block: list[tuple[int, list[str]]], kept: Sequence[int]) -> NDArray[np.float64]:
         try:
-            block = np.array([[float(row[i]) for i in kept] for row in rows])
-            if not any("_" in row[i] for row in rows for i in kept):
-                return block
+            numbers = np.array([[float(row[i]) for i in kept] for _, row in block])
+            if not any("_" in row[i] for _, row in block for i in kept):
+                return numbers
         except ValueError:
             pass
         for i in kept:
-            self._refuse_empty(rows, numbers, i)
-            for row, line in zip(rows, numbers, strict=True):
+            self._refuse_empty(block, i)
+            for line, row in block:
                 if not _is_number(row[i]):
                     raise ValueError(
                         f"{self.path} must have numbers in column {self.names[i]!r}, but line {line:,} has "
@@ -129,8 +121,8 @@ class _Table:
                     ) from None
         raise AssertionError("a row that could not be read has no bad cell")
 
-    def _refuse_empty(self, rows: list[list[str]], numbers: list[int], column: int) -> None:
-        for row, line in zip(rows, numbers, strict=True):
+    def _refuse_empty(self, block: list[tuple[int, list[str]]], column: int) -> None:
+        for line, row in block:
             if not row[column]:
                 raise ValueError(
                     f"{self.path} must have no empty cells, but line {line:,} has one in column "

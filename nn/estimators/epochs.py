@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -169,18 +169,21 @@ class Stepper:
         return learning_rates
 
 
-class Steps(Protocol):
-    """A function that does some steps with mini-batches, which move theta (P,) in place.
+class Steps:
+    """Steps with mini-batches, which move theta (P,) in place: `most` at once, one unless more are possible.
 
-    It takes the rows that the steps go through, their number, `most` at most, and the strength of their penalty, and
-    returns their losses (steps,) before each update, up to the first that is not finite. `w` (N,) are sample
-    weights with mean 1 in each mini-batch, if there are any.
+    `w` (N,) are sample weights with mean 1 in each mini-batch, if there are any.
     """
 
-    most: int
-    w: Array | None
+    most = 1
+    w: Array | None = None
 
-    def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]: ...
+    def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
+        """Do some steps, which go through these rows, with a penalty of this strength.
+
+        Return their losses (steps,) before each update, up to the first that is not finite.
+        """
+        raise NotImplementedError
 
 
 class Rows(batches.InMemory):
@@ -195,10 +198,8 @@ class Rows(batches.InMemory):
         self.feed = batches.Feed(data, rows, start, steps, reference.IN_ORDER)
 
 
-class KernelSteps:
+class KernelSteps(Steps):
     """`Steps` that the kernels make, as many as fit into one call."""
-
-    w: Array | None = None
 
     def __init__(self, problem: Problem, stepper: Stepper, theta: Array, batch_size: int, seed: int) -> None:
         self.problem, self.stepper = problem, stepper
@@ -212,8 +213,8 @@ class KernelSteps:
         self.descent = descent.Descent(
             self.state, plan, self.rows, model, optimizer, stepper.learning_rates, math.inf, seed, progress=False
         )
-        one_call = int(descent.CALL_OPERATIONS / (6.0 * model.size * batch_size))
-        self.most = 1 if problem.poisson else max(1, one_call)
+        if not problem.poisson:
+            self.most = max(1, int(descent.CALL_OPERATIONS / (6.0 * model.size * batch_size)))
 
     def __call__(self, rows: NDArray[np.int64], steps: int, l2: float) -> NDArray[np.float64]:
         state, problem = self.state, self.problem

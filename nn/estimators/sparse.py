@@ -13,7 +13,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from nn import compiled, reference
-from nn.estimators.epochs import ORIGIN, Problem, Stepper, poisson_loss
+from nn.estimators.epochs import ORIGIN, Problem, Stepper, Steps, poisson_loss
 from nn.model import MLP
 
 Array = NDArray[Any]
@@ -91,11 +91,8 @@ class SparseProblem(Problem):
         return SparseSteps(self, stepper, theta, seed)
 
 
-class SparseSteps:
+class SparseSteps(Steps):
     """`Steps` that are made one at a time."""
-
-    most = 1
-    w: Array | None = None
 
     def __init__(self, problem: SparseProblem, stepper: Stepper, theta: Array, seed: int) -> None:
         self.problem, self.stepper, self.theta, self.seed = problem, stepper, theta, seed

@@ -28,7 +28,7 @@ SCALED_ERFC = tuple(map(float, COEFFICIENTS.split()))
 
 
 class _Float:
-    """What e^x needs to know of a type: float32 or float64, alone or in a vector."""
+    """The constants of e^x in a type: float32 or float64, alone or in a vector."""
 
     def __init__(self, kind: Any) -> None:
         lanes = kind.count if isinstance(kind, ir.VectorType) else 0

@@ -146,7 +146,7 @@ def optuna() -> Any:
 
 
 def is_sampler(method: Any) -> bool:
-    """Whether this is a sampler of Optuna's; nothing is imported to find out."""
+    """Return whether this is a sampler of Optuna's; nothing is imported to find out."""
     return any(base.__module__.startswith("optuna.samplers") for base in type(method).__mro__)
 
 

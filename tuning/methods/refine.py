@@ -167,7 +167,7 @@ class _Window:
 
     @property
     def alive(self) -> bool:
-        """Whether there is anything left to vary."""
+        """True while there is anything left to vary."""
         return any(axis.step >= axis.smallest for axis in self.axes.values())
 
     def candidates(self) -> Iterator[Setting]:

@@ -42,7 +42,7 @@ class Score(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        """Whether the proposal can be ranked at all."""
+        """True if the proposal can be ranked at all."""
         return math.isfinite(self.gain)
 
     @property
@@ -109,7 +109,7 @@ class Sampler:
         return least(space.size, self.n_settings)
 
     def endless(self, space: Space) -> bool:
-        """Whether the rounds go on until somebody stops them, as a range is continuous and no number is given."""
+        """Return whether the rounds go on until somebody stops them: over a continuous range, with no number given."""
         return not self.stops and self.count(space, 1) is None
 
     def options(self) -> dict[str, Any]:

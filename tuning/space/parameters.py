@@ -27,7 +27,7 @@ def _listed(names: Iterable[str], last: str = "or") -> str:
 
 
 def _fields() -> dict[str, Mapping[str, Any]]:
-    """Return what the optimizers say about their parameters, those that all share at the end."""
+    """Return the metadata of the optimizers' parameters by name; those that all optimizers share come last."""
     kinds: list[type[Optimizer]] = [*OPTIMIZERS.values(), Optimizer]
     told = {name: f.metadata for kind in kinds for name, f in kind.__dataclass_fields__.items() if f.metadata}
     shared = Optimizer.__dataclass_fields__
