@@ -39,9 +39,9 @@ def read_csv(
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"'):
         raise ValueError(f"delimiter must be one character, but got {delimiter!r}")
     packed = path.name.lower().endswith(".gz")
-    opened: Any = gzip.open if packed else open
+    opener: Any = gzip.open if packed else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             return _Table(path, _lines(file, packed), header, delimiter).read(target)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must be text in UTF-8, but has other bytes at {error.start:,}") from error
