@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import batch_size, integer, one_of, unknown_name
-from nn.metrics import PARTS, metric_of, names_of
+from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec
@@ -98,6 +98,16 @@ class Objective:
     def sizes(self) -> dict[str, int]:
         """The numbers of examples for training, validation and test, in the first fold where there are folds."""
         return {part: len(rows) for part, rows in self.splits[0].rows.items()}
+
+    @cached_property
+    def guess(self) -> dict[str, float]:
+        """The scores of the best constant answer: the commonest class or the mean of the targets of the training part.
+
+        Means over the folds where there are folds. The losses are there where classes are answered by their shares.
+        """
+        scores = [_constant_scores(split) for split in self.splits]
+        means = {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
+        return {name: value for name, value in means.items() if math.isfinite(value)}
 
     @cached_property
     def description(self) -> DataDescription:
@@ -258,6 +268,28 @@ def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
     if folds is not None:
         return tuple(whole.folds(folds, seed=int(SPLIT["seed"]), test=SPLIT["test"]))
     return (whole.split(SPLIT["validation"], SPLIT["test"], int(SPLIT["seed"])),)
+
+
+def _constant_scores(split: Split) -> dict[str, float]:
+    """Return the losses and scores of the best constant answer of the training part, on it and on the validation part.
+
+    Losses are not given for labels in columns.
+    """
+    scores, answer = {}, split.train.targets
+    for part, data in zip(PARTS, (split.train, split.validation), strict=True):
+        assert data is not None
+        truth = data.targets
+        if data.task == "regression":
+            scores[f"{part}_loss"] = squared_error(truth, np.broadcast_to(answer.mean(axis=0), truth.shape))
+            scores[f"{part}_r2"] = float(r2_from_loss(scores[f"{part}_loss"], truth))
+        elif data.task == "multilabel":
+            scores[f"{part}_accuracy"] = accuracy(truth, np.broadcast_to(answer.mean(axis=0) > 0.5, truth.shape))
+        else:
+            shares = np.bincount(answer, minlength=int(truth.max()) + 1) / len(answer)
+            with np.errstate(divide="ignore"):
+                scores[f"{part}_loss"] = float(-np.log(shares[truth]).mean())
+            scores[f"{part}_accuracy"] = float(np.mean(truth == shares.argmax()))
+    return scores
 
 
 def _source(data: Any) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tuning.analysis import Analysis, BestRate, Summary, Verdict, analyse, reference_loss, summarise, verdicts
+from tuning.analysis import Analysis, BestRate, Reference, Summary, Verdict, analyse, reference_of, summarise, verdicts
 from tuning.callbacks import Announcer, Callback, check_callback, log
 from tuning.export import Table, whole
 from tuning.methods import Sampler, sampler_of
@@ -79,7 +79,8 @@ class Study:
         `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is the name or path that the data came
         from; `given` is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
         """
-        about = {"limits": asdict(limits), "source": source, "sizes": getattr(objective, "sizes", None)}
+        about = {"limits": asdict(limits), "source": source}
+        about |= {name: getattr(objective, name, None) for name in ("sizes", "guess")}
         return cls(Access.create(None if storage is None else Path(storage), definition, about), objective, given)
 
     # -- the file ----------------------------------------------------------------------------------------------
@@ -164,8 +165,7 @@ class Study:
         file = self._access.reading()
         count = file.count()
         if self._analysis is None or self._analysis[0] != count:
-            held_out = (self.sizes or {}).get("validation")
-            self._analysis = count, analyse(self.definition, self.summaries(), file.records(), held_out)
+            self._analysis = count, analyse(self.definition, self.summaries(), file.records(), self.reference())
         return self._analysis[1]
 
     def best_rates(self, by: Sequence[str] = ("batch_size", "hidden_units")) -> list[BestRate]:
@@ -174,7 +174,13 @@ class Study:
 
     def verdicts(self) -> list[Verdict]:
         """Return the verdict on each trial with its evidence, in the order of `trials`."""
-        return list(verdicts(self.trials, reference_loss(self.summaries())))
+        return list(verdicts(self.trials, self.reference()))
+
+    def reference(self) -> Reference:
+        """Return what trials are held against: the study's best loss, the best constant answer, the other rates."""
+        file = self._access.reading()
+        held_out = (self.sizes or {}).get("validation")
+        return reference_of(self.definition, self.summaries(), file.outcomes(), file.get("guess"), held_out)
 
     def table(self, n: int | None = None) -> Table:
         """Return the best `n` settings, or all, as rows that print as a table; see `tuning.export.Table`."""

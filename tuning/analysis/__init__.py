@@ -6,6 +6,7 @@ from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
 from tuning.analysis.ranking import Leader, Summary, mean, reference_loss, sign, spread, summarise
+from tuning.analysis.reference import Reference, reference_of
 from tuning.analysis.rules import RULES, UNCLEAR, VERDICTS, Verdict
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import common, names_by_curves, verdicts

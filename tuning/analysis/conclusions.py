@@ -17,7 +17,8 @@ from nn.metrics import metric_of
 from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
-from tuning.analysis.ranking import Summary, reference_loss, sign
+from tuning.analysis.ranking import Summary, sign
+from tuning.analysis.reference import Reference
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
 from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trials, setting_text
@@ -42,6 +43,7 @@ class StudyLike(Protocol):
     def trials_per_setting(self) -> int: ...
     def summaries(self) -> list[Summary]: ...
     def verdicts(self) -> list[Verdict]: ...
+    def reference(self) -> Reference: ...
     def analysis(self) -> Analysis: ...
 
 
@@ -119,14 +121,14 @@ class Analysis:
 
 
 def analyse(
-    definition: Definition, summaries: list[Summary], records: Iterable[Record], held_out: int | None = None
+    definition: Definition, summaries: list[Summary], records: Iterable[Record], reference: Reference
 ) -> Analysis:
     """Return the conclusions from a study, in one pass over its trials.
 
-    `summaries` are its settings as `summarise` ranks them; of `records` of other settings, nothing is taken. `held_out`
-    is the number of examples in the validation part, where it is known.
+    `summaries` are its settings as `summarise` ranks them; of `records` of other settings, nothing is taken.
     """
-    cells = _Cells(definition, summaries, records, held_out)
+    held_out = reference.held_out
+    cells = _Cells(definition, summaries, records, reference)
     metric = definition.metric
     scores = cells.scores(metric)
     ends, method, reason = _intervals(scores.rows(range(min(1, len(scores.params)))), held_out)
@@ -158,7 +160,7 @@ class _Cells:
     """Metrics, durations and verdicts of all trials by setting, repeat and fold; curves are read and let go."""
 
     def __init__(
-        self, definition: Definition, summaries: list[Summary], records: Iterable[Record], held_out: int | None
+        self, definition: Definition, summaries: list[Summary], records: Iterable[Record], reference: Reference
     ) -> None:
         self.summaries = summaries
         place = {setting_text(summary.params): i for i, summary in enumerate(self.summaries)}
@@ -166,8 +168,7 @@ class _Cells:
         self.columns: dict[str, int] = {name: i for i, name in enumerate(definition.metrics)}
         self.found: list[list[str]] = [[] for _ in self.summaries]
         self.epochs = self.full_epochs = 0
-        self.held_out = held_out
-        reference = reference_loss(self.summaries)
+        self.held_out = reference.held_out
         rows, cells, texts, seconds = [], [], [], []
         curves: dict[tuple[tuple[str, ...], int], tuple[list[int], list[bytes]]] = {}
         for trial in records:
@@ -200,10 +201,11 @@ class _Cells:
             self.metrics[rows, cells] = np.array(values, dtype=np.float64)  # None, for what is not finite, is NaN
             self.seconds[rows, cells] = seconds
 
-    def _judge(self, names: tuple[str, ...], places: list[int], blobs: list[bytes], reference: float | None) -> None:
+    def _judge(self, names: tuple[str, ...], places: list[int], blobs: list[bytes], reference: Reference) -> None:
         """Take in the verdicts on trials of these settings that have the same curves with equally many epochs."""
         table = np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), len(names), -1 if names else 0)
-        found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, len(places), reference)
+        settings = [setting_text(self.summaries[row].params) for row in places]
+        found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, settings, reference)
         for row, name in zip(places, found, strict=True):
             self.found[row].append(name)
 
@@ -218,7 +220,7 @@ class _Cells:
 
 def _optimism(scores: Scores, summaries: list[Summary]) -> Optimism:
     """Return the optimism, unless settings were pruned: those chose the winner too, by scores that were not kept."""
-    if any(summary.state == PRUNED for summary in summaries):
+    if any(PRUNED in summary.state for summary in summaries):
         return Optimism(None, "pruning chose among the settings too, by scores after fewer epochs")
     return optimism(scores)
 
@@ -242,7 +244,7 @@ def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None,
 def _importance(summaries: list[Summary], metric: str) -> Importance:
     """Return the importances; a setting that diverged counts as the worst that did not: divergence is a result."""
     gains = [sign(metric) * s.metrics[metric] for s in summaries if s.state == COMPLETED]
-    used = [s for s in summaries if s.state in (COMPLETED, DIVERGED)] if gains else []
+    used = [s for s in summaries if s.state == COMPLETED or DIVERGED in s.state] if gains else []
     worst = min(gains, default=0.0)
     values = [sign(metric) * s.metrics[metric] if s.state == COMPLETED else worst for s in used]
     return importance([s.params for s in used], np.array(values))

@@ -8,6 +8,7 @@ ranked by the validation loss, then in the order in which the study visits the s
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,7 +24,8 @@ class Summary:
     """A setting, summed up over its trials.
 
     `metrics` are means and `spreads` sample standard deviations (with two trials or more); `state` is "completed", or
-    what kept the setting from being ranked; `rank` counts from 1, None where it is not ranked.
+    what kept the setting from being ranked, "2 of 3 completed, 1 diverged" where its trials ended in several ways;
+    `rank` counts from 1, None where it is not ranked.
     """
 
     params: Setting
@@ -99,8 +101,21 @@ def spread(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((x - middle) ** 2 for x in values) / (len(values) - 1)) if len(values) > 1 else math.nan
 
 
+def together(states: Sequence[str], expected: int) -> str:
+    """Return the states of a setting's trials, of which so many are expected, in one text.
+
+    >>> together(["completed", "diverged", "completed"], 3)
+    '2 of 3 completed, 1 diverged'
+    """
+    counts = Counter(states)
+    if len(counts) == 1:
+        return states[0]
+    others = (f"{count} {state}" for state, count in counts.items() if state != COMPLETED)
+    return ", ".join([f"{counts[COMPLETED]} of {expected} completed", *others])
+
+
 def _summary(setting: str, trials: list[Outcome], metric: str, per_setting: int) -> Summary:
-    state = next((trial.state for trial in trials if trial.state != COMPLETED), COMPLETED)
+    state = together([trial.state for trial in trials], per_setting)
     if state == COMPLETED and len(trials) < per_setting:
         state = INCOMPLETE
     names = dict.fromkeys(name for trial in trials for name in trial.metrics)

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
+from tuning.analysis.intervals import share_interval
+from tuning.analysis.reference import CLEARLY, FAR, Rates, Reference, is_symmetric
+from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED, setting_of
 
 Array = NDArray[np.float64]
+Where = NDArray[np.bool_]
 
-TOO_SMALL, UNDERFIT, GOOD, OVERFIT, UNCLEAR = "too small a rate", "underfit", "good", "overfit", "unclear"
+TOO_LARGE, TOO_SMALL, FEW_EPOCHS = "too large a rate", "too small a rate", "too few epochs"
+GUESSING, DEAD, VANISHING, SYMMETRY = "no better than guessing", "dead units", "vanishing gradient", "symmetry"
+UNDERFIT, GOOD, OVERFIT, UNCLEAR = "underfit", "good", "overfit", "unclear"
 
 MIN_EPOCHS = 5
 RISE = 0.10
@@ -28,26 +33,42 @@ FIRM_RISE = 0.05
 NOISE = 3.0
 GAP = 0.20
 FALL = 0.10
+STEADY = 0.15
 STILL = 1e-3
+ABOVE = 1.05
+CLIMB = 0.05
+JUMP = 0.05
+DEAD_SHARE = 0.9
+FAINT = 1e-3
 WORSE_FIT = 1.25
 WORSE_SCORE = 1.10
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict, its evidence in one line, the epoch (from 1) at which overfitting starts, and its numbers."""
+    """A verdict, its evidence in one line, the epoch (from 1) at which overfitting starts, its numbers, its advice."""
 
     name: str
     evidence: str
     epoch: int | None = None
     numbers: dict[str, float] = field(default_factory=dict)
+    advice: str = ""
+
+    @property
+    def text(self) -> str:
+        """The evidence, and what to try next."""
+        return f"{self.evidence}; {self.advice}" if self.advice else self.evidence
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.evidence}"
+        return f"{self.name}: {self.text}"
 
 
 class TrialCurves(NamedTuple):
-    """How a trial ended, and the curves by which it is judged."""
+    """How a trial ended, and the curves by which it is judged.
+
+    `layers` are curves (E, layers) of what was recorded per layer: "gradient_norm" of every layer, "dead" and
+    "saturated" shares of the hidden ones.
+    """
 
     state: str
     train_loss: Array | None  # (E,)
@@ -56,33 +77,92 @@ class TrialCurves(NamedTuple):
     validation_score: Array | None  # (E,)
     diverged_step: int | None = None
     error: str | None = None
+    setting: str = "{}"  # JSON
+    layers: Mapping[str, Array] = {}
 
 
 class Curves:
-    """Losses and scores (T, E) of T trials with equally many epochs, prepared for the rules."""
+    """Losses and scores (T, E) of T trials with equally many epochs, prepared for the rules.
 
-    def __init__(self, L: Array, V: Array, train_score: Any, held_score: Any, reference: float | None) -> None:
+    `layers` are the curves (T, E, layers) of `TrialCurves`; `rates` what other rates say of each trial's setting.
+    """
+
+    def __init__(
+        self,
+        losses: tuple[Array, Array],
+        scores: tuple[Array, Array] | None,
+        reference: Reference,
+        settings: Sequence[str],
+        layers: Mapping[str, Array],
+    ) -> None:
+        L, V = losses
         self.broken = np.asarray(~(np.isfinite(L) & np.isfinite(V)).all(axis=1))  # (T,)
         self.L, self.V = (np.where(self.broken[:, None], 1.0, curve) for curve in (L, V))
         self.train, self.held = running_median(self.L), running_median(self.V)
-        known = train_score is not None and held_score is not None
-        self.scores = (train_score, held_score) if known else (np.zeros_like(L),) * 2
+        self.scores = (np.zeros_like(L),) * 2 if scores is None else scores
         self.end = max(2, L.shape[1] // 4)  # epochs in the last quarter
-        self.bar = math.inf if reference is None or not math.isfinite(reference) else reference
+        self.layers = layers
+        self.symmetric = np.array([is_symmetric(setting_of(text)) if "zeros" in text else False for text in settings])
+        self.rates = [reference.rates.get(text, Rates()) for text in settings]
+        best = reference.best_loss
+        self.bar = math.inf if best is None or not math.isfinite(best) else best
+        # Of a constant answer, the losses in training and validation, and the score; infinite or NaN where not known.
+        self.guess_loss = reference.guess.get("train_loss", math.inf)
+        self.guess_held = reference.guess.get("validation_loss", -math.inf)
+        names = [name for name in ("validation_accuracy", "validation_r2") if name in reference.guess]
+        known = scores is not None and bool(names) and bool(reference.held_out)
+        self.guess_name = names[0].partition("_")[2].replace("r2", "R2") if known else ""
+        self.guess_score = max(0.0, reference.guess[names[0]]) if known else math.nan
+        self.held_out = reference.held_out or 0
+        self.from_best = self.column("rate") - self.column("best")  # above 0: a smaller one is clearly better
+        self.start = np.minimum(self.L[:, 0], self.guess_loss)
+        self.level = self.L[:, -self.end :].mean(axis=1)
+
+    def column(self, name: str) -> Array:
+        """Return one number of `Rates` for each trial (T,)."""
+        return np.array([getattr(rates, name) for rates in self.rates], dtype=np.float64)
+
+    def scored(self, score: Array) -> tuple[Array, Array]:
+        """Return the 95 % interval of validation scores (T,): Wilson's of an accuracy, by Fisher's z of an R2."""
+        if self.guess_name == "R2":  # an R2 near 0 is the square of a correlation that is near 0
+            reach = 1.96 / math.sqrt(max(self.held_out - 3, 1))
+            z = np.arctanh(np.sqrt(np.clip(score, 0.0, 1 - 1e-12)))
+            low, high = np.tanh(np.maximum(z - reach, 0.0)) ** 2, np.tanh(z + reach) ** 2
+            return np.where(score > 0, low, score), np.where(score > 0, high, np.maximum(score, math.tanh(reach) ** 2))
+        ends = [share_interval(min(max(float(share), 0.0), 1.0), self.held_out) for share in score]
+        low, high = np.array(ends).reshape(-1, 2).T
+        return low, high
+
+    @cached_property
+    def ends_above_guess(self) -> Where:
+        """Whether the interval of the score of the last quarter lies above that of a constant answer."""
+        return self.scored(self.scores[1][:, -self.end :].mean(axis=1))[0] > self.guess_score
+
+    @cached_property
+    def was_above_guess(self) -> Where:
+        """Whether that is so of any quarter of the epochs, or V was clearly lower; true where nothing is known."""
+        if not self.guess_name:
+            return np.ones(len(self.L), bool)
+        lower = CLEARLY * self.held.min(axis=1) < self.guess_held
+        quarters = [part.mean(axis=1) for part in np.array_split(self.scores[1], 4, axis=1)]
+        return lower | np.logical_or.reduce([self.scored(part)[0] > self.guess_score for part in quarters], axis=0)
 
 
 class Found(NamedTuple):
     """Where a rule holds among T trials, its evidence in words for trial i, and the numbers and epochs behind it."""
 
-    holds: NDArray[np.bool_]  # (T,)
+    holds: Where  # (T,)
     words: Callable[[int], str]
     numbers: Mapping[str, Any] = {}  # each (T,), or one for all
     epochs: NDArray[np.int64] | None = None  # (T,) from 1
+    advice: Callable[[int], str] | None = None  # where it is another than the rule's
 
-    def verdict(self, name: str, i: int) -> Verdict:
+    def verdict(self, rule: Rule, i: int) -> Verdict:
         """Return the verdict on trial i."""
         numbers = {key: float(np.broadcast_to(value, len(self.holds))[i]) for key, value in self.numbers.items()}
-        return Verdict(name, self.words(i), None if self.epochs is None else int(self.epochs[i]), numbers)
+        epoch = None if self.epochs is None else int(self.epochs[i])
+        advice = rule.advice if self.advice is None else self.advice(i)
+        return Verdict(rule.name, self.words(i), epoch, numbers, advice)
 
 
 class Rule(NamedTuple):
@@ -94,6 +174,7 @@ class Rule(NamedTuple):
         text: What `nn-tuning show --rules` prints.
         by_end: From a trial to the evidence in the way it ended, None where there is none.
         by_curves: Each from the `Curves` of many trials to where it holds; one that holds is enough.
+        advice: What to try next.
     """
 
     name: str
@@ -101,6 +182,7 @@ class Rule(NamedTuple):
     text: str
     by_end: Callable[[TrialCurves], str | None] = lambda trial: None
     by_curves: tuple[Callable[[Curves], Found], ...] = ()
+    advice: str = ""
 
 
 def running_median(curves: Array) -> Array:
@@ -117,7 +199,7 @@ def _failed(trial: TrialCurves) -> str | None:
 
 def _blew_up(trial: TrialCurves) -> str | None:
     at = "" if trial.diverged_step is None else f" in step {trial.diverged_step:,}"
-    return f"the loss blew up{at}; lower the learning rate" if trial.state == DIVERGED else None
+    return f"the loss blew up{at}" if trial.state == DIVERGED else None
 
 
 def _unclear(trial: TrialCurves) -> str | None:
@@ -128,7 +210,7 @@ def _unclear(trial: TrialCurves) -> str | None:
 
 
 def _not_finite(c: Curves) -> Found:
-    return Found(c.broken, lambda i: "a loss is not finite; lower the learning rate")
+    return Found(c.broken, lambda i: "a loss is not finite")
 
 
 def _validation_rises(c: Curves) -> Found:
@@ -137,7 +219,7 @@ def _validation_rises(c: Curves) -> Found:
     noise = 1.48 * np.median(np.abs(np.diff(c.V, 2, axis=1)), axis=1) / math.sqrt(6)
     rise = high - low
     holds = (rise >= RISE * low) & (end.min(axis=1) >= (1 + FIRM_RISE) * low)
-    holds &= (rise >= NOISE * noise) & (rise > 0) & (c.train[:, -1] < c.train[at, lowest])
+    holds &= (rise >= NOISE * noise) & (rise > 0) & (c.train[:, -1] < c.train[at, lowest]) & c.was_above_guess
 
     def words(i: int) -> str:
         rose = f"rose from {low[i]:.4g} in epoch {lowest[i] + 1} to {high[i]:.4g}"
@@ -156,33 +238,141 @@ def _scores_part(c: Curves) -> Found:
     def words(i: int) -> str:
         return f"the training score ended {gap[i]:.2f} above the validation score, from epoch {since[i]}"
 
-    return Found((gap >= GAP) & (between[:, -c.end :].min(axis=1) >= GAP / 2), words, {"gap": gap}, since)
+    holds = (gap >= GAP) & (between[:, -c.end :].min(axis=1) >= GAP / 2) & c.was_above_guess
+    return Found(holds, words, {"gap": gap}, since)
+
+
+def _never_differ(c: Curves) -> Found:
+    return Found(c.symmetric, lambda i: "init zeros starts all units of a layer alike, and they get the same gradients")
+
+
+def _died(c: Curves) -> Found:
+    if "dead" not in c.layers:
+        return _nowhere(c)
+    share = c.layers["dead"][:, -c.end :].mean(axis=1)  # (T, layers)
+    worst = share.argmax(axis=1)
+    most = share.max(axis=1)
+
+    def words(i: int) -> str:
+        return f"{most[i]:.0%} of the units of hidden layer {worst[i] + 1} fire for no training example"
+
+    return Found(most >= DEAD_SHARE, words, {"share": most, "layer": worst + 1})
+
+
+def _fades(c: Curves) -> Found:
+    if "gradient_norm" not in c.layers or c.layers["gradient_norm"].shape[2] < 3:
+        return _nowhere(c)
+    norms = np.median(c.layers["gradient_norm"], axis=1)  # (T, layers)
+    last = norms[:, -1]
+    share = np.divide(norms.min(axis=1), last, out=np.ones(len(last)), where=last > 0)
+    layer = norms.argmin(axis=1) + 1
+
+    def words(i: int) -> str:
+        return f"the gradient of layer {layer[i]} is {share[i]:.1g} of that of the last layer, and the loss stays high"
+
+    return Found((share < FAINT) & (c.level > 0.5 * c.start), words, {"share": share, "layer": layer})
+
+
+def _nowhere(c: Curves) -> Found:
+    return Found(np.zeros(len(c.L), bool), lambda i: "")
+
+
+def _ends_high(c: Curves) -> Found:
+    low = c.train.min(axis=1)
+    above = (c.level > ABOVE * c.start) & (c.L[:, -c.end :].min(axis=1) > c.start) & ~_falls(c)[0]
+    climbs = (c.level > WORSE_FIT * low) & (c.level > low + CLIMB * c.start)
+
+    def words(i: int) -> str:
+        if above[i]:
+            return f"training loss ended at {c.level[i]:.4g}, above its start, {c.start[i]:.4g}"
+        return f"training loss rose again, from {low[i]:.4g} to {c.level[i]:.4g}"
+
+    return Found(above | climbs, words, {"end": c.level, "minimum": low, "start": c.start})
+
+
+def _jumps(c: Curves) -> Found:
+    jump = np.diff(c.L[:, -1 - c.end :], axis=1).std(axis=1) / math.sqrt(2)
+
+    def words(i: int) -> str:
+        return f"training loss jumps by {jump[i]:.4g} from epoch to epoch at the end, at a level of {c.level[i]:.4g}"
+
+    return Found((jump > JUMP * c.start) & ~_falls(c)[0] & (c.end > 2), words, {"jump": jump, "start": c.start})
+
+
+def _other_rate_better(c: Curves, smaller: bool) -> Found:
+    with np.errstate(invalid="ignore"):
+        holds = c.from_best > 0 if smaller else c.from_best < 0
+
+    def words(i: int) -> str:
+        r = c.rates[i]
+        losses = f"{r.best_loss:.4g} against {r.loss:.4g}"
+        return f"with everything else equal, {r.best:.4g} does better than {r.rate:.4g}: validation loss {losses}"
+
+    return Found(
+        holds, words, {"best_rate": c.column("best")}, advice=lambda i: f"take learning_rate {c.rates[i].best:.4g}"
+    )
 
 
 def _stands_still(c: Curves) -> Found:
     first, last = c.L[:, 0], c.L[:, -1]
     moved = np.divide(np.ptp(c.L, axis=1), np.abs(first), out=np.zeros(len(first)), where=first != 0)
+    downward = (np.diff(c.L, axis=1) <= 0).mean(axis=1)
 
     def words(i: int) -> str:
         return f"training loss stood still: {first[i]:.4g} to {last[i]:.4g}, a change of {moved[i]:.2%}"
 
-    return Found(moved < STILL, words, {"moved": moved})
+    return Found((moved < STILL) & (downward > 0.8), words, {"moved": moved})
 
 
-def _still_falling(c: Curves) -> Found:
+def _falls(c: Curves) -> tuple[Where, Array, Array]:
+    """Return where the losses are still falling (T,), and the shares of the last quarter in both falls."""
+
     def share(curve: Array) -> Array:
         whole, last = curve[:, 0] - curve.min(axis=1), curve[:, -1 - c.end] - curve[:, -1]
         return np.divide(last, whole, out=np.zeros(len(curve)), where=whole > 0)
 
     train, held = share(c.train), share(c.held)
     downward = (np.diff(c.L[:, -1 - c.end :], axis=1) < 0).mean(axis=1)
+    return (train >= FALL) & (held >= FALL) & (downward > 0.5), train, held
+
+
+def _still_falling(c: Curves, rate: bool) -> Found:
+    falls, train, held = _falls(c)
+    if rate:
+        steady = np.minimum(train, held) >= STEADY
+        falls &= (steady | (c.column("higher_better") > 0)) & ~(c.column("higher_worse") > 0)
 
     def words(i: int) -> str:
         fall = f"{train[i]:.0%} of the fall of the training loss, {c.L[i, 0]:.4g} to {c.L[i, -1]:.4g}"
-        return f"still falling: the last {c.end} epochs made {fall}; raise the learning rate or the epochs"
+        why = ", and no higher rate did better" if not rate and c.rates[i].higher_worse else ""
+        return f"still falling: the last {c.end} epochs made {fall}{why}"
 
-    holds = (train >= FALL) & (held >= FALL) & (downward > 0.5)
-    return Found(holds, words, {"train_share": train, "validation_share": held})
+    return Found(falls, words, {"train_share": train, "validation_share": held})
+
+
+def _guesses(c: Curves) -> Found:
+    score = c.scores[1][:, -c.end :].mean(axis=1)
+    if not c.guess_name:
+        return _nowhere(c)
+    low, high = c.scored(score)
+    could_tell = high < (1 + c.guess_score) / 2
+
+    def words(i: int) -> str:
+        guess = "the commonest class" if c.guess_name == "accuracy" else "the mean of the targets"
+        ends = f"{low[i]:.3f} to {high[i]:.3f} on {c.held_out:,} examples"
+        return f"validation {c.guess_name} is {score[i]:.3f} ({ends}); to answer {guess} always has {c.guess_score:.3f}"
+
+    return Found(~c.ends_above_guess & could_tell, words, {"score": score, "guess": c.guess_score, "low": low})
+
+
+def _too_few_examples(c: Curves) -> Found:
+    score = c.scores[1][:, -c.end :].mean(axis=1)
+
+    def words(i: int) -> str:
+        guess = f"guessing, {c.guess_score:.3f}"
+        return f"{c.held_out:,} validation examples can't tell {c.guess_name} {score[i]:.3f} from {guess}"
+
+    return Found(~c.ends_above_guess if c.guess_name else np.zeros(len(c.L), bool), words, {"score": score})
 
 
 def _fits_poorly(c: Curves) -> Found:
@@ -198,18 +388,50 @@ def _fits_poorly(c: Curves) -> Found:
 
 def _nothing_wrong(c: Curves) -> Found:
     train, held, low = c.L[:, -1], c.V[:, -1], c.held.min(axis=1)
+    about = "" if c.guess_name else "; there is no reference that tells it from guessing"
 
     def words(i: int) -> str:
-        return f"training loss ended at {train[i]:.4g}, validation loss at {held[i]:.4g}, its lowest was {low[i]:.4g}"
+        ends = f"training loss ended at {train[i]:.4g}, validation loss at {held[i]:.4g}, its lowest was {low[i]:.4g}"
+        return ends + about
 
     return Found(np.ones(len(train), bool), words, {"train_loss": train, "validation_loss": held})
 
 
 # They are tried in this order, first on the way a trial ended, then on its curves; the first that holds is the verdict.
 TABLE = (
-    Rule(FAILED, 6, "the trial ended with an error", _failed),
-    Rule(DIVERGED, 5, "the loss was NaN, infinite, or far above its start", _blew_up, (_not_finite,)),
-    Rule(UNCLEAR, 7, f"fewer than {MIN_EPOCHS} epochs, or no curve of L and V", _unclear),
+    Rule(FAILED, 13, "the trial ended with an error", _failed, advice="mend what the error names"),
+    Rule(
+        DIVERGED,
+        12,
+        "the loss was NaN, infinite, or far above its start",
+        _blew_up,
+        (_not_finite,),
+        advice="take a tenth of the learning rate",
+    ),
+    Rule(
+        SYMMETRY,
+        11,
+        "the setting has init zeros and several units in a layer: they start alike, get the same gradients, and so "
+        "never differ",
+        by_curves=(_never_differ,),
+        advice="start from random weights, such as init he",
+    ),
+    Rule(
+        DEAD,
+        10,
+        f"at the end, {DEAD_SHARE:.0%} of the units of a relu layer or more fire for no training example: what does "
+        "not fire gets no gradient and stays dead (needs what is recorded per layer)",
+        by_curves=(_died,),
+        advice="take a tenth of the learning rate, or tanh",
+    ),
+    Rule(
+        VANISHING,
+        9,
+        f"the gradient of a layer is less than {FAINT:g} of that of the last, and L stays above half of its start: "
+        "what is behind the last layers does not learn (needs what is recorded per layer)",
+        by_curves=(_fades,),
+        advice="take fewer layers, or relu",
+    ),
     Rule(
         OVERFIT,
         2,
@@ -217,15 +439,46 @@ TABLE = (
         f"above or more, and the rise is {NOISE:g} times V's noise or more, while L went on falling; it starts at the "
         "epoch of the minimum. Or the scores part: at the end, accuracy or R2 in training is "
         f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0); it "
-        "starts where the gap came to stay above half of that",
+        "starts where the gap came to stay above half of that. A trial that was never better than guessing does not "
+        "overfit",
         by_curves=(_validation_rises, _scores_part),
+        advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
+    ),
+    Rule(
+        TOO_LARGE,
+        8,
+        f"steps too long to settle. The end of L is {ABOVE - 1:.0%} above its start or more; or it is {WORSE_FIT:g} "
+        f"times L's minimum or more, and above it by {CLIMB:.0%} of the start or more; or L jumps from epoch to epoch "
+        f"by {JUMP:.0%} of the start or more. The start is the loss of the first epoch, or of a constant answer where "
+        "that is lower. Or a smaller rate of the study, with everything else equal, is clearly better",
+        by_curves=(_ends_high, _jumps, partial(_other_rate_better, smaller=True)),
+        advice="take a third of the learning rate",
     ),
     Rule(
         TOO_SMALL,
-        4,
+        7,
+        f"L stood still: it changed by less than {STILL:.1%}, and mostly downward. Or it is still falling, at an even "
+        f"pace: the last quarter made {STEADY:.0%} of the whole fall of L and of V or more; or {FALL:.0%} where a "
+        f"higher rate did better; but not where the higher rates of the study, up to {FAR:g} times it, did worse or "
+        "diverged. Or a higher rate of the study, with everything else equal, is clearly better",
+        by_curves=(_stands_still, partial(_still_falling, rate=True), partial(_other_rate_better, smaller=False)),
+        advice="take three times the learning rate",
+    ),
+    Rule(
+        FEW_EPOCHS,
+        6,
         f"still falling: the last quarter made {FALL:.0%} of the whole fall of L or more, in most of its epochs, and "
-        f"{FALL:.0%} of that of V or more. Or L stood still: it changed by less than {STILL:.1%}",
-        by_curves=(_stands_still, _still_falling),
+        f"{FALL:.0%} of that of V or more; and it is not the rate that is too small",
+        by_curves=(partial(_still_falling, rate=False),),
+        advice="take twice the epochs",
+    ),
+    Rule(
+        GUESSING,
+        5,
+        "at the end, the 95% interval of the validation score is not above the score of a constant answer, the "
+        "commonest class or the mean of the targets, and so narrow that half of the way to perfect would show",
+        by_curves=(_guesses,),
+        advice="look at the data: are targets and features in the right rows, and do they have to do with each other?",
     ),
     Rule(
         UNDERFIT,
@@ -234,8 +487,23 @@ TABLE = (
         f"and the lowest V more than {WORSE_SCORE:g} times it: not even what was trained on is fitted as well as "
         "unseen data can be",
         by_curves=(_fits_poorly,),
+        advice="take more units or layers, or less of a penalty",
     ),
-    Rule(GOOD, 1, "none of these", by_curves=(_nothing_wrong,)),
+    Rule(
+        UNCLEAR,
+        14,
+        f"fewer than {MIN_EPOCHS} epochs, no curve of L and V, or too few validation examples to tell it from guessing",
+        _unclear,
+        (_too_few_examples,),
+        advice="train for longer, or hold out more examples",
+    ),
+    Rule(
+        GOOD,
+        1,
+        "none of these, and better than guessing where that is known",
+        by_curves=(_nothing_wrong,),
+        advice="to do better, search near it",
+    ),
 )
 
 VERDICTS = tuple(rule.name for rule in sorted(TABLE, key=lambda rule: rule.place))
@@ -244,7 +512,10 @@ _wrap = partial(textwrap.fill, width=116, initial_indent="  ", subsequent_indent
 RULES = f"""\
 Verdicts, from training loss L and validation loss V of each epoch, smoothed by a running median of 3. The first that
 holds is the verdict. "The end" is the last quarter of the epochs; its level is the mean over it.
-{chr(10).join(_wrap(f"{rule.name:<18}{rule.text}") for rule in TABLE)}
-Noise is the median size of V's second differences divided by the square root of 6, times 1.48.
+{chr(10).join(_wrap(f"{rule.name:<16}  {rule.text}{f'. Next: {rule.advice}' if rule.advice else ''}") for rule in TABLE)}
+Noise is the median size of V's second differences divided by the square root of 6, times 1.48. A rate is clearly better
+if the mean validation loss of the other is {CLEARLY - 1:.0%} above its own or more, beyond the noise of the
+differences between repeats, and the metric says the same.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in
-{", ".join(VERDICTS)}."""
+{", ".join(VERDICTS)}.
+Where some of its trials diverged or failed, it says how many."""

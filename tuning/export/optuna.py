@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tuning.analysis import Verdict, larger_is_better, plain, reference_loss, verdicts
+from tuning.analysis import Verdict, larger_is_better, plain, verdicts
 from tuning.export.results import StudyResults
 from tuning.methods import optuna, quiet
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
@@ -57,7 +57,7 @@ def export(study: StudyResults, storage: Any, name: str | None = None) -> Any:
         trials = list(study.trials)
         known = _Parameters(module, study.space, (trial.params for trial in trials))
         start = datetime.fromisoformat(study.about["created"]).astimezone().replace(tzinfo=None)
-        for trial, verdict in zip(trials, verdicts(trials, reference_loss(study.summaries())), strict=True):
+        for trial, verdict in zip(trials, verdicts(trials, study.reference()), strict=True):
             target.add_trial(_trial(module, trial, verdict, study.definition.metric, known, start))
     except BaseException:
         module.delete_study(study_name=name, storage=target._storage)

@@ -35,8 +35,8 @@ def learning_rate_curve(m: Material) -> Figure | str:
     traces = [trace for k, line in enumerate(chart.lines) for trace in _line(m, chart, line, k, lines)]
     points = [setting for setting in settings if name in setting.params]
     ranked = [point for point in points if point.rank is not None]
-    early = [p for p in points if p.rank is None and p.state != DIVERGED and p.score is not None]
-    lost = [point for point in points if point.state == DIVERGED]
+    early = [p for p in points if p.rank is None and DIVERGED not in p.state and p.score is not None]
+    lost = [point for point in points if DIVERGED in point.state]
     if early:
         circles = {"color": GREY, "symbol": "circle-open", "size": 8}
         traces.append(_scatter(m, thinned(early, MOST_POINTS), chart.axis, "ended early", circles))

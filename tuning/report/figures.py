@@ -151,7 +151,7 @@ def thinned(settings: Sequence[ScoredSetting], most: int) -> list[ScoredSetting]
 
 def _class_of(setting: ScoredSetting, ranked: int) -> str:
     if setting.rank is None:
-        return "diverged" if setting.state == DIVERGED else "not finished"
+        return "diverged" if DIVERGED in setting.state else "not finished"
     share = setting.rank / ranked
     return "best tenth" if share <= 0.1 or setting.rank == 1 else "upper half" if share <= 0.5 else "lower half"
 

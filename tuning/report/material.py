@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.analysis import Analysis, Verdict, plain, reference_loss, verdicts
+from tuning.analysis import Analysis, Verdict, plain, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
 from tuning.space import value_text
 from tuning.store import Trial, setting_text
@@ -75,7 +75,7 @@ class Material:
         most = min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_NUMBERS // max(1, count * len(names))))
         table: list[list[Any]] = []
         curves: list[NDArray[np.float32]] = []
-        reference = reference_loss(self.study.summaries())
+        reference = self.study.reference()
         iterator = iter(self.study.trials)
         while block := list(islice(iterator, _BLOCK)):
             known = [(trial, place) for trial in block if (place := places.get(setting_text(trial.params))) is not None]
@@ -109,5 +109,5 @@ def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: Sequenc
     metrics = [plain(trial.metrics.get(name)) for name in names]
     return [
         place, trial.repeat, trial.fold, trial.state, trial.epochs, points, float(f"{trial.duration:.4g}"),
-        verdict.name, verdict.evidence, metrics,
+        verdict.name, verdict.text, metrics,
     ]  # fmt: skip

@@ -124,7 +124,8 @@ def test_verdicts_of_many_are_those_of_each() -> None:
 def test_the_verdict_on_a_setting_is_the_commonest_and_the_worse_of_two() -> None:
     assert common([GOOD, GOOD]) == GOOD
     assert common([GOOD, OVERFIT, GOOD]) == "good 2/3"
-    assert common([GOOD, DIVERGED]) == "diverged 1/2"
+    assert common([GOOD, DIVERGED]) == "1 of 2 completed, 1 diverged"
+    assert common([DIVERGED, DIVERGED]) == DIVERGED
 
 
 def test_every_verdict_stands_in_the_rules() -> None:
