@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuning.analysis.intervals import CONFIDENCE, student_t_quantile
 from tuning.analysis.ranking import Summary, reference_loss, sign
@@ -15,30 +16,38 @@ from tuning.analysis.variances import moderated
 from tuning.space import DEFAULTS, Setting
 from tuning.store import COMPLETED, DIVERGED, Definition, Outcome, setting_of, setting_text
 
-CLEARLY = 1.05
-"""A loss is clearly worse than another if it is so many times as large, and beyond the noise between repeats."""
+Array = NDArray[np.float64]
+
+CLEARLY, CLEARLY_ALONE = 1.10, 2.0
+"""A loss is clearly worse if it is so many times as large, and beyond the noise; the second with one repeat."""
 FAR = 100.0
 """Rates further apart than this factor say nothing of each other."""
-_NEGLIGIBLE = 1e-3  # of the loss of a constant answer: below that, losses are all the same
+NEGLIGIBLE = 0.01
+"""Losses below this share of that of a constant answer are all the same."""
 
 
 class Rates(NamedTuple):
     """What the other learning rates of a study, with everything else equal, say of a setting.
 
+    Those that are further away than the factor `FAR` say nothing, but for the best.
+
     Args:
         rate: Its own rate.
         best: The best rate of its group where that is clearly better, paired over repeats, else NaN.
         loss, best_loss: The mean validation losses at both.
-        higher_better: Whether a higher rate, up to `FAR` times it, did better, clearly or not.
-        higher_worse: Whether such rates were tried, and each did worse or diverged.
+        fits_better: Whether its training loss is below that at the best rate.
+        higher_better: Whether a higher rate did better, clearly or not.
+        higher_worse, lower_worse: Whether there are such rates, and each did worse or diverged.
     """
 
     rate: float = math.nan
     best: float = math.nan
     loss: float = math.nan
     best_loss: float = math.nan
+    fits_better: bool = False
     higher_better: bool = False
     higher_worse: bool = False
+    lower_worse: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,49 +92,66 @@ def is_symmetric(setting: Setting) -> bool:
 
 def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | None) -> dict[str, Rates]:
     """Return what the rates of each group say, by the text of the setting."""
-    each: dict[str, tuple[list[float], list[float]]] = {}
+    each: dict[str, list[list[float]]] = {}
+    names, signs = ("validation_loss", "train_loss", definition.metric), (1.0, 1.0, -sign(definition.metric))
     for outcome in outcomes:
-        losses, gains = each.setdefault(outcome.setting, ([], []))
-        done = outcome.state == COMPLETED
-        loss = outcome.metrics.get("validation_loss", math.nan) if done else math.nan
-        losses.append(math.inf if outcome.state == DIVERGED else loss)
-        gains.append(sign(definition.metric) * outcome.metrics.get(definition.metric, math.nan) if done else -math.inf)
+        lost = math.inf if outcome.state == DIVERGED else math.nan
+        known = outcome.metrics if outcome.state == COMPLETED else {}
+        values = [s * known.get(name, s * lost) for name, s in zip(names, signs, strict=True)]
+        each.setdefault(outcome.setting, []).append(values)
     groups: dict[str, list[tuple[float, str]]] = {}
-    for text, (losses, _) in each.items():
+    for text, trials in each.items():
         params: dict[str, Any] = setting_of(text)
         rate = params.pop("learning_rate", None)
-        if type(rate) in (int, float) and len(losses) == definition.trials_per_setting:
+        if type(rate) in (int, float) and len(trials) == definition.trials_per_setting:
             groups.setdefault(setting_text(params), []).append((float(rate), text))
     result: dict[str, Rates] = {}
     for members in groups.values():
-        rates = np.array([rate for rate, _ in members])
         if len(members) > 1:
-            texts = [text for _, text in members]
-            table = np.array([each[text] for text in texts])  # (R, 2, U)
-            result |= zip(texts, _said(rates, table[:, 0], table[:, 1].mean(axis=1), scale), strict=True)
+            rates, texts = zip(*members, strict=True)
+            table = np.array([each[text] for text in texts])  # (R, U, 3)
+            losses, fits, costs = np.moveaxis(table, 2, 0)
+            result |= zip(texts, _said(np.array(rates), losses, fits, costs, scale), strict=True)
     return result
 
 
-def _said(rates: Any, losses: Any, gains: Any, scale: float | None) -> list[Rates]:
-    """Return what R rates say of each other, from losses (R, U) over repeats and the mean gains (R,) of the metric."""
-    means = losses.mean(axis=1)  # infinite where one diverged, NaN where one is not known
-    ranked = np.flatnonzero(np.isfinite(means))
+def _said(rates: Array, losses: Array, fits: Array, costs: Array, scale: float | None) -> list[Rates]:
+    """Return what R rates say of each other, from what is the better the smaller it is (R, U) over repeats.
+
+    That is: validation losses, training losses, and the metric that decides; infinite where a trial diverged, NaN where
+    it is not known. `scale` is the validation loss of a constant answer.
+    """
+    means, fitted = losses.mean(axis=1), fits.mean(axis=1)
+    ranked = np.flatnonzero(np.isfinite(losses).all(axis=1) & np.isfinite(costs).all(axis=1))
     clear = np.zeros(len(rates), bool)
     best = int(ranked[means[ranked].argmin()]) if len(ranked) else 0
     others = ranked[ranked != best]
-    units = losses.shape[1]
-    if len(others) and units > 1:
-        floor = _NEGLIGIBLE * (float(np.median(means[ranked])) if scale is None else scale)
-        logs = np.log(np.maximum(losses[ranked], 0.0) + max(floor, np.finfo(float).tiny))
-        differences = (logs - logs[ranked == best])[ranked != best]
-        variances, freedom = moderated(differences.var(axis=1, ddof=1), units - 1)
-        t = student_t_quantile(1 - (1 - CONFIDENCE) / len(others), freedom)
-        reach = np.maximum(math.log(CLEARLY), t * np.sqrt(variances / units))
-        clear[others] = (differences.mean(axis=1) > reach) & (gains[best] >= gains[others])
+    floor = 0.0
+    if len(others):
+        floor = NEGLIGIBLE * (float(np.median(means[ranked])) if scale is None else scale)
+        logs = np.log(np.maximum(losses, 0.0) + max(floor, np.finfo(float).tiny))
+        worse = _beyond_noise(logs[others] - logs[best], math.log(CLEARLY), math.log(CLEARLY_ALONE))
+        clear[others] = worse & ~_beyond_noise(costs[best] - costs[others], 0.0, 0.0)
     found = []
-    for rate, loss, known in zip(rates, means, clear, strict=True):
-        higher = means[(rates > rate) & (rates <= FAR * rate) & ~np.isnan(means)]
-        better = bool((higher < loss).any())
-        at = (float(rates[best]), float(loss), float(means[best])) if known else (math.nan,) * 3
-        found.append(Rates(float(rate), *at, better, len(higher) > 0 and not better))
+    for i, rate in enumerate(rates):
+        near = ~np.isnan(means) & (np.abs(np.log(rates / rate)) <= math.log(FAR))
+        higher, lower = means[near & (rates > rate)], means[near & (rates < rate)]
+        better = bool((higher < means[i]).any())
+        at = (float(rates[best]), float(means[i]), float(means[best])) if clear[i] else (math.nan,) * 3
+        worse_below = len(lower) > 0 and not bool((lower < means[i]).any())
+        fits_better = bool(fitted[i] < fitted[best] - floor)
+        found.append(Rates(float(rate), *at, fits_better, better, len(higher) > 0 and not better, worse_below))
     return found
+
+
+def _beyond_noise(differences: Array, least: float, least_alone: float) -> NDArray[np.bool_]:
+    """Return where paired differences (S, U) are above 0 beyond the noise, and not below `least`.
+
+    The test is that of `tied_with_best`. With one column, where no noise shows, they are to be above `least_alone`.
+    """
+    settings, units = differences.shape
+    if units < 2:
+        return np.asarray(differences[:, 0] > least_alone)
+    variances, freedom = moderated(differences.var(axis=1, ddof=1), units - 1)
+    t = student_t_quantile(1 - (1 - CONFIDENCE) / max(settings, 2), freedom)
+    return np.asarray(differences.mean(axis=1) > np.maximum(least, t * np.sqrt(variances / units)))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning.analysis.intervals import share_interval
-from tuning.analysis.reference import CLEARLY, FAR, Rates, Reference, is_symmetric
+from tuning.analysis.reference import CLEARLY, CLEARLY_ALONE, FAR, NEGLIGIBLE, Rates, Reference, is_symmetric
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED, setting_of
 
 Array = NDArray[np.float64]
@@ -106,9 +106,10 @@ class Curves:
         self.rates = [reference.rates.get(text, Rates()) for text in settings]
         best = reference.best_loss
         self.bar = math.inf if best is None or not math.isfinite(best) else best
+        self.bar = max(self.bar, NEGLIGIBLE * reference.guess.get("validation_loss", 0.0))
         # Of a constant answer, the losses in training and validation, and the score; infinite or NaN where not known.
         self.guess_loss = reference.guess.get("train_loss", math.inf)
-        self.guess_held = reference.guess.get("validation_loss", -math.inf)
+        self.guess_held = reference.guess.get("validation_loss", math.inf)
         names = [name for name in ("validation_accuracy", "validation_r2") if name in reference.guess]
         known = scores is not None and bool(names) and bool(reference.held_out)
         self.guess_name = names[0].partition("_")[2].replace("r2", "R2") if known else ""
@@ -116,6 +117,7 @@ class Curves:
         self.held_out = reference.held_out or 0
         self.from_best = self.column("rate") - self.column("best")  # above 0: a smaller one is clearly better
         self.start = np.minimum(self.L[:, 0], self.guess_loss)
+        self.may_be_too_large = ~(self.column("lower_worse") > 0)
         self.level = self.L[:, -self.end :].mean(axis=1)
 
     def column(self, name: str) -> Array:
@@ -143,7 +145,7 @@ class Curves:
         """Whether that is so of any quarter of the epochs, or V was clearly lower; true where nothing is known."""
         if not self.guess_name:
             return np.ones(len(self.L), bool)
-        lower = CLEARLY * self.held.min(axis=1) < self.guess_held
+        lower = np.isfinite(self.guess_held) & (ABOVE * self.held.min(axis=1) < self.guess_held)
         quarters = [part.mean(axis=1) for part in np.array_split(self.scores[1], 4, axis=1)]
         return lower | np.logical_or.reduce([self.scored(part)[0] > self.guess_score for part in quarters], axis=0)
 
@@ -247,9 +249,9 @@ def _never_differ(c: Curves) -> Found:
 
 
 def _died(c: Curves) -> Found:
-    if "dead" not in c.layers:
+    if "dead" not in c.layers or c.layers["dead"].shape[2] == 0:
         return _nowhere(c)
-    share = c.layers["dead"][:, -c.end :].mean(axis=1)  # (T, layers)
+    share = np.nan_to_num(c.layers["dead"][:, -c.end :].mean(axis=1))  # (T, layers); NaN where it is not relu
     worst = share.argmax(axis=1)
     most = share.max(axis=1)
 
@@ -278,7 +280,7 @@ def _nowhere(c: Curves) -> Found:
 
 
 def _ends_high(c: Curves) -> Found:
-    low = c.train.min(axis=1)
+    low = c.train[:, : -c.end].min(axis=1)
     above = (c.level > ABOVE * c.start) & (c.L[:, -c.end :].min(axis=1) > c.start) & ~_falls(c)[0]
     climbs = (c.level > WORSE_FIT * low) & (c.level > low + CLIMB * c.start)
 
@@ -287,7 +289,7 @@ def _ends_high(c: Curves) -> Found:
             return f"training loss ended at {c.level[i]:.4g}, above its start, {c.start[i]:.4g}"
         return f"training loss rose again, from {low[i]:.4g} to {c.level[i]:.4g}"
 
-    return Found(above | climbs, words, {"end": c.level, "minimum": low, "start": c.start})
+    return Found(above | (climbs & c.may_be_too_large), words, {"end": c.level, "minimum": low, "start": c.start})
 
 
 def _jumps(c: Curves) -> Found:
@@ -296,12 +298,16 @@ def _jumps(c: Curves) -> Found:
     def words(i: int) -> str:
         return f"training loss jumps by {jump[i]:.4g} from epoch to epoch at the end, at a level of {c.level[i]:.4g}"
 
-    return Found((jump > JUMP * c.start) & ~_falls(c)[0] & (c.end > 2), words, {"jump": jump, "start": c.start})
+    holds = (jump > JUMP * c.start) & ~_falls(c)[0] & (c.end > 2) & c.may_be_too_large
+    return Found(holds, words, {"jump": jump, "start": c.start})
 
 
 def _other_rate_better(c: Curves, smaller: bool) -> Found:
-    with np.errstate(invalid="ignore"):
-        holds = c.from_best > 0 if smaller else c.from_best < 0
+    if smaller:  # where longer steps fit better what was trained on, and no more than that, it is overfitting
+        overfits = (_validation_rises(c).holds | _scores_part(c).holds) & (c.column("fits_better") > 0)
+        holds = (c.from_best > 0) & ~(overfits & (c.column("loss") < 2 * c.guess_held))
+    else:
+        holds = c.from_best < 0
 
     def words(i: int) -> str:
         r = c.rates[i]
@@ -433,6 +439,16 @@ TABLE = (
         advice="take fewer layers, or relu",
     ),
     Rule(
+        TOO_LARGE,
+        8,
+        f"steps too long to settle. The end of L is {ABOVE - 1:.0%} above its start or more; or it is {WORSE_FIT:g} "
+        f"times L's minimum or more, and above it by {CLIMB:.0%} of the start or more; or L jumps from epoch to epoch "
+        f"by {JUMP:.0%} of the start or more. The start is the loss of the first epoch, or of a constant answer where "
+        "that is lower. Or a smaller rate of the study, with everything else equal, is clearly better",
+        by_curves=(_ends_high, _jumps, partial(_other_rate_better, smaller=True)),
+        advice="take a third of the learning rate",
+    ),
+    Rule(
         OVERFIT,
         2,
         f"V rises: the level of its end is {RISE:.0%} above its minimum or more, all of its end is {FIRM_RISE:.0%} "
@@ -443,16 +459,6 @@ TABLE = (
         "overfit",
         by_curves=(_validation_rises, _scores_part),
         advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
-    ),
-    Rule(
-        TOO_LARGE,
-        8,
-        f"steps too long to settle. The end of L is {ABOVE - 1:.0%} above its start or more; or it is {WORSE_FIT:g} "
-        f"times L's minimum or more, and above it by {CLIMB:.0%} of the start or more; or L jumps from epoch to epoch "
-        f"by {JUMP:.0%} of the start or more. The start is the loss of the first epoch, or of a constant answer where "
-        "that is lower. Or a smaller rate of the study, with everything else equal, is clearly better",
-        by_curves=(_ends_high, _jumps, partial(_other_rate_better, smaller=True)),
-        advice="take a third of the learning rate",
     ),
     Rule(
         TOO_SMALL,
@@ -512,10 +518,12 @@ _wrap = partial(textwrap.fill, width=116, initial_indent="  ", subsequent_indent
 RULES = f"""\
 Verdicts, from training loss L and validation loss V of each epoch, smoothed by a running median of 3. The first that
 holds is the verdict. "The end" is the last quarter of the epochs; its level is the mean over it.
-{chr(10).join(_wrap(f"{rule.name:<16}  {rule.text}{f'. Next: {rule.advice}' if rule.advice else ''}") for rule in TABLE)}
+{chr(10).join(_wrap(f"{rule.name:<16}  {rule.text}{rule.advice and f'. Next: {rule.advice}'}") for rule in TABLE)}
 Noise is the median size of V's second differences divided by the square root of 6, times 1.48. A rate is clearly better
-if the mean validation loss of the other is {CLEARLY - 1:.0%} above its own or more, beyond the noise of the
-differences between repeats, and the metric says the same.
+if the mean validation loss of the other is {CLEARLY:g} times its own or more, and beyond the noise of the differences
+between repeats, unless the metric clearly says the opposite; with one repeat, if it is {CLEARLY_ALONE:g} times or more.
+The study overrules the curves: no rate is too large where the lower ones did worse, or too small where the higher did.
+Losses below {NEGLIGIBLE:.0%} of that of a constant answer are all the same.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in
 {", ".join(VERDICTS)}.
 Where some of its trials diverged or failed, it says how many."""
