@@ -7,6 +7,6 @@ from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
 from tuning.analysis.ranking import Leader, Summary, mean, reference_loss, sign, spread, summarise
 from tuning.analysis.reference import Reference, reference_of
-from tuning.analysis.rules import RULES, UNCLEAR, VERDICTS, Verdict
+from tuning.analysis.rules import RULES, UNCLEAR, VERDICTS, TrialCurves, Verdict
 from tuning.analysis.scores import Scores
-from tuning.analysis.verdicts import common, names_by_curves, verdicts
+from tuning.analysis.verdicts import common, names_by_curves, verdict_of, verdicts

@@ -35,19 +35,20 @@ class Rates(NamedTuple):
         rate: Its own rate.
         best: The best rate of its group where that is clearly better, paired over repeats, else NaN.
         loss, best_loss: The mean validation losses at both.
-        fits_better: Whether its training loss is below that at the best rate.
         higher_better: Whether a higher rate did better, clearly or not.
         higher_worse, lower_worse: Whether there are such rates, and each did worse or diverged.
+        best_elsewhere: The lowest mean validation loss of settings that differ in more than the rate; infinite where
+            there is none, None where nothing is known.
     """
 
     rate: float = math.nan
     best: float = math.nan
     loss: float = math.nan
     best_loss: float = math.nan
-    fits_better: bool = False
     higher_better: bool = False
     higher_worse: bool = False
     lower_worse: bool = False
+    best_elsewhere: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def is_symmetric(setting: Setting) -> bool:
 def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | None) -> dict[str, Rates]:
     """Return what the rates of each group say, by the text of the setting."""
     each: dict[str, list[list[float]]] = {}
-    names, signs = ("validation_loss", "train_loss", definition.metric), (1.0, 1.0, -sign(definition.metric))
+    names, signs = ("validation_loss", definition.metric), (1.0, -sign(definition.metric))
     for outcome in outcomes:
         lost = math.inf if outcome.state == DIVERGED else math.nan
         known = outcome.metrics if outcome.state == COMPLETED else {}
@@ -106,27 +107,30 @@ def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | N
         if type(rate) in (int, float) and len(trials) == definition.trials_per_setting:
             groups.setdefault(setting_text(params), []).append((float(rate), text))
     result: dict[str, Rates] = {}
-    for members in groups.values():
+    lowest = []  # of each group that is more than one setting, or not
+    tables = [np.array([each[text] for _, text in members]) for members in groups.values()]  # (R, U, 2)
+    for table in tables:
+        means = table[:, :, 0].mean(axis=1)
+        lowest.append(float(means[np.isfinite(means)].min(initial=math.inf)))
+    for g, (members, table) in enumerate(zip(groups.values(), tables, strict=True)):
         if len(members) > 1:
             rates, texts = zip(*members, strict=True)
-            table = np.array([each[text] for text in texts])  # (R, U, 3)
-            losses, fits, costs = np.moveaxis(table, 2, 0)
-            result |= zip(texts, _said(np.array(rates), losses, fits, costs, scale), strict=True)
+            elsewhere = min(lowest[:g] + lowest[g + 1 :], default=math.inf)
+            said = _said(np.array(rates), table[:, :, 0], table[:, :, 1], scale)
+            result |= zip(texts, (each._replace(best_elsewhere=elsewhere) for each in said), strict=True)
     return result
 
 
-def _said(rates: Array, losses: Array, fits: Array, costs: Array, scale: float | None) -> list[Rates]:
+def _said(rates: Array, losses: Array, costs: Array, scale: float | None) -> list[Rates]:
     """Return what R rates say of each other, from what is the better the smaller it is (R, U) over repeats.
 
-    That is: validation losses, training losses, and the metric that decides; infinite where a trial diverged, NaN where
-    it is not known. `scale` is the validation loss of a constant answer.
+    That is: validation losses, and the metric that decides; infinite where a trial diverged, NaN where it is not known. `scale` is the validation loss of a constant answer.
     """
-    means, fitted = losses.mean(axis=1), fits.mean(axis=1)
+    means = losses.mean(axis=1)
     ranked = np.flatnonzero(np.isfinite(losses).all(axis=1) & np.isfinite(costs).all(axis=1))
     clear = np.zeros(len(rates), bool)
     best = int(ranked[means[ranked].argmin()]) if len(ranked) else 0
     others = ranked[ranked != best]
-    floor = 0.0
     if len(others):
         floor = NEGLIGIBLE * (float(np.median(means[ranked])) if scale is None else scale)
         logs = np.log(np.maximum(losses, 0.0) + max(floor, np.finfo(float).tiny))
@@ -139,19 +143,18 @@ def _said(rates: Array, losses: Array, fits: Array, costs: Array, scale: float |
         better = bool((higher < means[i]).any())
         at = (float(rates[best]), float(means[i]), float(means[best])) if clear[i] else (math.nan,) * 3
         worse_below = len(lower) > 0 and not bool((lower < means[i]).any())
-        fits_better = bool(fitted[i] < fitted[best] - floor)
-        found.append(Rates(float(rate), *at, fits_better, better, len(higher) > 0 and not better, worse_below))
+        found.append(Rates(float(rate), *at, better, len(higher) > 0 and not better, worse_below))
     return found
 
 
 def _beyond_noise(differences: Array, least: float, least_alone: float) -> NDArray[np.bool_]:
     """Return where paired differences (S, U) are above 0 beyond the noise, and not below `least`.
 
-    The test is that of `tied_with_best`. With one column, where no noise shows, they are to be above `least_alone`.
+    The test is Student's t at 97.5 %, one-sided, with moderated variances. With one column, where no noise shows, they are to be above `least_alone`.
     """
-    settings, units = differences.shape
+    units = differences.shape[1]
     if units < 2:
         return np.asarray(differences[:, 0] > least_alone)
     variances, freedom = moderated(differences.var(axis=1, ddof=1), units - 1)
-    t = student_t_quantile(1 - (1 - CONFIDENCE) / max(settings, 2), freedom)
+    t = student_t_quantile((1 + CONFIDENCE) / 2, freedom)
     return np.asarray(differences.mean(axis=1) > np.maximum(least, t * np.sqrt(variances / units)))

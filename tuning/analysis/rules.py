@@ -104,9 +104,9 @@ class Curves:
         self.layers = layers
         self.symmetric = np.array([is_symmetric(setting_of(text)) if "zeros" in text else False for text in settings])
         self.rates = [reference.rates.get(text, Rates()) for text in settings]
-        best = reference.best_loss
-        self.bar = math.inf if best is None or not math.isfinite(best) else best
-        self.bar = max(self.bar, NEGLIGIBLE * reference.guess.get("validation_loss", 0.0))
+        best = [reference.best_loss if r.best_elsewhere is None else r.best_elsewhere for r in self.rates]
+        bar = np.array([math.inf if loss is None or not math.isfinite(loss) else loss for loss in best])
+        self.bar = np.maximum(bar, NEGLIGIBLE * reference.guess.get("validation_loss", 0.0))
         # Of a constant answer, the losses in training and validation, and the score; infinite or NaN where not known.
         self.guess_loss = reference.guess.get("train_loss", math.inf)
         self.guess_held = reference.guess.get("validation_loss", math.inf)
@@ -281,7 +281,8 @@ def _nowhere(c: Curves) -> Found:
 
 def _ends_high(c: Curves) -> Found:
     low = c.train[:, : -c.end].min(axis=1)
-    above = (c.level > ABOVE * c.start) & (c.L[:, -c.end :].min(axis=1) > c.start) & ~_falls(c)[0]
+    bottom, jump = c.L[:, -c.end :].min(axis=1), _jump(c)
+    above = (bottom > ABOVE * c.L[:, 0]) | ((bottom > ABOVE * c.start) & (jump > JUMP / 2 * c.start) & ~_falls(c)[0])
     climbs = (c.level > WORSE_FIT * low) & (c.level > low + CLIMB * c.start)
 
     def words(i: int) -> str:
@@ -292,8 +293,13 @@ def _ends_high(c: Curves) -> Found:
     return Found(above | (climbs & c.may_be_too_large), words, {"end": c.level, "minimum": low, "start": c.start})
 
 
+def _jump(c: Curves) -> Array:
+    """Return the typical difference (T,) between epochs of the last quarter that is not a steady fall or rise."""
+    return np.asarray(np.diff(c.L[:, -1 - c.end :], axis=1).std(axis=1) / math.sqrt(2))
+
+
 def _jumps(c: Curves) -> Found:
-    jump = np.diff(c.L[:, -1 - c.end :], axis=1).std(axis=1) / math.sqrt(2)
+    jump = _jump(c)
 
     def words(i: int) -> str:
         return f"training loss jumps by {jump[i]:.4g} from epoch to epoch at the end, at a level of {c.level[i]:.4g}"
@@ -303,11 +309,7 @@ def _jumps(c: Curves) -> Found:
 
 
 def _other_rate_better(c: Curves, smaller: bool) -> Found:
-    if smaller:  # where longer steps fit better what was trained on, and no more than that, it is overfitting
-        overfits = (_validation_rises(c).holds | _scores_part(c).holds) & (c.column("fits_better") > 0)
-        holds = (c.from_best > 0) & ~(overfits & (c.column("loss") < 2 * c.guess_held))
-    else:
-        holds = c.from_best < 0
+    holds = c.from_best > 0 if smaller else c.from_best < 0
 
     def words(i: int) -> str:
         r = c.rates[i]
@@ -338,22 +340,40 @@ def _falls(c: Curves) -> tuple[Where, Array, Array]:
         return np.divide(last, whole, out=np.zeros(len(curve)), where=whole > 0)
 
     train, held = share(c.train), share(c.held)
-    downward = (np.diff(c.L[:, -1 - c.end :], axis=1) < 0).mean(axis=1)
-    return (train >= FALL) & (held >= FALL) & (downward > 0.5), train, held
+    downward = (np.diff(c.L[:, -1 - c.end :], axis=1) < 0).mean(axis=1) > 0.5
+    return (train >= FALL) & (held >= FALL) & downward, train, held
 
 
-def _still_falling(c: Curves, rate: bool) -> Found:
+def _gains(c: Curves) -> tuple[Where, Array]:
+    """Return where V was clearly lower at the end than before the last quarter (T,), and by which share of itself."""
+    before, last = c.held[:, -1 - c.end], c.held[:, -1]
+    gain = np.divide(before - last, before, out=np.zeros(len(last)), where=before > 0)
+    worth = before - last > NEGLIGIBLE * np.minimum(c.V[:, 0], c.guess_held)
+    return (gain >= FALL) & worth & (c.train[:, -1] < c.train[:, -1 - c.end]), gain
+
+
+def _crawls(c: Curves) -> Found:
     falls, train, held = _falls(c)
-    if rate:
-        steady = np.minimum(train, held) >= STEADY
-        falls &= (steady | (c.column("higher_better") > 0)) & ~(c.column("higher_worse") > 0)
+    steady = np.minimum(train, held) >= STEADY
+    holds = falls & (steady | (c.column("higher_better") > 0)) & ~(c.column("higher_worse") > 0)
 
     def words(i: int) -> str:
         fall = f"{train[i]:.0%} of the fall of the training loss, {c.L[i, 0]:.4g} to {c.L[i, -1]:.4g}"
-        why = ", and no higher rate did better" if not rate and c.rates[i].higher_worse else ""
-        return f"still falling: the last {c.end} epochs made {fall}{why}"
+        return f"still falling: the last {c.end} epochs made {fall}"
 
-    return Found(falls, words, {"train_share": train, "validation_share": held})
+    return Found(holds, words, {"train_share": train, "validation_share": held})
+
+
+def _would_go_on(c: Curves) -> Found:
+    gains, gain = _gains(c)
+
+    def words(i: int) -> str:
+        why = ", and no higher rate did better" if c.rates[i].higher_worse else ""
+        return (
+            f"validation loss is still falling: by {gain[i]:.0%} in the last {c.end} epochs, to {c.V[i, -1]:.4g}{why}"
+        )
+
+    return Found(_falls(c)[0] | gains, words, {"gain": gain})
 
 
 def _guesses(c: Curves) -> Found:
@@ -385,8 +405,8 @@ def _fits_poorly(c: Curves) -> Found:
     fitted, best = c.train[:, -c.end :].min(axis=1), c.held[:, -c.end :].min(axis=1)
 
     def words(i: int) -> str:
-        times = f"{fitted[i] / c.bar:.2g} times" if c.bar > 0 else "and not to"
-        return f"training loss came to {fitted[i]:.4g}, {times} the best validation loss of the study, {c.bar:.4g}"
+        times = f"{fitted[i] / c.bar[i]:.2g} times" if c.bar[i] > 0 else "and not to"
+        return f"training loss came to {fitted[i]:.4g}, {times} the best validation loss of the study, {c.bar[i]:.4g}"
 
     holds = (fitted > WORSE_FIT * c.bar) & (best > WORSE_SCORE * c.bar)
     return Found(holds, words, {"train_loss": fitted, "reference": c.bar})
@@ -467,16 +487,26 @@ TABLE = (
         f"pace: the last quarter made {STEADY:.0%} of the whole fall of L and of V or more; or {FALL:.0%} where a "
         f"higher rate did better; but not where the higher rates of the study, up to {FAR:g} times it, did worse or "
         "diverged. Or a higher rate of the study, with everything else equal, is clearly better",
-        by_curves=(_stands_still, partial(_still_falling, rate=True), partial(_other_rate_better, smaller=False)),
+        by_curves=(_stands_still, _crawls, partial(_other_rate_better, smaller=False)),
         advice="take three times the learning rate",
     ),
     Rule(
         FEW_EPOCHS,
         6,
-        f"still falling: the last quarter made {FALL:.0%} of the whole fall of L or more, in most of its epochs, and "
-        f"{FALL:.0%} of that of V or more; and it is not the rate that is too small",
-        by_curves=(partial(_still_falling, rate=False),),
+        f"still falling: the last quarter made {FALL:.0%} of the whole fall of L and of V or more, or V fell in it by "
+        f"{FALL:.0%} of itself or more; and it is not the rate that is too small",
+        by_curves=(_would_go_on,),
         advice="take twice the epochs",
+    ),
+    Rule(
+        UNDERFIT,
+        3,
+        f"at the end, the lowest L is more than {WORSE_FIT:g} times the best validation loss of the study's settings "
+        "with other parameters than the rate, "
+        f"and the lowest V more than {WORSE_SCORE:g} times it: not even what was trained on is fitted as well as "
+        "unseen data can be",
+        by_curves=(_fits_poorly,),
+        advice="take more units or layers, or less of a penalty",
     ),
     Rule(
         GUESSING,
@@ -485,15 +515,6 @@ TABLE = (
         "commonest class or the mean of the targets, and so narrow that half of the way to perfect would show",
         by_curves=(_guesses,),
         advice="look at the data: are targets and features in the right rows, and do they have to do with each other?",
-    ),
-    Rule(
-        UNDERFIT,
-        3,
-        f"at the end, the lowest L is more than {WORSE_FIT:g} times the best validation loss of the study's settings, "
-        f"and the lowest V more than {WORSE_SCORE:g} times it: not even what was trained on is fitted as well as "
-        "unseen data can be",
-        by_curves=(_fits_poorly,),
-        advice="take more units or layers, or less of a penalty",
     ),
     Rule(
         UNCLEAR,
