@@ -18,7 +18,7 @@ from tuning.store import COMPLETED, DIVERGED, Definition, Outcome, setting_of, s
 
 Array = NDArray[np.float64]
 
-CLEARLY, CLEARLY_ALONE = 1.10, 2.0
+CLEARLY, CLEARLY_ALONE = 1.05, 2.0
 """A loss is clearly worse if it is so many times as large, and beyond the noise; the second with one repeat."""
 FAR = 100.0
 """Rates further apart than this factor say nothing of each other."""
@@ -124,7 +124,8 @@ def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | N
 def _said(rates: Array, losses: Array, costs: Array, scale: float | None) -> list[Rates]:
     """Return what R rates say of each other, from what is the better the smaller it is (R, U) over repeats.
 
-    That is: validation losses, and the metric that decides; infinite where a trial diverged, NaN where it is not known. `scale` is the validation loss of a constant answer.
+    That is: validation losses, and the metric that decides; infinite where a trial diverged, NaN where it is not known.
+    `scale` is the validation loss of a constant answer.
     """
     means = losses.mean(axis=1)
     ranked = np.flatnonzero(np.isfinite(losses).all(axis=1) & np.isfinite(costs).all(axis=1))
@@ -150,7 +151,8 @@ def _said(rates: Array, losses: Array, costs: Array, scale: float | None) -> lis
 def _beyond_noise(differences: Array, least: float, least_alone: float) -> NDArray[np.bool_]:
     """Return where paired differences (S, U) are above 0 beyond the noise, and not below `least`.
 
-    The test is Student's t at 97.5 %, one-sided, with moderated variances. With one column, where no noise shows, they are to be above `least_alone`.
+    The test is Student's t at 97.5 %, one-sided, with moderated variances. With one column, where no noise shows, they
+    are to be above `least_alone`.
     """
     units = differences.shape[1]
     if units < 2:

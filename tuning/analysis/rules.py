@@ -32,6 +32,7 @@ RISE = 0.10
 FIRM_RISE = 0.05
 NOISE = 3.0
 GAP = 0.20
+SHARED = 0.10
 FALL = 0.10
 STEADY = 0.15
 STILL = 1e-3
@@ -240,7 +241,11 @@ def _scores_part(c: Curves) -> Found:
     def words(i: int) -> str:
         return f"the training score ended {gap[i]:.2f} above the validation score, from epoch {since[i]}"
 
-    holds = (gap >= GAP) & (between[:, -c.end :].min(axis=1) >= GAP / 2) & c.was_above_guess
+    each, end = np.arange(len(gap)), slice(-c.end, None)
+    gained, alone = (
+        score[:, end].mean(axis=1) - score[each, np.minimum(since, score.shape[1]) - 1] for score in (held, train)
+    )
+    holds = (gap >= GAP) & (between[:, end].min(axis=1) >= GAP / 2) & (gained <= SHARED * alone) & c.was_above_guess
     return Found(holds, words, {"gap": gap}, since)
 
 
@@ -282,7 +287,8 @@ def _nowhere(c: Curves) -> Found:
 def _ends_high(c: Curves) -> Found:
     low = c.train[:, : -c.end].min(axis=1)
     bottom, jump = c.L[:, -c.end :].min(axis=1), _jump(c)
-    above = (bottom > ABOVE * c.L[:, 0]) | ((bottom > ABOVE * c.start) & (jump > JUMP / 2 * c.start) & ~_falls(c)[0])
+    rough = (jump > JUMP / 2 * c.start) & (np.diff(c.L[:, -1 - c.end :], axis=1) > 0).any(axis=1)
+    above = (bottom > ABOVE * c.L[:, 0]) | ((bottom > ABOVE * c.start) & rough)
     climbs = (c.level > WORSE_FIT * low) & (c.level > low + CLIMB * c.start)
 
     def words(i: int) -> str:
@@ -369,9 +375,8 @@ def _would_go_on(c: Curves) -> Found:
 
     def words(i: int) -> str:
         why = ", and no higher rate did better" if c.rates[i].higher_worse else ""
-        return (
-            f"validation loss is still falling: by {gain[i]:.0%} in the last {c.end} epochs, to {c.V[i, -1]:.4g}{why}"
-        )
+        last = f"by {gain[i]:.0%} in the last {c.end} epochs, to {c.V[i, -1]:.4g}"
+        return f"validation loss is still falling: {last}{why}"
 
     return Found(_falls(c)[0] | gains, words, {"gain": gain})
 
@@ -474,9 +479,9 @@ TABLE = (
         f"V rises: the level of its end is {RISE:.0%} above its minimum or more, all of its end is {FIRM_RISE:.0%} "
         f"above or more, and the rise is {NOISE:g} times V's noise or more, while L went on falling; it starts at the "
         "epoch of the minimum. Or the scores part: at the end, accuracy or R2 in training is "
-        f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0); it "
-        "starts where the gap came to stay above half of that. A trial that was never better than guessing does not "
-        "overfit",
+        f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0), "
+        f"and validation gained less than {SHARED:.0%} of what training did since the gap came to stay above half of "
+        "that, where it starts. A trial that was never better than guessing does not overfit",
         by_curves=(_validation_rises, _scores_part),
         advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
     ),
