@@ -82,9 +82,9 @@ DATA: dict[str, Callable[[], Dataset]] = {
 }  # fmt: skip
 CHOSEN, FRESH = ("moons", "spirals", "digits", "sine", "breast_cancer", "blobs", "waves"), ("rings", "checks", "bumps")
 
-# The best of 25 rates by mean validation loss over 20 seeds; how many times as large the loss is at a quarter of it, and
-# at 2.5 times it; and how many times as large it is as after twice the epochs. 1 stands for what is within the noise,
-# None for a rate at which a trial diverged.
+# The best of 25 rates by mean validation loss over 20 seeds; how many times as large the loss is at a quarter of it,
+# and at 2.5 times it; and how many times as large it is as after twice the epochs. 1 stands for what is within the
+# noise, None for a rate at which a trial diverged.
 Truth = tuple[float, float | None, float | None, float | None]
 BEST: dict[tuple[str, str, int], Truth] = {
     ("moons", "sgd", 30): (3.16, 2.33, None, 3.44),
@@ -184,11 +184,11 @@ def trained(data: Dataset | Split, space: dict[str, Any], seed: int, epochs: int
 
 
 def at_rate(key: tuple[str, str, int], factor: float, factors: tuple[float, ...], seed: int) -> str:
-    """Return the verdict at a multiple of the best rate, in a study of such multiples with five repeats."""
+    """Return the verdict at a multiple of the best rate, in a study of such multiples with ten repeats."""
     name, optimizer, epochs = key
     rates = [BEST[key][0] * each for each in factors]
     space = {"learning_rate": rates, "hidden_units": 32, "optimizer": optimizer}
-    study = trained(DATA[name](), space, seed, epochs, 5 if len(factors) > 1 else 1)
+    study = trained(DATA[name](), space, seed, epochs, 10 if len(factors) > 1 else 1)
     return verdict_at(study, "learning_rate", BEST[key][0] * factor)
 
 
@@ -214,7 +214,7 @@ def judged(model: MLP, theta: Any, rate: float, seed: int) -> str:
 def layers_of(run: Run, split: Split) -> dict[str, Any]:
     """Return what the training recorded per layer, (E, layers) by name."""
     model, theta, X = run.model, run.theta, split.train.X
-    gradient = model.gradient(theta, X, split.train.targets)
+    gradient = model.gradient(theta, X[:32], split.train.targets[:32])
     norms = [float(np.linalg.norm(W)) for W, _ in model.layers(gradient)]
     dead = []
     for W, b in model.layers(theta)[:-1]:
@@ -297,7 +297,7 @@ def cases() -> Iterator[Case]:
         yield Case(f"rate right: {where}", (GOOD, FEW_EPOCHS), partial(at_rate, key, 1.0, WIDE), fresh)
         if above is not None and above >= CLEAR:
             yield Case(f"rate a little too large: {where}", (TOO_LARGE,), partial(at_rate, key, 2.5, WIDE), fresh)
-    for name in ("moons", "blobs", "spirals", "rings", "checks"):
+    for name in ("blobs", "spirals", "rings", "checks"):  # there, 20 of 20 other seeds end above a constant answer
         fresh = name in FRESH
         for optimizer, rate in (("sgd", 30.0), ("adam", 3.0)):
             space = {"optimizer": optimizer, "learning_rate": rate, "activation": "tanh"}

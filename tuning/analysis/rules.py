@@ -270,12 +270,12 @@ def _fades(c: Curves) -> Found:
     if "gradient_norm" not in c.layers or c.layers["gradient_norm"].shape[2] < 3:
         return _nowhere(c)
     norms = np.median(c.layers["gradient_norm"], axis=1)  # (T, layers)
-    last = norms[:, -1]
-    share = np.divide(norms.min(axis=1), last, out=np.ones(len(last)), where=last > 0)
+    most = norms.max(axis=1)
+    share = np.divide(norms.min(axis=1), most, out=np.ones(len(most)), where=most > 0)
     layer = norms.argmin(axis=1) + 1
 
     def words(i: int) -> str:
-        return f"the gradient of layer {layer[i]} is {share[i]:.1g} of that of the last layer, and the loss stays high"
+        return f"the gradient of layer {layer[i]} is {share[i]:.1g} of the largest of a layer, and the loss stays high"
 
     return Found((share < FAINT) & (c.level > 0.5 * c.start), words, {"share": share, "layer": layer})
 
@@ -458,8 +458,8 @@ TABLE = (
     Rule(
         VANISHING,
         9,
-        f"the gradient of a layer is less than {FAINT:g} of that of the last, and L stays above half of its start: "
-        "what is behind the last layers does not learn (needs what is recorded per layer)",
+        f"the gradient of a layer is less than {FAINT:g} of the largest of a layer, and L stays above half of its "
+        "start: such a layer does not learn (needs what is recorded per layer)",
         by_curves=(_fades,),
         advice="take fewer layers, or relu",
     ),
