@@ -136,7 +136,7 @@ def test_a_setting_that_diverged_in_any_repeat_never_wins_and_never_stops_a_stud
     assert study.best.params["batch_size"] == 32
     assert len(study.trials) == 20
     assert study.trials[0].diverged_step == 17
-    assert study.table()[-1]["state"] == "diverged"
+    assert study.table()[-1]["state"] == "1 of 2 completed, 1 diverged"
 
 
 def test_a_trial_that_fails_is_recorded_with_its_error_and_the_others_run() -> None:

@@ -67,8 +67,8 @@ class Verdict:
 class TrialCurves(NamedTuple):
     """How a trial ended, and the curves by which it is judged.
 
-    `layers` are curves (E, layers) of what was recorded per layer: "gradient_norm" of every layer, "dead" and
-    "saturated" shares of the hidden ones.
+    `layers` are curves (E, layers) of what was recorded of each layer: "gradient_norm", and of hidden ones "dead", the
+    share of units that never fired.
     """
 
     state: str

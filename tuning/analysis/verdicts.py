@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,13 @@ def _scores_of(curves: Mapping[str, Array]) -> tuple[Array, Array] | None:
 
 
 def _layers_of(curves: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what was recorded per layer, (…, E, layers) by name."""
-    return {}
+    """Return what was recorded of each layer, (…, E, layers) by name, from curves such as "layer_1_dead"."""
+    found = {}
+    for name in ("gradient_norm", "dead"):
+        layers = list(takewhile(curves.__contains__, (f"layer_{i}_{name}" for i in count(1))))
+        if layers:
+            found[name] = np.stack([curves[layer] for layer in layers], axis=-1)
+    return found
 
 
 def _by_end(trial: TrialCurves) -> Verdict | None:

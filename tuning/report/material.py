@@ -24,7 +24,7 @@ MOST_NUMBERS = 1_000_000
 MOST_EPOCHS = 500
 LEAST_EPOCHS = 16
 """Curves are thinned to what fits into so many numbers, but to no fewer epochs than this."""
-KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verdict", "evidence", "metrics")
+KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verdict", "evidence", "advice", "metrics")
 """The values of a trial that the script gets beside its curves; `place` is that of its setting."""
 _BLOCK = 1024
 
@@ -109,5 +109,5 @@ def _row(trial: Trial, verdict: Verdict, place: int, points: int, names: Sequenc
     metrics = [plain(trial.metrics.get(name)) for name in names]
     return [
         place, trial.repeat, trial.fold, trial.state, trial.epochs, points, float(f"{trial.duration:.4g}"),
-        verdict.name, verdict.text, metrics,
+        verdict.name, verdict.evidence, verdict.advice, metrics,
     ]  # fmt: skip

@@ -109,7 +109,7 @@
     const rows = members.map((trial, i) => el("tr", {},
       el("td", {}, el("button", { type: "button", class: "button pick", "aria-pressed": "false", onclick: () => pick(i) }, nameOf(trial))),
       el("td", { class: "text long" },
-        `${trial.verdict}: ${trial.evidence}`),
+        `${trial.verdict}: ${trial.evidence}${trial.advice && `; ${trial.advice}`}`),
       el("td", { class: trial.state === "completed" ? null : "bad" }, trial.state),
       el("td", {}, String(trial.epochs)),
       ...trial.metrics.map((x) => el("td", {}, score(x))),

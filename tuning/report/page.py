@@ -170,18 +170,18 @@ def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:
     rules = f"<details><summary>The rules</summary><pre>{escape(RULES)}</pre></details>"
     if not counts:
         return f"{_NONE_YET}{rules}"
-    found: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[int, list[str]]] = {}
     for row in trials:
-        place, name, evidence = (row[KEYS.index(key)] for key in ("place", "verdict", "evidence"))
+        place, name, *why = (row[KEYS.index(key)] for key in ("place", "verdict", "evidence", "advice"))
         if name not in found or place < found[name][0]:
-            found[name] = place, evidence
+            found[name] = place, why
     rows = []
     for name in filter(found.__contains__, m.analysis.verdicts):
-        place, evidence = found[name]
+        place, why = found[name]
         params = m.scores.settings[place].params.items()
         setting = ", ".join(f"{words(key)} {shown(value)}" for key, value in params)
-        rows.append([escape(name), escape(setting), escape(evidence)])
-    titles = ["verdict", "for example", "evidence"]
+        rows.append([escape(text) for text in (name, setting, *why)])
+    titles = ["verdict", "for example", "evidence", "what to try next"]
     table = table_html(titles, rows, "An example of each verdict", text=titles)
     about = "<p>Of each, the setting that comes first. The verdict on every trial stands with its curves.</p>"
     return f'<ul class="counts">{counts}</ul>{about}{table}{rules}'

@@ -23,7 +23,7 @@ from tuning.analysis.rules import (
     UNCLEAR,
 )  # fmt: skip
 from tuning.objective import Objective
-from tuning.store import COMPLETED
+from tuning.store import COMPLETED, Trial
 
 CASES = list(cases())
 CERTAIN = ("majority class", "relu network whose units died", "eight logistic layers", "zeros", "diverging")
@@ -143,3 +143,18 @@ def test_every_verdict_ends_in_what_to_try_next() -> None:
     assert all(rule.advice and rule.text for rule in TABLE)
     found = verdict_of(curves(FALLING, FALLING))
     assert str(found) == f"{found.name}: {found.evidence}; {found.advice}"
+
+
+def test_what_a_study_keeps_of_each_layer_is_judged_by() -> None:
+    flat = {name: np.full(40, 1.4) for name in ("train_loss", "validation_loss")}
+    norms = {f"layer_{i}_gradient_norm": np.full(40, norm) for i, norm in enumerate((1e-7, 1e-3, 1.0), 1)}
+    dead = {"layer_1_dead": np.full(40, 0.2), "layer_2_dead": np.full(40, 0.95)}
+
+    def judged(curves: dict[str, np.ndarray]) -> str:
+        trial = Trial(COMPLETED, {}, curves, 40, 0.1, number=0, params={}, repeat=0, fold=None, seed=0)
+        return str(verdict_of(trial))
+
+    assert judged(flat | norms).startswith("vanishing gradient: the gradient of layer 1 is 1e-07")
+    assert judged(flat | norms | dead).startswith("dead units: 95% of the units of hidden layer 2")
+    learnt = {"train_loss": LEARNT, "validation_loss": LEARNT}
+    assert judged(learnt | norms | {"layer_1_dead": np.full(40, 0.5)}).startswith("good")
