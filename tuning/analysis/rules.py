@@ -551,5 +551,5 @@ between repeats, unless the metric clearly says the opposite; with one repeat, i
 The study overrules the curves: no rate is too large where the lower ones did worse, or too small where the higher did.
 Losses below {NEGLIGIBLE:.0%} of that of a constant answer are all the same.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in
-{", ".join(VERDICTS)}.
+{textwrap.fill(", ".join(VERDICTS), 119)}.
 Where some of its trials diverged or failed, it says how many."""
