@@ -1,8 +1,8 @@
 """Files that version 0.1.0 wrote, before its modules had rooms, open and go on as if they had been written today.
 
 `old_files/study.db` is a sweep under halving that `total_epochs` ended, one trial waiting for more epochs;
-`old_files/run.npz` is a run of four epochs. Their numbers are those of the machine that made them, so they are compared
-with today's to rounding.
+`old_files/grid.db` is the first half of a grid, to which `n_trials` cut it; `old_files/run.npz` is a run of four
+epochs. Their numbers are those of the machine that made them, so they are compared with today's to rounding.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ SPACE = {"learning_rate": "1e-2:10:log", "batch_size": [16, 32]}
 OPTIONS: dict[str, Any] = {"method": "halving", "points": 5, "epochs": 9}
 
 
-def assert_close(old: Study, new: Study) -> None:
-    assert len(old.trials) == len(new.trials) == 10
+def assert_close(old: Study, new: Study, count: int = 10) -> None:
+    assert len(old.trials) == len(new.trials) == count
     for before, after in zip(old.trials, new.trials, strict=True):
         assert (before.params, before.seed, before.epochs) == (after.params, after.seed, after.epochs)
         assert before.state == after.state
@@ -45,6 +45,17 @@ def test_the_call_that_made_an_old_study_continues_it(tmp_path: Path) -> None:
     shutil.copy(FOLDER / "study.db", path)
     assert sweep("iris", SPACE, storage=path, **OPTIONS).new_trials == 1
     assert sweep("iris", SPACE, storage=path, **OPTIONS).new_trials == 0
+
+
+def test_an_old_grid_keeps_its_order_and_its_limit_and_goes_on_to_the_whole(tmp_path: Path) -> None:
+    path, options = tmp_path / "grid.db", {"points": 5, "epochs": 3, "repeats": 2}
+    shutil.copy(FOLDER / "grid.db", path)
+    assert [trial.number for trial in Study.open(path).trials] == list(range(10))
+    assert sweep("iris", SPACE, storage=path, n_trials=10, **options).new_trials == 0
+    more = Study.open(path).resume(n_trials=12)
+    assert [trial.number for trial in more.trials] == list(range(12))
+    more.close()
+    assert_close(Study.open(path).resume(n_trials=None), sweep("iris", SPACE, **options), 20)
 
 
 def test_an_old_run_opens_and_goes_on() -> None:

@@ -79,7 +79,7 @@ class Study:
         `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is the name or path that the data came
         from; `given` is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
         """
-        about = {"limits": asdict(limits), "source": source}
+        about = {"limits": asdict(limits), "source": source, "even": True}
         about |= {name: getattr(objective, name, None) for name in ("sizes", "guess")}
         return cls(Access.create(None if storage is None else Path(storage), definition, about), objective, given)
 
@@ -87,7 +87,7 @@ class Study:
 
     @property
     def trials(self) -> Trials:
-        """The finished trials, in the order of the search and not of their arrival; read as they are asked for."""
+        """The finished trials by number, in whatever order they came back; read as they are asked for."""
         return Trials(self._access.reading())
 
     @property
@@ -334,7 +334,8 @@ class Study:
 
     def _sampler(self) -> Sampler:
         d, settings = self.definition, self.limits.settings(self.trials_per_setting)
-        return sampler_of(d.method, d.method_options, settings, d.seed, self._given)
+        even = bool(self._access.reading().get("even"))  # a grid that was begun in the old order is finished in it
+        return sampler_of(d.method, d.method_options, settings, d.seed, self._given, even)
 
     def _prepared(self, data: Any) -> Objective:
         """Return the objective on the study's data, and raise unless they are the study's."""

@@ -57,8 +57,8 @@ def sweep(
         rounds, widen: Of refine: the most rounds (10); the names of the ranges that it may leave, or True for all.
         eta, min_epochs: Of halving and hyperband: one setting in eta goes on (3); the least epochs of a setting (1).
         batch: Of tpe and Optuna: settings that are asked for at a time (8).
-        n_trials: At most so many trainings, with every repeat and fold counted; settings are always run whole. For
-            halving and hyperband it says how many start.
+        n_trials: At most so many trainings, with every repeat and fold counted; settings are always run whole. A grid
+            that is cut so is still spread over the whole space. For halving and hyperband: how many start.
         epochs: Of each trial; under halving and hyperband the most.
         total_epochs: Stop before all trials together are given more epochs.
         repeats: Seeds for each setting; settings share them, so that comparisons are paired.

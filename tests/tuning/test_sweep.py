@@ -230,3 +230,21 @@ def test_threads_share_the_arrays_of_the_data() -> None:
         objective(TrialSpec(0, {"learning_rate": 0.1}, "", 0, None, 2, seed))
     after = [part.X for part in (objective.splits[0].train, objective.splits[0].validation) if part is not None]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("limit", [{"n_trials": 14}, {"total_epochs": 14 * 2}])
+def test_a_grid_that_a_limit_cuts_spans_its_space_and_goes_on_to_the_whole(
+    limit: dict[str, int], tmp_path: Path
+) -> None:
+    space = {"learning_rate": "1e-3:1:log", "batch_size": [8, 16, 32], "optimizer": {"sgd": {}, "adam": {"beta1": 0.8}}}
+    options: dict[str, Any] = {"points": 7, "epochs": 2, "folds": 2}
+    cut = sweep("iris", space, storage=tmp_path / "a.db", **options, **limit)
+    rates = sorted({trial.params["learning_rate"] for trial in cut.trials})
+    assert len(cut.trials) == 14
+    assert (len(rates), rates[0], rates[-1]) == (7, 0.001, 1.0)
+    assert {trial.params["batch_size"] for trial in cut.trials} == {8, 16, 32}
+    assert {trial.params["optimizer"] for trial in cut.trials} == {"sgd", "adam"}
+    cut.close()
+    more = Study.open(tmp_path / "a.db").resume(n_trials=None, total_epochs=None)
+    assert [trial.number for trial in more.trials] == list(range(84))
+    assert same_trials(more, sweep("iris", space, **options))

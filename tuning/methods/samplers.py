@@ -24,7 +24,7 @@ BLOCK = 256
 
 
 class Proposal(NamedTuple):
-    """A setting to be trained up to so many epochs; `place` counts the different settings of the study."""
+    """A setting to be trained up to so many epochs; its trials are numbered by its `place`, which no other has."""
 
     place: int
     setting: Setting
@@ -150,21 +150,27 @@ def least(*counts: int | None) -> int | None:
 
 @dataclass(frozen=True)
 class Grid(Sampler):
-    """Every combination, the last parameter changing fastest.
+    """Every combination, in an order that covers each range from the start: a study that ends early knows all of it.
+
+    Places, and with them the numbers of trials, are those of the combinations with the last parameter changing fastest.
+    A limit takes the first settings of the order. Without `even`, settings come by their places, as in studies that
+    were begun before there was another order.
 
     >>> space = Space({"learning_rate": "0.01:1:log", "batch_size": [16, 32]})
-    >>> [proposal.setting for proposal in next(Grid(points=2).rounds(space, epochs=20))][:2]
-    [{'learning_rate': 0.01, 'batch_size': 16}, {'learning_rate': 0.01, 'batch_size': 32}]
+    >>> [(proposal.place, proposal.setting) for proposal in next(Grid(points=3).rounds(space, epochs=20))][:2]
+    [(0, {'learning_rate': 0.01, 'batch_size': 16}), (5, {'learning_rate': 1.0, 'batch_size': 32})]
     """
 
     points: int = option(7, "grid points along each range")
+    even: bool = True
 
     def __post_init__(self) -> None:
         integer("points", self.points, 1, 1_000_000)
 
     def rounds(self, space: Space, epochs: int) -> Rounds:
         """Yield the grid as one round."""
-        yield proposals(islice(space.grid(self.points), self.n_settings), epochs)
+        settings = space.even_grid(self.points) if self.even else enumerate(space.grid(self.points))
+        yield (Proposal(place, setting, epochs) for place, setting in islice(settings, self.n_settings))
 
     def count(self, space: Space, epochs: int) -> int | None:
         """Return the number of combinations, or `n_settings` where that is less."""

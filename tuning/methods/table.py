@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nn.checks import one_of
@@ -70,15 +71,24 @@ def make_sampler(method: Any, n_settings: int | None = None, seed: int = 0, **op
 
 
 def sampler_of(
-    method: str, stored: Mapping[str, Any], n_settings: int | None, seed: int, sampler: Any = None
+    method: str,
+    stored: Mapping[str, Any],
+    n_settings: int | None,
+    seed: int,
+    sampler: Any = None,
+    even: bool = True,
 ) -> Sampler:
-    """Return the sampler of a study file; `sampler` is that of Optuna's, where the study was made with one."""
+    """Return the sampler of a study file.
+
+    `sampler` is that of Optuna's, where the study was made with one; `even` is the order of its grid, if it has one.
+    """
     options = {name: value for name, value in stored.items() if name in OPTIONS}
     if "n_settings" in stored:
         n_settings = stored["n_settings"]
     if method == OPTUNA:
         return OptunaSampler(n_settings, seed, sampler=sampler, kind=stored.get("sampler"), **options)
-    return make_sampler(method, n_settings, seed, **options)
+    made = make_sampler(method, n_settings, seed, **options)
+    return replace(made, even=even) if isinstance(made, Grid) else made
 
 
 def method_name(method: Any) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from nn.checks import integer
+from tuning.space.order import even_order
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Uniform
 from tuning.space.values import INTEGER, NAME, Setting, Value, parse_value, plain_value, value_text
 
@@ -181,6 +182,15 @@ class Space:
                 place[k] = 0
             else:
                 return
+
+    def even_grid(self, points: int) -> Iterator[tuple[int, Setting]]:
+        """Yield the settings of `grid(points)`, each with its place there, in the order of `even_order`."""
+        axes = [_axis(name, parameter, points) for name, parameter in self.parameters.items()]
+        for places in even_order([len(axis) for axis in axes]):
+            number = 0
+            for axis, i in zip(axes, places, strict=True):
+                number = number * len(axis) + i
+            yield number, dict(chain.from_iterable(axis[i] for axis, i in zip(axes, places, strict=True)))
 
     def at(self, u: Sequence[float]) -> Setting:
         """Return the setting at a point of the unit cube with `dimensions` coordinates."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from itertools import islice, product
+from itertools import combinations, islice, pairwise, product
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from tuning.methods import METHODS, Proposal, Sampler, Score, make_sampler
 from tuning.methods.samplers import Grid, Random, Sobol
 from tuning.space import Choice, LogUniform, Setting, Space
+from tuning.space.order import even_order
 
 pytest.importorskip("optuna", reason="needs the extra optuna")
 
@@ -61,8 +62,8 @@ def proposals(
 
 
 def stream(sampler: Sampler, space: Space, n: int = 200) -> list[Setting]:
-    """The different settings, in the order of their places."""
-    return [setting for _, setting in sorted({p.place: p.setting for p in proposals(sampler, space, n)}.items())]
+    """The different settings, in the order in which they are first proposed."""
+    return list({p.place: p.setting for p in proposals(sampler, space, n)}.values())
 
 
 @pytest.mark.parametrize("space", [MIXED, FINITE, PARTS])
@@ -80,7 +81,9 @@ def test_a_limit_cuts_the_stream_and_changes_nothing_before_it(method: str) -> N
 def test_no_setting_comes_twice_and_places_count_the_settings(method: str, space: Space) -> None:
     found = proposals(make_sampler(method, 60, 1), space)
     places = {proposal.place: tuple(proposal.setting.items()) for proposal in found}
-    assert sorted(places) == list(range(len(places)))
+    numbered = len(places) if method != "grid" else space.grid_size(7)  # of a grid that is cut, any may be left out
+    assert places.keys() <= set(range(numbered))
+    assert len(places) == numbered or method == "grid"
     assert len(set(places.values())) == len(places) > 5
     assert all(tuple(p.setting.items()) == places[p.place] for p in found)
     seen: dict[int, int] = {}
@@ -143,10 +146,41 @@ def test_a_space_of_one_setting_is_searched(method: str) -> None:
     assert stream(make_sampler(method, None, 0), one) == [{"batch_size": 16, "activation": "relu"}]
 
 
-def test_grid_covers_exactly_the_product_in_order() -> None:
+def test_grid_covers_exactly_the_product_and_numbers_it_in_order() -> None:
     space = Space({"learning_rate": LogUniform(1e-3, 1.0), "batch_size": [16, 32], "hidden_units": [8, (4, 4)]})
-    expected = product([1e-3, 1e-2, 1e-1, 1.0], [16, 32], [8, (4, 4)])
-    assert [tuple(s.values()) for s in stream(Grid(points=4), space)] == list(expected)
+    expected = list(product([1e-3, 1e-2, 1e-1, 1.0], [16, 32], [8, (4, 4)]))
+    found = {p.place: tuple(p.setting.values()) for p in proposals(Grid(points=4), space)}
+    assert [found[place] for place in range(16)] == expected
+    assert [tuple(s.values()) for s in stream(Grid(points=4, even=False), space)] == expected
+
+
+@pytest.mark.parametrize("space", [MIXED, PARTS, FINITE], ids=["mixed", "parts", "finite"])
+def test_any_first_part_of_a_grid_knows_each_whole_range(space: Space) -> None:
+    points = 6
+    settings = stream(Grid(points=points), space, 10_000)
+    assert len({tuple(s.items()) for s in settings}) == len(settings) == space.grid_size(points)
+    axes = {name: list(parameter.grid(points)) for name, parameter in space.parameters.items()}
+    for n in range(1, len(settings) + 1):
+        for name, levels in axes.items():
+            been = sorted({levels.index(setting[name]) for setting in settings[:n]})
+            size, parts = len(levels), bool(getattr(space.parameters[name], "parts", ()))
+            assert parts or len(been) == min(n, size)  # as many different values as there can be
+            gap = max(b - a for a, b in pairwise([-1, *been, size]))
+            assert parts or gap <= 3 * (size + 1) / (min(n, size) + 1), (name, n)
+
+
+@pytest.mark.parametrize("lengths", [(7, 3, 3), (3, 3, 7), (7, 7), (5, 1, 5, 2)])
+def test_two_axes_of_a_grid_do_not_go_hand_in_hand(lengths: tuple[int, ...]) -> None:
+    order = list(even_order(lengths))
+    assert sorted(order) == list(product(*map(range, lengths)))
+    for a, b in combinations(range(len(lengths)), 2):
+        third = {(places[a], places[b]) for places in order[: 3 * max(lengths)]}
+        assert len(third) >= 0.6 * min(lengths[a] * lengths[b], 3 * max(lengths))
+
+
+def test_a_grid_too_large_to_be_held_is_begun_at_once() -> None:
+    space = Space({f"{name}": "0:1" for name in "abcdefgh"})
+    assert len(proposals(Grid(points=1000), space, 20)) == 20
 
 
 def test_grid_enumerates_only_what_is_active() -> None:

@@ -248,9 +248,11 @@ def test_a_reader_that_is_in_the_middle_of_the_file_stops_no_writer(
 ) -> None:
     monkeypatch.setattr(runner, "COMMIT_SECONDS", 0.0)
     path, options, seen = tmp_path / "a.db", {"method_options": {"points": 40}}, []
+    started: list[int] = []
 
     def objective(spec: TrialSpec) -> TrialResult:
-        if spec.number == 60:
+        started.append(spec.number)
+        if len(started) == 61:
             reader = Study.open(path)
             rows = iter(reader.trials)
             seen.extend([reader, rows, next(rows)])
@@ -259,7 +261,7 @@ def test_a_reader_that_is_in_the_middle_of_the_file_stops_no_writer(
     study = a_study(objective, path, **options).run(n_jobs=1)
     reader, rows, *trials = seen
     trials += rows
-    assert [trial.number for trial in trials] == list(range(len(trials)))
+    assert [trial.number for trial in trials] == sorted(started[: len(trials)])
     assert len(trials) < 80  # what stood there when it began
     reader.close()
     assert same_trials(a_study(**options).run(), study)
