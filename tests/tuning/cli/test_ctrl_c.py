@@ -24,17 +24,18 @@ from tuning.study import Study, StudyInterrupted
 
 ROOT = Path(__file__).parents[3]
 
-# The command, which tells when each trial starts; trial 5 waits until there is something to read.
+# The command, which tells when each trial ends; the sixth waits until there is something to read.
 CHILD = """
 import sys
 from tuning.cli import main
 from tuning.objective import Objective
 
-train = Objective.__call__
+train, started = Objective.__call__, []
 
 def telling(self, spec):
-    if spec.number == 5:
-        print("at 5", flush=True)
+    started.append(spec.number)
+    if len(started) == 6:
+        print("five ended", flush=True)
         sys.stdin.read()
     result = train(self, spec)
     print("ended", spec.number, flush=True)
@@ -79,7 +80,7 @@ class Command:
             self._heard += os.read(self._master, 65536).decode(errors="replace")
 
     def let_go(self) -> None:
-        """Let trial 5 end."""
+        """Let the sixth trial end."""
         assert self.process.stdin is not None
         self.process.stdin.close()
 
@@ -112,19 +113,19 @@ class Command:
 
     @property
     def ended(self) -> list[int]:
-        """The numbers of the trials that have ended."""
+        """The numbers of the trials that have ended, in order."""
         return sorted(int(line.split()[1]) for line in self.out if line.startswith("ended"))
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Command]:
-    """A sweep of 40 trials on one thread, in the middle of trial 5."""
+    """A sweep of 40 trials on one thread, in the middle of the sixth."""
     command = Command(
         "sweep", "moons", "--learning-rate", "1e-2:1:log", "--points", "40", "--hidden-units", "2", "--epochs", "1",
         "--n-jobs", "1", "--storage", str(tmp_path / "a.db"),
     )  # fmt: skip
     try:
-        command.wait_for_line("at 5")
+        command.wait_for_line("five ended")
         yield command
     finally:
         command.close()
@@ -151,8 +152,7 @@ def test_the_first_ctrl_c_finishes_what_runs_and_says_how_to_go_on(running: Comm
     assert re.fullmatch(
         r"nn-tuning: stopped: \d+ of 40 trials are saved; continue with: nn-tuning resume .*a\.db", line
     )
-    assert running.ended == list(range(len(running.ended)))
-    assert 6 <= len(running.ended) <= 6 + QUEUE_PER_WORKER  # 5 was running; some may start before it is noticed
+    assert 6 <= len(running.ended) <= 6 + QUEUE_PER_WORKER  # the sixth was running; some may start before it is noticed
     check(tmp_path, line, running.ended)
 
 
@@ -163,7 +163,7 @@ def test_the_second_ctrl_c_stops_now_though_a_trial_still_runs(running: Command,
     status, line = running.end()
     assert status == 130
     assert line == "nn-tuning: stopped; what was counted is saved, and the same command goes on from there"
-    assert running.ended == [0, 1, 2, 3, 4]
+    assert len(running.ended) == 5
     check(tmp_path, line, running.ended)
 
 
@@ -172,13 +172,16 @@ def test_the_second_ctrl_c_saves_what_has_arrived_while_others_were_being_saved(
 ) -> None:
     """The main thread is kept in its first save until three more trials have ended; then both signals come."""
     monkeypatch.setattr("tuning.run.runner.COMMIT_SECONDS", 0.0)
-    saving, ended, numbers = threading.Event(), threading.Semaphore(0), []
+    saving, ended = threading.Event(), threading.Semaphore(0)
+    started: list[int] = []
+    numbers: list[int] = []
     add = StudyFile.add
 
     def objective(spec: TrialSpec) -> TrialResult:
-        if spec.number >= 1:
+        started.append(spec.number)
+        if len(started) > 1:
             assert saving.wait(PATIENCE)
-        if spec.number >= 4:
+        if len(started) > 4:
             assert release.wait(PATIENCE)
         return noisy(spec)
 
@@ -200,7 +203,7 @@ def test_the_second_ctrl_c_saves_what_has_arrived_while_others_were_being_saved(
         add(self, results)  # type: ignore[arg-type]
 
     def fetched(count: int) -> bool:
-        """Whether so many futures have reported themselves: 0 was fetched, 1 to 3 are waiting to be."""
+        """Whether so many futures have reported themselves: the first was fetched, three more are waiting to be."""
         return sum(future.done() for future in futures) >= count
 
     release, futures = threading.Event(), []
@@ -218,4 +221,4 @@ def test_the_second_ctrl_c_saves_what_has_arrived_while_others_were_being_saved(
     finally:
         release.set()
     assert not isinstance(stop.value, StudyInterrupted)
-    assert [trial.number for trial in Study.open(tmp_path / "a.db").trials] == sorted(numbers)[:4] == [0, 1, 2, 3]
+    assert [trial.number for trial in Study.open(tmp_path / "a.db").trials] == sorted(numbers[:4])
