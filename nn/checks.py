@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 TASKS = ("classification", "regression", "multilabel")
+_NEAR = 0.6  # the least likeness of a name that is suggested
 
 
 def brief(value: object) -> str:
@@ -31,14 +32,27 @@ def one_line(text: object) -> str:
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for an unknown name, with the nearest known one suggested.
 
+    A name may lack the first word of a known one. A metric that lacks it is that of the validation part, by which one
+    chooses.
+
     >>> raise unknown_name("activation", "rellu", ["relu", "tanh"])
     Traceback (most recent call last):
     ...
     ValueError: activation must be one of relu, tanh, but got 'rellu'; did you mean 'relu'?
+    >>> raise unknown_name("metric", "accuracy", ["train_accuracy", "validation_accuracy"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    ValueError: metric must be one of train_accuracy, validation_accuracy, ...; did you mean 'validation_accuracy'?
     """
     names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+
+    def nearness(each: str) -> tuple[float, bool]:
+        forms = (each, each.partition("_")[2])
+        near = max(difflib.SequenceMatcher(None, str(name), form).ratio() for form in forms)
+        return near, each.startswith("validation_")
+
+    nearest = max(names, key=nearness, default="")
+    hint = f"; did you mean {nearest!r}?" if nearness(nearest)[0] >= _NEAR else ""
     return ValueError(f"{kind} must be one of {', '.join(names)}, but got {brief(name)}{hint}")
 
 
