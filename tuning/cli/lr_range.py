@@ -54,7 +54,10 @@ def range_lines(test: RangeTest, limit: StabilityLimit | None) -> list[str]:
         bar = "#" * max(0, round(WIDTH * float(middle[i]) / top)) if top > 0 else ""
         lines.append(f"{test.rates[i]:>13.4g}  {middle[i]:>8.4g}  {band:>20}  {bar}".rstrip())
     lines += ["", f"{test.optimizer}, batch size {test.batch_size}, {len(test.rates)} steps, {len(test.seeds)} seeds"]
-    if test.suggestion is None or test.search_range is None:
+    if test.still_falling:
+        fall = 1 - float(middle.min()) / float(middle[0])
+        lines.append(f"The loss fell by {fall:.2%} in all and was still falling at the end: raise --high.")
+    elif test.suggestion is None or test.search_range is None:
         lines.append("The loss fell at no rate of the test: there is nothing to suggest; try another --low and --high.")
     else:
         span = f"{test.search_range[0]:.2g}:{test.search_range[1]:.2g}:log"

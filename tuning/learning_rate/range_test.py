@@ -32,6 +32,8 @@ END_FACTOR = 4.0
 """A seed's curve ends where its smoothed loss is above this multiple of its start, or is no number."""
 USEFUL_FALL = 0.02
 """Rates below the one where the loss has made this part of its fall are not worth searching."""
+LEAST_FALL = 0.1
+"""A test whose loss fell by less than this part, and still falls at its end, has not met the rates that matter."""
 BELOW_EDGE = 10.0
 """The factor by which the rate of a training should be below the edge, in plain SGD."""
 
@@ -39,7 +41,8 @@ RULES = """\
 minimum      the rate at which the smoothed loss, its median over the seeds, is lowest
 steepest     the rate, up to the minimum, at which it falls fastest per decade
 edge         the last rate at which it is not above its start
-suggestion   a tenth of the edge, times 1 - momentum (beta1 for Adam): what moves theta is rate / (1 - momentum)
+suggestion   a tenth of the edge, times 1 - momentum (beta1 for Adam): what moves theta is rate / (1 - momentum); none
+             where the loss fell by less than 10 % and was still falling at the end of the test
 search       from a tenth of the rate at which 2 % of the fall to the minimum is made, or from the suggestion if that is
              lower, to the rate at which half of the seeds have ended (above 4 times their start, or not finite), or to
              the end of the test"""
@@ -116,24 +119,35 @@ class RangeTest:
         return float(self.rates[np.flatnonzero(self.middle <= self.middle[0])[-1]])
 
     @property
+    def still_falling(self) -> bool:
+        """Whether the loss was lowest at the end of the test, after a fall of less than LEAST_FALL of its start."""
+        lowest = self._lowest()
+        if lowest is None or self.rates[lowest] < self.rates[-1] / 10**SMOOTHING_DECADES:
+            return False
+        return bool(self.middle[lowest] > (1 - LEAST_FALL) * self.middle[0])
+
+    @property
     def suggestion(self) -> float | None:
-        """A rate to train with: a tenth of the edge, times 1 − momentum.
+        """A rate to train with: a tenth of the edge, times 1 − momentum; None where the loss is `still_falling`.
 
         Where training stops to work is seen within a few steps, whatever the data; the minimum of a loss that hardly
         moves within the test is anywhere. With momentum β a lasting gradient moves θ by η/(1 − β).
         `tuning.laboratory.range_test` measures how far off this is.
         """
+        return None if self.still_falling else self._below_edge()
+
+    def _below_edge(self) -> float | None:
         return None if self.edge is None else self.edge * (1 - self.momentum) / BELOW_EDGE
 
     @property
     def search_range(self) -> tuple[float, float] | None:
         """The range (low, high) in which a search will find the best rate; None where the loss never fell."""
-        lowest = self._lowest()
-        if lowest is None or self.suggestion is None:
+        lowest, suggestion = self._lowest(), self._below_edge()
+        if lowest is None or suggestion is None:
             return None
         middle = self.middle[: lowest + 1]
         fallen = (middle[0] - middle) >= USEFUL_FALL * (middle[0] - middle[lowest])
-        low = min(float(self.rates[fallen.argmax()]) / 10, self.suggestion)
+        low = min(float(self.rates[fallen.argmax()]) / 10, suggestion)
         return low, float(self.rates[-1]) if self.end is None else self.end
 
     def _lowest(self) -> int | None:
@@ -162,12 +176,12 @@ def range_test(
     """Train with a learning rate that rises by equal factors from `low` to `high`, and watch the loss (Smith 2017).
 
         η_i = low · (high/low)^(i/(steps − 1))
-        s_i = β s_{i−1} + (1 − β)(ℓ_i − k_i),    smoothed_i = mean of all k + s_i / (1 − β^(i+1))
+        s_i = β s_{i−1} + (1 − β) ℓ_i,    r_i = β r_{i−1} + (1 − β) k_i,    smoothed_i = s_i / r_i · mean of all k
 
     ℓ_i is the loss of mini-batch i at the parameters before the update with η_i, and k_i that of the same mini-batch at
-    the parameters of the start: taking it away removes most of what makes one batch harder than another, so that the
-    curve is flat where the rate is too low. The divisor takes away the pull of s_{−1} = 0; β is such that the mean
-    reaches 0.1 decades back.
+    the parameters of the start: dividing by it removes most of what makes one batch harder than another, so that the
+    curve is flat where the rate is too low. It stays between the lowest and the highest of these losses. β is such that
+    the means reach 0.1 decades back.
 
     Args:
         model, data, optimizer, batch_size, theta: As for `nn.train`. Of a split the training part is used. The
@@ -261,14 +275,14 @@ def _ramp(low: float, high: float, steps: int) -> Array:
 def _smoothed(losses: Array, at_start: Array, reach: float) -> Array:
     """Return the smoothed curve (S,) of `range_test`, infinite from where it passes `END_FACTOR` times its start."""
     beta = math.exp(-1 / max(reach, 1e-9))
-    start = float(at_start.mean())
-    mean, result = 0.0, np.full(len(losses), np.inf)
-    for i, change in enumerate(losses - at_start):
-        mean = beta * mean + (1 - beta) * float(change)
-        value = start + mean / (1 - beta ** (i + 1))
+    start, least, most = float(at_start.mean()), min(losses.min(), at_start.min()), at_start.max()
+    now, before, result = 0.0, 0.0, np.full(len(losses), np.inf)
+    for i, (loss, still) in enumerate(zip(losses.tolist(), at_start.tolist(), strict=True)):
+        now, before, most = beta * now + (1 - beta) * loss, beta * before + (1 - beta) * still, max(most, loss)
+        value = start * now / before if before > 0 else now / (1 - beta ** (i + 1))
         if not value <= END_FACTOR * start:
             break
-        result[i] = value
+        result[i] = min(max(value, least), most)
     return result
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nn import MLP, SGD, Adam, Dataset, load_dataset, sharpness, train
 from nn.optimizers import Optimizer
@@ -123,6 +125,45 @@ def test_the_suggestion_is_a_tenth_of_the_edge_less_what_momentum_adds(optimizer
     assert test.suggestion == pytest.approx(left * test.edge / 10)
     assert test.search_range is not None
     assert test.search_range[0] <= test.suggestion <= test.search_range[1]
+
+
+@pytest.mark.parametrize("name", ["wine", "breast_cancer", "moons", "diabetes"])
+@pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, momentum=0.9), Adam(0.1)], ids=["sgd", "momentum", "adam"])
+def test_a_smoothed_loss_stays_within_the_losses_it_smooths(name: str, optimizer: Optimizer) -> None:
+    data = load_dataset(name).split().train
+    model = MLP((data.n_features, 32, data.n_outputs))
+    test = range_test(model, data, optimizer, seeds=3)
+    for losses, smoothed in zip(test.losses, test.smoothed, strict=True):
+        known = smoothed[np.isfinite(smoothed)]
+        assert 0 <= min(losses.min(), test.smoothed[:, 0].max()) <= known.min()
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30),
+    st.floats(0.1, 20),
+)
+def test_no_smoothing_leaves_the_range_of_its_losses(pairs: list[tuple[float, float]], reach: float) -> None:
+    losses, still = np.array(pairs).T
+    known = _smoothed(losses, still, reach)
+    known = known[np.isfinite(known)]
+    both = np.concatenate([losses, still])
+    assert ((both.min() <= known) & (known <= both.max())).all()
+
+
+def test_a_loss_that_still_falls_at_the_end_after_hardly_any_fall_gives_no_suggestion(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    low = curve([2.0, 1.9999, 1.9997, 1.9996])
+    assert low.still_falling
+    assert low.suggestion is None
+    assert low.search_range is not None
+    for fine in ([2.0, 1.9, 1.2, 0.9], [2.0, 1.9, 1.95, 2.1], [2.0, 1.99, 1.98, 1.99, 2.1]):
+        assert not curve(fine).still_falling
+        assert curve(fine).suggestion is not None
+    assert main(["lr-range", "wine", "--high", "1e-4", "--steps", "20", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "still falling at the end: raise --high" in out
+    assert "suggestion" not in out
 
 
 def test_a_loss_that_hardly_moves_in_the_test_does_not_mislead_the_suggestion() -> None:
