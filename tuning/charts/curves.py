@@ -43,8 +43,9 @@ def learning_curves(
 ) -> tuple[str, list[LearningCurve]]:
     """Return the curves of some settings in a metric, by default that of the scores, and a title of their labels.
 
-    The settings are the best settings for each of at most `top` values of the hyper-parameter `by`, evenly chosen; with
-    `by=None`, or without learning rates, the `top` best settings. A curve ends with the shortest of its trials.
+    The settings are the best settings for each of at most `top` values of the hyper-parameter `by`, evenly chosen, the
+    best of all among them; with `by=None`, or without learning rates, the `top` best settings. A curve ends with the
+    shortest of its trials.
 
     Raises ValueError where `by` is none of the study's hyper-parameters.
     """
@@ -67,7 +68,9 @@ def _chosen(scores: ScoredStudy, by: str | None, top: int) -> tuple[str, list[tu
         return ",\n".join(map(words, names)), list(zip(labels, best, strict=True))
     scores.check_name(by, "by")
     groups = grouped(scores.settings, lambda setting: setting.params.get(by))
-    places = np.unique(np.linspace(0, len(groups) - 1, min(top, len(groups))).round().astype(int))
+    places = np.linspace(0, len(groups) - 1, min(top, len(groups))).round().astype(int)
+    best = next(i for i, (_, settings) in enumerate(groups) if settings[0] is scores.settings[0])
+    places[np.abs(places - best).argmin()] = best  # the nearest makes room for it
     return words(by), [(short(groups[i][0]), groups[i][1][0]) for i in places]
 
 

@@ -107,7 +107,7 @@ def learning_curves(
         metric: Of a study, by default the metric that decides; of a run, "loss" (the default), "accuracy" or "r2".
         by: Of a study: the best setting is drawn for each value of this hyper-parameter. With None, or in a study
             without learning rates, the best settings.
-        top: Of a study, the number of lines at most; values of `by` are evenly chosen.
+        top: Of a study, the number of lines at most; values of `by` are evenly chosen, with the best among them.
         ax: Where to draw; by default on a new figure.
 
     Returns:
