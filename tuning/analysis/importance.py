@@ -23,8 +23,8 @@ PER_BIN = 8
 class Importance:
     """Shares of the variance of the settings' scores.
 
-    `shares` has every hyper-parameter's main effect; `rest` is what they leave: interactions, and noise. None where
-    nothing varies. `settings` is how many were used.
+    `shares` has the main effect of every hyper-parameter that was varied; `rest` is what they leave: interactions, and
+    noise. None where no score differs. `settings` is how many were used.
     """
 
     shares: dict[str, float] | None
@@ -39,7 +39,7 @@ def importance(params: Sequence[Setting], scores: Array) -> Importance:
     The share of j is Cov(f_j, y)/Var(y). The shares sum to R² of the model, at most 1. On a grid they are the main
     effects of functional ANOVA exactly (Hooker 2007; Hutter et al. 2014); where the settings were drawn, it is the
     covariance decomposition of Li et al. (2010). Numbers with many values are binned by rank, and the shares are then
-    corrected for what as many levels explain of pure noise (as in ε², Kelley 1935). Constants have the share 0.
+    corrected for what as many levels explain of pure noise (as in ε², Kelley 1935). Constants have no share.
 
     >>> grid = [{"learning_rate": a, "batch_size": b} for a in (0.1, 1.0) for b in (16, 32)]
     >>> importance(grid, np.array([0.0, 1.0, 2.0, 3.0])).shares
@@ -54,7 +54,7 @@ def importance(params: Sequence[Setting], scores: Array) -> Importance:
     varying = [name for name in names if levels[name][0].max() > 0]
     columns = {name: np.eye(int(levels[name][0].max()) + 1)[levels[name][0]] for name in varying}
     if not varying:
-        return Importance(dict.fromkeys(names, 0.0), 1.0, len(y))
+        return Importance({}, 1.0, len(y))
     # Centred columns and the solution of least norm: levels that can't be told apart share their effect.
     design = np.hstack([columns[name] - columns[name].mean(axis=0) for name in varying])
     coefficients = np.linalg.lstsq(design, y, rcond=1e-10)[0]
@@ -70,7 +70,7 @@ def importance(params: Sequence[Setting], scores: Array) -> Importance:
         left = max(1, len(y) - 1 - sum(freedom.values()))
         noise = max(0.0, 1 - explained) / left
         raw = {name: share - freedom[name] * noise for name, share in raw.items()}
-    shares = {name: max(0.0, raw.get(name, 0.0)) for name in names}
+    shares = {name: max(0.0, share) for name, share in raw.items()}
     above = max(1.0, sum(shares.values()))
     shares = {name: round(share / above, 12) for name, share in shares.items()}
     return Importance(shares, max(0.0, round(1 - sum(shares.values()), 12)), len(y))

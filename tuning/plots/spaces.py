@@ -94,7 +94,7 @@ def _draw_cells(ax: Axes, chart: HeatMap) -> None:
 def parallel_coordinates(
     study: Study, metric: str | None = None, *, top: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw each setting as a line through one axis for each hyper-parameter, and the metric last; the best on top.
+    """Draw each setting as a line through an axis for each hyper-parameter that varied to the metric; the best on top.
 
     Colours are by the metric, light being better. Settings of which not every trial completed are thin and grey, and
     end before the metric; a hyper-parameter that a setting does not have is passed below its axis.
@@ -110,17 +110,21 @@ def parallel_coordinates(
 
     Raises:
         TypeError: Where `study` is no study.
-        ValueError: Where the metric is unknown, or no setting completed in all its trials.
+        ValueError: Where the metric is unknown, nothing was varied, or no setting completed in all its trials.
     """
     scores = scores_of(as_study(study, "parallel_coordinates"), metric)
     if not scores.ranked:
         raise ValueError(
             f"a study must have a setting whose trials all completed to be drawn, but: {study.describe_states()}"
         )
+    varied = scores.varied
+    if not varied:
+        raise ValueError("a study must have varied a hyper-parameter to be drawn as lines, but varied none")
     if top is not None:
         scores = scores.top(integer("top", top, 1))
-    chart = parallel_lines(scores, scores.names)
-    name, last = words(scores.metric), len(scores.names)
+    names = [name for name in varied if name in scores.names]
+    chart = parallel_lines(scores, names)
+    name, last = words(scores.metric), len(names)
     with style.look():
         ax = style.axes_of(ax, width=2.5 + 1.9 * (last + 1), height=5.0)
         colours = style.library().get_cmap(style.SEQUENTIAL)
@@ -141,7 +145,7 @@ def parallel_coordinates(
             for height, text in marks:
                 box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
                 ax.text(i + 0.03, height, text, va="center", fontsize=10, zorder=5, bbox=box)
-        ax.set_xticks(range(last + 1), [*map(words, scores.names), name], rotation=15)
+        ax.set_xticks(range(last + 1), [*map(words, names), name], rotation=15)
         ax.set(yticks=[], xlim=(-0.1, last + 0.4), title=f"{len(chart.settings):,} settings")
         ax.spines["left"].set_visible(False)
         ax.grid(False)

@@ -20,6 +20,7 @@ from nn import MLP, SGD, Dataset, Run, load_dataset, train
 from tests.tuning.fakes import a_study
 from tuning import Study, plots, sweep
 from tuning.charts import Axis, scale_of
+from tuning.export import analysis_lines
 from tuning.plots import style
 from tuning.run import Limits
 from tuning.store import COMPLETED, DIVERGED, FAILED, TrialResult, TrialSpec
@@ -164,6 +165,43 @@ def test_learning_curves_are_means_with_a_range_and_end_in_a_cross_where_they_di
     best = plots.learning_curves(the_study(), by=None, top=2)
     assert [line.get_label() for line in best.lines] == ["0.1, 16", "0.1, 32"]
     assert best.get_legend().get_title().get_text() == "learning rate,\nbatch size"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("top", [1, 2, 3, 7, 8, 25, 30])
+@pytest.mark.parametrize("where", [0, 1, 3, 13, 24])
+def test_learning_curves_choose_values_from_end_to_end_and_the_best_among_them(top: int, where: int) -> None:
+    rates = [round(0.01 * 1.2**i, 6) for i in range(25)]
+
+    def objective(spec: TrialSpec) -> TrialResult:
+        far = abs(rates.index(float(spec.params["learning_rate"])) - where) + 1.0  # type: ignore[arg-type]
+        curves = {name: np.full(3, far) for name in METRICS}
+        return TrialResult(COMPLETED, dict.fromkeys(METRICS, far), curves, 3)
+
+    study = a_study(objective, space={"learning_rate": ",".join(map(str, rates))}, metric="validation_loss").run()
+    labels = [float(line.get_label()) for line in plots.learning_curves(study, top=top).lines]  # type: ignore[arg-type]
+    chosen = [int(np.abs(np.array(rates) - label).argmin()) for label in labels]
+    assert len(chosen) == min(top, 25)
+    assert chosen == sorted(set(chosen))
+    assert where in chosen
+    step = 24 / max(1, min(top, 25) - 1)
+    assert top == 1 or max(np.diff([0, *chosen, 24])) <= 1.5 * step + 1
+
+
+def test_what_is_the_same_in_every_setting_has_no_axis_no_bar_and_no_line() -> None:
+    space = {"learning_rate": "0.01,0.1,1", "hidden_units": "32", "batch_size": "16,32", "optimizer": "sgd"}
+    study = a_study(space=space).run()
+    ticks = [tick.get_text() for tick in plots.parallel_coordinates(study).get_xticklabels()]
+    assert ticks == ["learning rate", "batch size", "validation accuracy"]
+    ticks = [tick.get_text() for tick in plots.parallel_coordinates(study, top=1).get_xticklabels()]
+    assert ticks == ["learning rate", "batch size", "validation accuracy"]  # the best has one value of what was varied
+    bars = [tick.get_text() for tick in plots.importance(study).get_yticklabels()]
+    assert set(bars) == {"learning rate", "batch size", "interactions and noise"}
+    (line,) = [line for line in analysis_lines(study) if line.startswith("Variance")]
+    assert not {"hidden_units", "optimizer"} & set(line.split())
+    axes = plots.heatmap(study)
+    assert {axes.get_xlabel(), axes.get_ylabel()} == {"learning rate", "batch size"}
+    with pytest.raises(ValueError, match="must have varied a hyper-parameter to be drawn as lines"):
+        plots.parallel_coordinates(a_study(space={"learning_rate": "0.1"}).run())
 
 
 def test_curves_of_a_run_are_its_history() -> None:
