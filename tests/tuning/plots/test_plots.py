@@ -156,6 +156,8 @@ def test_dots_of_a_random_search_are_not_joined() -> None:
 
 def test_learning_curves_are_means_with_a_range_and_end_in_a_cross_where_they_diverged() -> None:
     ax = plots.learning_curves(the_study(), "train_loss")
+    assert ax.get_ylabel() == "training loss, mean over the epoch"
+    assert plots.learning_curves(the_study(), "validation_loss").get_ylabel() == "validation loss"
     lines = {line.get_label(): line for line in ax.lines if line.get_marker() != "x"}
     assert list(lines) == ["0.01", "0.1", "1", "10"]
     expected = np.mean([loss_of(0.1, 16, r) for r in (0, 1)]) * np.array([4, 2, 0.5])
@@ -211,7 +213,12 @@ def test_curves_of_a_run_are_its_history() -> None:
         first, second = plots.learning_curves(run, metric).lines
         assert np.array_equal(first.get_ydata(), getattr(run.history, f"train_{metric}"))
         assert np.array_equal(second.get_ydata(), getattr(run.history, f"validation_{metric}"))
-        path = plots.validation_vs_train(run, metric).lines[0]
+        assert (first.get_label(), second.get_label()) == (
+            f"training {metric}, mean over the epoch", f"validation {metric}",
+        )  # fmt: skip
+        ax = plots.validation_vs_train(run, metric)
+        assert (ax.get_xlabel(), ax.get_ylabel()) == (first.get_label(), second.get_label())
+        path = ax.lines[0]
         assert np.array_equal(path.get_xdata(), first.get_ydata())
         assert np.array_equal(path.get_ydata(), second.get_ydata())
 
@@ -476,6 +483,10 @@ def test_the_teaching_figures_are_drawn_and_a_rate_beyond_the_limit_climbs() -> 
 
     found = run(seed=7, quick=True)
     assert set(README_FIGURES) < set(found.figures)
+    assert not any("largest rate" in claim.what for claim in found.claims)  # neighbours are a factor of 3.2 apart
+    assert any("a factor of 3.2 apart can't show" in note for note in found.notes)
+    assert len(found.claims) == 3
+    assert all(claim.holds for claim in found.claims)
     assert Image.open(io.BytesIO(found.files["decision_boundary.gif"])).n_frames > 3  # type: ignore[attr-defined]
     _, ratios = descent(seed=11, steps=30)
     too_large, plain, momentum = ratios.values()
