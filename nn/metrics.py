@@ -236,3 +236,17 @@ def shown_name(name: str) -> str:
     'test R2'
     """
     return f"{name.partition('_')[0]} {metric_of(name).shown}"
+
+
+def course_name(name: str) -> str:
+    """Return a name as it stands beside a curve over epochs.
+
+    The metrics of the training part that every training follows are means over an epoch in which the parameters moved:
+    those of an epoch are no scores of its last parameters, and the first point is none of the start.
+
+    >>> course_name("train_loss"), course_name("validation_loss")
+    ('training loss, mean over the epoch', 'validation loss')
+    """
+    metric, part = metric_of(name), name.partition("_")[0]
+    moving = part == PARTS[0] and metric.function is None
+    return f"{'training' if part == PARTS[0] else part} {metric.shown}{', mean over the epoch' if moving else ''}"

@@ -15,7 +15,7 @@ from nn import compiled, files, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, Scaling
-from nn.metrics import metric_of, names_of, r2_from_loss, shown_name
+from nn.metrics import PARTS, course_name, metric_of, names_of, r2_from_loss, shown_name
 from nn.model import MLP
 
 Array = NDArray[Any]
@@ -179,8 +179,8 @@ class Run:
         rows += [("epochs", f"{self.epochs:,}"), ("steps", f"{self.steps:,}")]
         rows += [(shown_name(name), f"{value:.4g}") for name, value in self.metrics.items()]
         epochs = np.arange(1, self.epochs + 1, dtype=np.float64)
-        known = {"training loss": self.history.train_loss, "validation loss": self.history.validation_loss}
-        lines = {name: (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
+        known = {f"{part}_loss": getattr(self.history, f"{part}_loss") for part in PARTS}
+        lines = {course_name(name): (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
         picture = notebook.svg_curves(lines, "epoch", "loss", log_y=True, dots=self.epochs == 1)
         return notebook.html_box("Run", how + where, notebook.html_table(rows) + picture)
 

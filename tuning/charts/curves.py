@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import one_of
+from nn.metrics import PARTS, course_name
 from nn.run import Run
 from tuning.analysis import VERDICTS, StudyLike
 from tuning.charts.axes import short, words
@@ -69,8 +70,8 @@ def _chosen(scores: ScoredStudy, by: str | None, top: int) -> tuple[str, list[tu
     scores.check_name(by, "by")
     groups = grouped(scores.settings, lambda setting: setting.params.get(by))
     places = np.linspace(0, len(groups) - 1, min(top, len(groups))).round().astype(int)
-    best = next(i for i, (_, settings) in enumerate(groups) if settings[0] is scores.settings[0])
-    places[np.abs(places - best).argmin()] = best  # the nearest makes room for it
+    leader = next(i for i, (_, members) in enumerate(groups) if members[0] is scores.settings[0])
+    places[int(np.abs(places - leader).argmin())] = leader  # the nearest makes room for it
     return words(by), [(short(groups[i][0]), groups[i][1][0]) for i in places]
 
 
@@ -93,8 +94,7 @@ def run_curves(run: Run, metric: str) -> list[LearningCurve]:
     one_of("metric of a run", metric, known)
     if run.epochs == 0:
         raise ValueError(f"a run must have completed an epoch to be drawn, but it {run.status} in step {run.steps}")
-    parts = {"training": f"train_{metric}", "validation": f"validation_{metric}"}
-    curves = {label: getattr(run.history, name) for label, name in parts.items()}
+    curves = {course_name(name): getattr(run.history, name) for name in (f"{part}_{metric}" for part in PARTS)}
     return [LearningCurve(label, curve, curve, curve, False) for label, curve in curves.items() if curve is not None]
 
 

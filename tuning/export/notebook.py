@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nn.metrics import course_name
 from nn.notebook import html_box, html_table, svg_curves
 from tuning.charts import ScoredStudy, learning_curves, score_curve, words
 from tuning.export.results import StudyResults
@@ -35,9 +36,8 @@ def _picture(study: StudyResults) -> str:
             return svg_curves(points, "learning rate", name, log_x=True, log_y=not scores.larger, dots=True)
     if not scores.ranked:
         return ""
-    known = {"training loss": "train_loss", "validation loss": "validation_loss"}
     losses = {}
-    for label, metric in known.items():
+    for metric in ("train_loss", "validation_loss"):
         _, (curve,) = learning_curves(study, scores, by=None, top=1, metric=metric)
-        losses[label] = curve.epochs, curve.mean
+        losses[course_name(metric)] = curve.epochs, curve.mean
     return svg_curves(losses, "epoch", "loss", log_y=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nn.checks import integer
+from nn.metrics import PARTS, course_name
 from nn.run import Run
 from tuning import charts
 from tuning.analysis import VERDICTS
@@ -100,7 +101,8 @@ def learning_curves(
     """Draw a metric against the epochs: of a study a line for each learning rate, of a run training and validation.
 
     A line of a study is the mean over repeats and folds, with a band from the lowest to the highest. A line that ends
-    in a cross diverged there.
+    in a cross diverged there. Loss and score of the training part are means over each epoch, in which the parameters
+    move: lines of one start differ from the first epoch on.
 
     Args:
         given: The study or the run whose curves are drawn.
@@ -131,8 +133,7 @@ def learning_curves(
             if line.diverged and len(line.epochs):
                 ax.plot(line.epochs[-1:], line.mean[-1:], "x", color=shade, markersize=9, markeredgewidth=2)
         _epoch_axes(ax, logarithmic=not scores.larger)
-        name = words(scores.metric)
-        ax.set(ylabel=name, title=f"{scores.data}: {name}")
+        ax.set(ylabel=course_name(scores.metric), title=f"{scores.data}: {words(scores.metric)}")
         ax.legend(title=title, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
@@ -205,6 +206,7 @@ def validation_vs_train(given: Study | Run, metric: str = "loss", *, ax: Axes | 
             least = max(min(values[values > 0].min(initial=ends[1]) for values in (x, y)), 1e-6 * ends[1])
             ax.set_xscale("symlog", linthresh=least)  # logarithmic down to here, and with a place for 0
             ax.set_yscale("symlog", linthresh=least)
-        ax.set(xlabel=f"training {metric}", ylabel=f"validation {metric}", title=f"Training and validation {metric}")
+        names = [course_name(f"{part}_{metric}") for part in PARTS]
+        ax.set(xlabel=names[0], ylabel=names[1], title=f"Training and validation {metric}")
         ax.legend()
     return ax

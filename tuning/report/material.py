@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.metrics import course_name
 from tuning.analysis import Analysis, Verdict, plain, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
 from tuning.space import value_text
@@ -87,6 +88,7 @@ class Material:
         numbers = np.concatenate(curves) if curves else np.empty(0, np.float32)
         return {
             "metrics": names,
+            "courses": [course_name(name) for name in names],
             "keys": KEYS,
             "rows": table,
             "most_epochs": most,

@@ -79,15 +79,16 @@
     const traces = [];
     for (const metric of metrics) {
       const train = metric.startsWith("train");
+      const course = escaped(trials.courses[trials.metrics.indexOf(metric)]);
       members.forEach((trial, i) => {
         const chosen = picked === null || picked === i;
         traces.push({
           type: "scatter", mode: trial.points > 1 ? "lines" : "markers", x: epochsOf(trial), y: curveOf(trial, metric),
-          name: train ? "training" : "validation", legendgroup: metric, showlegend: i === 0,
+          name: course, legendgroup: metric, showlegend: i === 0,
           opacity: chosen ? (picked === null && members.length > 1 ? 0.6 : 1) : 0.15,
           line: { color: colours[train ? 1 : 0], dash: train ? "dash" : "solid", width: picked === i ? 3.5 : 2 },
           marker: { color: colours[train ? 1 : 0] },
-          hovertemplate: `${escaped(nameOf(trial))}, epoch %{x}: %{y:.4g}<extra>${train ? "training" : "validation"}</extra>`,
+          hovertemplate: `${escaped(nameOf(trial))}, epoch %{x}: %{y:.4g}<extra>${course}</extra>`,
         });
       });
     }

@@ -160,7 +160,8 @@ def _curves(m: Material) -> str:
     which = "the best setting" if m.rows[0]["rank"] is not None else "the first setting"
     return (
         f"<p>Those of {which}. Click a dot or line in a figure, or a row in the table of all settings, for those of "
-        'another.</p><div id="best-curves"></div>'
+        "another. Training loss and score are means over an epoch, in which the parameters move; validation is scored "
+        'at its end.</p><div id="best-curves"></div>'
     )
 
 

@@ -46,7 +46,12 @@ def a_run(**options: object) -> Run:
 def test_a_run_shows_how_it_ended_its_metrics_and_both_curves() -> None:
     run = a_run()
     html = shown(run)
-    for text in ("completed", "layer_sizes=(4, 8, 3)", f"{run.metrics['validation_loss']:.4g}", "training loss"):
+    for text in (
+        "completed",
+        "layer_sizes=(4, 8, 3)",
+        f"{run.metrics['validation_loss']:.4g}",
+        "training loss, mean over the epoch",
+    ):
         assert text in texts(html)
     assert [len(points) for points in path_points(html)] == [9, 9]
     assert len(html) < 6000
