@@ -90,6 +90,7 @@ class Descent:
         start_loss = np.array([state.start_loss])
         null_loss = compiled.null_loss(self.model, self.source.data) if math.isnan(state.start_loss) else 0.0
         history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, 6), np.nan)
+        layers = np.full((len(history), *state.layers.shape[1:]), np.nan)
         step_loss = np.empty(stop - state.step if record else 0)
         start = state.step
         state.step = kernels.train_steps(
@@ -107,7 +108,7 @@ class Descent:
             stop,
             self.source.validation,
             kernels.Divergence(self.factor, null_loss, start_loss),
-            kernels.Records(state.totals, history, step_loss),
+            kernels.Records(state.totals, state.slopes, history, layers, step_loss),
             self.room,
         )
         if state.step < stop:
@@ -124,6 +125,7 @@ class Descent:
             if self.measure is not None:
                 rows = np.append(rows, [self.measure(state.theta)], axis=1)
             state.history = np.concatenate([state.history, rows])
+            state.layers = np.concatenate([state.layers, layers[:ended]])
 
     def finite(self) -> bool:
         """Return whether the last update left numbers; there is no step after it whose loss would show."""
@@ -162,9 +164,12 @@ def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Lea
     return lambda start, stop: values[start:stop], words
 
 
-def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) -> TrainState:
-    """Return the state before the first step."""
+def fresh_state(
+    theta: Array, optimizer: Optimizer, settings: dict[str, Any], recorded: MLP | None = None
+) -> TrainState:
+    """Return the state before the first step, with room for what is recorded of each layer of a model."""
     size, (first, second) = len(theta), optimizer.moments()
+    idle = recorded is not None and recorded.network.activation < len(reference.IDLE_SLOPES)
     return TrainState(
         settings=settings,
         step=0,
@@ -172,7 +177,9 @@ def fresh_state(theta: Array, optimizer: Optimizer, settings: dict[str, Any]) ->
         first=aligned(np.zeros(size if first else 0, theta.dtype)),
         second=aligned(np.zeros(size if second else 0, theta.dtype)),
         totals=np.zeros(6),
+        slopes=np.zeros(sum(recorded.layer_sizes[1:-1]) if recorded and idle else 0),
         history=np.empty((0, 6 + len(settings.get("metrics", ())))),
+        layers=np.empty((0, 4, recorded.depth if recorded else 0)),
         step_loss=np.empty(0),
         best_theta=np.empty(0, theta.dtype),
     )
@@ -197,8 +204,12 @@ def continued_state(
     if resume.step > plan.steps:
         done = resume.step // plan.steps_per_epoch
         raise ValueError(f"epochs must be at least the {done} that the run has done, but got {plan.epochs}")
-    for name in ("theta", "first", "second", "totals"):
-        given, needed = getattr(resume, name), getattr(fresh, name)
+    state = resume.copy()
+    if state.layers.ndim == 1:  # from a file that is older than they are
+        state.layers = np.full((len(state.history), *fresh.layers.shape[1:]), np.nan)
+        state.slopes = np.full_like(fresh.slopes, np.nan)
+    for name in ("theta", "first", "second", "totals", "slopes"):
+        given, needed = getattr(state, name), getattr(fresh, name)
         if given.shape != needed.shape or given.dtype != needed.dtype:
             raise ValueError(
                 f"resume needs {name} as {needed.dtype} {needed.shape}, but got {given.dtype} {given.shape}"
@@ -208,7 +219,6 @@ def continued_state(
             f"resume needs the learning rates and the indices of the {resume.step:,} steps that were done, but got "
             "others; to change them, start a new run with theta=run.theta"
         )
-    state = resume.copy()
     if state.status == "completed" or state.reason == "callback":
         state.status, state.reason = "running", ""
     return state

@@ -50,6 +50,7 @@ from nn.reference import (
     ADAM,
     GELU,
     IDENTITY_SQUARED_ERROR,
+    IDLE_SLOPES,
     IN_ORDER,
     LOGISTIC,
     LOGISTIC_CROSS_ENTROPY,
@@ -70,6 +71,8 @@ CHUNK = 512
 # What `totals` sums up over the steps of an epoch, and the columns of a history.
 LOSS, SCORE, EXAMPLES, GRADIENT_NORM, UPDATE_NORM, STEPS = range(6)
 TRAIN_LOSS, TRAIN_SCORE, VALIDATION_LOSS, VALIDATION_SCORE, MEAN_GRADIENT_NORM, MEAN_UPDATE_NORM = range(6)
+# What is recorded of each layer at the end of an epoch.
+WEIGHT_NORMS, GRADIENT_NORMS, UPDATE_NORMS, IDLE_SHARES = range(4)
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 OUTSIDE_TRAINING = np.int64(-1)
@@ -121,7 +124,9 @@ class Records(NamedTuple):
     """What is noted on the way."""
 
     totals: NDArray[np.float64]  # (6,) the sums of an epoch that is not at its end
+    slopes: NDArray[np.float64]  # (H,) those of the slopes of each hidden unit, or empty: no share of idle units is known
     history: NDArray[np.float64]  # (epochs, 6) the means of those that end here
+    layers: NDArray[np.float64]  # (epochs, 4, L) norms at their last step, and shares of idle units
     step_losses: NDArray[np.float64]  # (steps,), or empty
 
 
@@ -548,8 +553,11 @@ def backward(net, theta, A, S, D, T, dZ, gradient):
 
 
 @inlined
-def loss_gradient(net, theta, data, rows, seed, step, room):
-    """Over the rows `rows` (B,) of the data set; returns the mean loss and how many predictions were right."""
+def loss_gradient(net, theta, data, rows, seed, step, room, slopes):
+    """Over the rows `rows` (B,) of the data set; returns the mean loss and how many predictions were right.
+
+    What `slope_sums` gives is added to `slopes` (H,), unless that is empty.
+    """
     A, S, D, Z, T, partial, gradient = room
     depth, batch_size = len(net.sizes) - 1, len(rows)
     total, correct = 0.0, 0
@@ -558,6 +566,8 @@ def loss_gradient(net, theta, data, rows, seed, step, room):
         part = line(rows, first, count)
         gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, seed, step, first)
+        if len(slopes) > 0:
+            slope_sums(net, S, D, count, slopes)
         z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
         y, own_w = last_targets(net, Z, count, data.w)
         gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
@@ -682,6 +692,42 @@ def example_gradient_norms(net, theta, data, rows, norms):
                 product_right(dZ, weights(net, theta, layer), matrix(D, layer % 2, count, n_in), T, theta[:0])
                 scale(D[layer % 2, : count * n_in], m)
                 activation_backward(D[layer % 2, : count * n_in], S[layer - 1, : count * n_in])
+
+
+# -- what is recorded of each layer ----------------------------------------------------------------------------
+
+
+@inner
+def weight_norms(net, v, norms):
+    for layer in range(len(norms)):
+        norms[layer] = norm_of(line(v, net.offsets[layer], net.sizes[layer] * net.sizes[layer + 1]))
+
+
+@inner
+def slope_sums(net, S, D, count, slopes):
+    """The sums of a chunk are added to `slopes`; `D` has room for those of a layer."""
+    apart()
+    first = 0
+    for layer in range(len(net.sizes) - 2):
+        units = net.sizes[layer + 1]
+        sums = vector(D, 0, units)
+        column_sums(matrix(S, layer, count, units), sums)
+        for j in range(units):
+            slopes[first + j] += sums[j]
+        first += units
+
+
+@inner
+def idle_shares(net, slopes, examples, shares):
+    """The shares are NaN where a sum is."""
+    first = 0
+    for layer in range(len(net.sizes) - 2):
+        units, idle = net.sizes[layer + 1], 0.0
+        for j in range(first, first + units):
+            mean = slopes[j] / examples
+            idle += 1.0 if mean <= IDLE_SLOPES[net.activation] else 0.0 * mean
+        shares[layer] = idle / units
+        first += units
 
 
 # -- the update ------------------------------------------------------------------------------------------------
@@ -810,8 +856,8 @@ def train_steps(
     divergence, records = borrowed((divergence, records))
     data, order, origin, cycle, mode = feed
     factor, null_loss, start_loss = divergence
-    totals, history, step_losses = records
-    ended = 0
+    totals, slopes, history, layers, step_losses = records
+    ended, depth = 0, len(net.sizes) - 1
     validation_rows = np.empty(len(validation.X), np.int64)  # not borrowed: nobody else would hold it
     for i in range(len(validation_rows)):
         validation_rows[i] = i
@@ -819,11 +865,12 @@ def train_steps(
         epoch, position = step // steps_per_epoch, step % steps_per_epoch
         if position == 0:
             totals[:] = 0
+            slopes[:] = 0
         if mode != IN_ORDER and (position == 0 or step == start):
             epoch_rows(order, len(data.X), mode, seed, epoch)
         begin = (step - origin) % cycle * batch_size
         rows = line(order, begin, min(batch_size, len(order) - begin))
-        loss, correct = loss_gradient(net, theta, data, rows, seed, step, room)
+        loss, correct = loss_gradient(net, theta, data, rows, seed, step, room, slopes)
         if len(step_losses) > 0:
             step_losses[step - start] = loss
         limit = factor * start_loss[0] if start_loss[0] > 0 else math.inf
@@ -831,8 +878,11 @@ def train_steps(
             return step
         if math.isnan(start_loss[0]):
             start_loss[0] = max(loss, null_loss)
+        learning_rate, last = learning_rates[step - start], position == steps_per_epoch - 1
+        if last:
+            weight_norms(net, room.gradient, line(layers, (4 * ended + GRADIENT_NORMS) * depth, depth))
         gradient_norm, update_norm = update_parameters(
-            net, update, theta, room.gradient, moments, learning_rates[step - start], rate_multipliers, step
+            net, update, theta, room.gradient, moments, learning_rate, rate_multipliers, step
         )
         totals[LOSS] += loss * len(rows)
         totals[SCORE] += correct
@@ -840,7 +890,15 @@ def train_steps(
         totals[GRADIENT_NORM] += gradient_norm
         totals[UPDATE_NORM] += update_norm
         totals[STEPS] += 1
-        if position == steps_per_epoch - 1:
+        if last:
+            weight_norms(net, theta, line(layers, (4 * ended + WEIGHT_NORMS) * depth, depth))
+            update_norms = line(layers, (4 * ended + UPDATE_NORMS) * depth, depth)
+            weight_norms(net, room.gradient, update_norms)
+            if update.kind == SGD and update.momentum == 0:
+                for layer in range(depth):
+                    update_norms[layer] *= learning_rate * rate_multipliers[layer, 0]
+            if len(slopes) > 0:
+                idle_shares(net, slopes, totals[EXAMPLES], line(layers, (4 * ended + IDLE_SHARES) * depth, depth))
             row = history[ended]
             row[TRAIN_LOSS] = totals[LOSS] / totals[EXAMPLES]
             row[TRAIN_SCORE] = totals[SCORE] / totals[EXAMPLES]

@@ -38,6 +38,8 @@ RELU, TANH, LOGISTIC, IDENTITY, GELU = range(5)
 SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY, IDENTITY_SQUARED_ERROR, LOGISTIC_SQUARED_ERROR = range(4)
 # Optimizers.
 SGD, ADAM, RMSPROP = range(3)
+# A hidden unit is idle when its mean slope is at most this: by relu, tanh and logistic, those two with 1 % of the largest.
+IDLE_SLOPES = (0.0, 0.01, 0.01 / 4)
 # Where the rows of a batch come from: as given, a fresh shuffle for each epoch, or drawn with replacement.
 IN_ORDER, SHUFFLED, REPLACED = range(3)
 
@@ -353,6 +355,29 @@ def example_gradient_norms(net: Network, theta: Array, X: Array, y: NDArray[Any]
         if layer > 0:
             dZ = activation_backward(m * (dZ @ weights(net, theta, layer).T), S[layer - 1])
     return norms
+
+
+# -- what is recorded of each layer ----------------------------------------------------------------------------
+
+
+def weight_norms(net: Network, v: Array) -> NDArray[np.float64]:
+    """‖W‖ (L,) of each layer where v (P,) is theta, ‖dW‖ where it is a gradient, ‖ΔW‖ where it is a step."""
+    return np.array([np.sqrt(np.sum(weights(net, v, i).astype(np.float64) ** 2)) for i in range(len(net.sizes) - 1)])
+
+
+def slope_sums(net: Network, S: list[Array]) -> NDArray[np.float64]:
+    """Σ_i S (H,) of each hidden unit over the examples, one layer after another."""
+    return np.concatenate([slopes.sum(axis=0, dtype=np.float64) for slopes in S])
+
+
+def idle_shares(net: Network, slopes: NDArray[np.float64], examples: int) -> NDArray[np.float64]:
+    """The share of idle units (L − 1,) in each hidden layer, from the sums of their slopes over so many examples.
+
+    A relu unit is idle, or dead, that was 0 for every example; a tanh or logistic unit whose mean slope is at most 1 %
+    of the largest, which is 1 and 1/4: it is saturated. Little or nothing reaches the weights before such a unit.
+    """
+    idle = slopes / examples <= IDLE_SLOPES[net.activation]
+    return np.array([units.mean() for units in np.split(idle, np.cumsum(net.sizes[1:-2]))])
 
 
 # -- the update ------------------------------------------------------------------------------------------------

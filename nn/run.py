@@ -22,6 +22,34 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
+class LayerHistory:
+    """Each layer in the course of a run: float64 arrays (epochs, layers), first layer first.
+
+    `weight_norm` is ‖W‖ at the end of the epoch. `gradient_norm` and `update_norm` are ‖dW‖, before clipping, and ‖ΔW‖,
+    without weight decay, in the last step of the epoch.
+
+    `dead` and `saturated` (epochs, layers − 1) are shares of the units of each hidden layer, over the examples of the
+    epoch, each seen by the parameters of its own step: `dead` of relu units that were 0 for all of them, `saturated` of
+    tanh and logistic units whose mean slope was at most 1 % of the largest possible. They are NaN for other activations.
+    """
+
+    weight_norm: Array
+    gradient_norm: Array
+    update_norm: Array
+    dead: Array
+    saturated: Array
+
+    @classmethod
+    def of(cls, layers: Array, activation: str) -> LayerHistory:
+        """Return the history from the records (epochs, 4, layers) of a state."""
+        weight_norm, gradient_norm, update_norm, idle = layers.transpose(1, 0, 2).copy()
+        idle = idle[:, :-1]
+        nothing = np.full_like(idle, np.nan)
+        dead, saturated = (idle, nothing) if activation == "relu" else (nothing, idle)
+        return cls(weight_norm, gradient_norm, update_norm, dead, saturated)
+
+
+@dataclass(frozen=True, eq=False)
 class History:
     """The course of a run: float64 arrays (epochs,) with one value for each epoch that was completed.
 
@@ -30,7 +58,8 @@ class History:
     None: accuracy in regression, R² elsewhere, validation where nothing is held out.
 
     `gradient_norm` and `update_norm` are means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, without weight
-    decay. With `record_steps`, `step_loss` (steps,) is the loss of each mini-batch before its update.
+    decay; `layers` has those of each layer, and the shares of its units that learn nothing. With `record_steps`,
+    `step_loss` (steps,) is the loss of each mini-batch before its update.
     """
 
     train_loss: Array
@@ -42,6 +71,7 @@ class History:
     gradient_norm: Array
     update_norm: Array
     step_loss: Array | None = None
+    layers: LayerHistory | None = None
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> History:
@@ -98,6 +128,8 @@ class TrainState:
     totals: Array  # (6,) sums of the epoch under way
     history: Array  # (epochs, 6)
     step_loss: Array  # (steps,) or empty
+    slopes: Array = field(default_factory=lambda: np.empty(0))  # (H,) sums of the epoch under way, or empty
+    layers: Array = field(default_factory=lambda: np.empty(0))  # (epochs, 4, L); (0,) in files from before it
     start_loss: float = float("nan")
     best_theta: Array = field(default_factory=lambda: np.empty(0))
     best_value: float = float("nan")
@@ -105,7 +137,7 @@ class TrainState:
     status: str = "running"  # running completed diverged stopped
     reason: str = ""
 
-    _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta")
+    _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta", "slopes", "layers")
 
     def to_arrays(self) -> dict[str, Array]:
         """Return the state as named arrays of numbers and text, which can be stored anywhere; nothing is lost."""
@@ -121,7 +153,9 @@ class TrainState:
             numbers = json.loads(str(arrays["state"]))
             for name in ("start_loss", "best_value"):
                 numbers[name] = float.fromhex(numbers[name])
-            numbers |= {name: np.array(arrays[name]) for name in cls._ARRAYS}
+            numbers |= {
+                name: np.array(arrays[name]) for name in cls._ARRAYS if name in arrays or name not in ("slopes", "layers")
+            }
             return cls(**numbers)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"a training state must have all its parts, but {error} is missing or wrong") from error
@@ -274,7 +308,8 @@ class Run:
         arrays = {"theta": self.theta}
         for prefix, parts in (
             ("state", self.state.to_arrays()),
-            ("history", vars(self.history)),
+            ("history", {name: part for name, part in vars(self.history).items() if name != "layers"}),
+            ("layers", {} if self.history.layers is None else vars(self.history.layers)),
             ("scaling", {} if self.scaling is None else vars(self.scaling)),
         ):
             arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
@@ -329,7 +364,8 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     shapes = {getattr(history[column], "shape", None) for column in ("train_loss", "gradient_norm", "update_norm")}
     if shapes != {(len(arrays["state.history"]),)}:
         raise ValueError("history must have the training loss and the norms of all epochs")
-    scaling = under("scaling.")
+    layers, scaling = under("layers."), under("scaling.")
+    history["layers"] = LayerHistory(**layers) if layers else None
     plain = {name: about[name] for name in _PLAIN}
     for name in ("class_names", "feature_names"):
         plain[name] = None if plain[name] is None else tuple(plain[name])

@@ -17,7 +17,7 @@ from nn.data import Dataset, Split
 from nn.metrics import PARTS, metric_of, names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
-from nn.run import History, Run, TrainState, measures
+from nn.run import History, LayerHistory, Run, TrainState, measures
 from nn.schedules import Schedule
 from nn.stopping import EarlyStopping, check_target, reached
 
@@ -160,12 +160,12 @@ def train(
         start = compiled.parameters(model, theta)
     else:
         start = model.init(seed) if resume is None else np.zeros(model.size, model.dtype)
-    state = descent.fresh_state(start, optimizer, settings)
+    state = descent.fresh_state(start, optimizer, settings, model)
     if resume is not None:
         state = descent.continued_state(resume, settings, plan, learning_rates, state)
 
     def history() -> History:
-        return _history(state, part, validation, w)
+        return _history(model, state, part, validation, w)
 
     if state.reason == "target" and not reached(goal, history().metrics()):
         state.status, state.reason = "running", ""
@@ -240,13 +240,16 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
     return w * given
 
 
-def _history(state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
+def _history(
+    model: MLP, state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None
+) -> History:
     columns = state.history.T.copy()
     asked = state.settings.get("metrics", [])
     values: dict[str, Any] = {
         "gradient_norm": columns[kernels.MEAN_GRADIENT_NORM],
         "update_norm": columns[kernels.MEAN_UPDATE_NORM],
         "step_loss": state.step_loss.copy() if state.settings["record_steps"] else None,
+        "layers": LayerHistory.of(state.layers, model.activation),
         **dict(zip(asked, columns[len(columns) - len(asked) :], strict=True)),
     }
     for where, data, loss, score, weights in (
