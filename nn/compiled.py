@@ -228,7 +228,7 @@ def null_loss(model: Model, data: Examples) -> float:
 def loss_gradient(model: Model, theta: Array, data: Examples) -> tuple[float, Array]:
     """Return the mean loss over the examples, without the penalty, and the gradient (P,) of J, with it."""
     room, rows = workspace(model, len(data.X)), np.arange(len(data.X))
-    loss, _ = kernels.loss_gradient(model.network, theta, data, rows, 0, -1, room, np.empty(0))
+    loss, _ = kernels.loss_gradient(model.network, theta, data, rows, 0, -1, room, np.empty(0), 0.0)
     return loss, room.gradient
 
 

@@ -45,6 +45,7 @@ class Descent:
         self.state, self.plan, self.source, self.model = state, plan, source, model
         self.learning_rates, self.factor, self.seed, self.progress = learning_rates, factor, seed, progress
         self.measure = measure  # further columns of the history from theta, where each stretch ends with its epoch
+        self.columns = kernels.COLUMNS + kernels.KINDS * model.depth  # of the history, before those
         self.update, self.multipliers = optimizer.update(), model.rate_multipliers(optimizer)
         self.room = compiled.workspace(model, max(plan.batch_size, len(source.validation.X)))
 
@@ -89,8 +90,7 @@ class Descent:
         record = state.settings["record_steps"]
         start_loss = np.array([state.start_loss])
         null_loss = compiled.null_loss(self.model, self.source.data) if math.isnan(state.start_loss) else 0.0
-        history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, 6), np.nan)
-        layers = np.full((len(history), *state.layers.shape[1:]), np.nan)
+        history = np.full((stop // plan.steps_per_epoch - state.step // plan.steps_per_epoch, self.columns), np.nan)
         step_loss = np.empty(stop - state.step if record else 0)
         start = state.step
         state.step = kernels.train_steps(
@@ -108,7 +108,7 @@ class Descent:
             stop,
             self.source.validation,
             kernels.Divergence(self.factor, null_loss, start_loss),
-            kernels.Records(state.totals, state.slopes, history, layers, step_loss),
+            kernels.Records(state.totals, history, step_loss),
             self.room,
         )
         if state.step < stop:
@@ -125,7 +125,6 @@ class Descent:
             if self.measure is not None:
                 rows = np.append(rows, [self.measure(state.theta)], axis=1)
             state.history = np.concatenate([state.history, rows])
-            state.layers = np.concatenate([state.layers, layers[:ended]])
 
     def finite(self) -> bool:
         """Return whether the last update left numbers; there is no step after it whose loss would show."""
@@ -169,17 +168,18 @@ def fresh_state(
 ) -> TrainState:
     """Return the state before the first step, with room for what is recorded of each layer of a model."""
     size, (first, second) = len(theta), optimizer.moments()
-    idle = recorded is not None and recorded.network.activation < len(reference.IDLE_SLOPES)
+    hidden, columns = 0, kernels.COLUMNS + len(settings.get("metrics", ()))
+    if recorded is not None:
+        hidden = sum(recorded.layer_sizes[1:-1]) if recorded.network.activation < len(reference.IDLE_SLOPES) else 0
+        columns += kernels.KINDS * recorded.depth
     return TrainState(
         settings=settings,
         step=0,
         theta=aligned(theta),
         first=aligned(np.zeros(size if first else 0, theta.dtype)),
         second=aligned(np.zeros(size if second else 0, theta.dtype)),
-        totals=np.zeros(6),
-        slopes=np.zeros(sum(recorded.layer_sizes[1:-1]) if recorded and idle else 0),
-        history=np.empty((0, 6 + len(settings.get("metrics", ())))),
-        layers=np.empty((0, 4, recorded.depth if recorded else 0)),
+        totals=np.zeros(kernels.COLUMNS + hidden),
+        history=np.empty((0, columns)),
         step_loss=np.empty(0),
         best_theta=np.empty(0, theta.dtype),
     )
@@ -205,10 +205,11 @@ def continued_state(
         done = resume.step // plan.steps_per_epoch
         raise ValueError(f"epochs must be at least the {done} that the run has done, but got {plan.epochs}")
     state = resume.copy()
-    if state.layers.ndim == 1:  # from a file that is older than they are
-        state.layers = np.full((len(state.history), *fresh.layers.shape[1:]), np.nan)
-        state.slopes = np.full_like(fresh.slopes, np.nan)
-    for name in ("theta", "first", "second", "totals", "slopes"):
+    if state.history.shape[1] == kernels.COLUMNS + len(settings.get("metrics", ())):  # from before layers were recorded
+        further = fresh.history.shape[1] - state.history.shape[1]
+        state.history = np.insert(state.history, [kernels.COLUMNS] * further, np.nan, axis=1)
+        state.totals = np.append(state.totals, np.full(len(fresh.totals) - kernels.COLUMNS, np.nan))
+    for name in ("theta", "first", "second", "totals"):
         given, needed = getattr(state, name), getattr(fresh, name)
         if given.shape != needed.shape or given.dtype != needed.dtype:
             raise ValueError(

@@ -71,8 +71,9 @@ CHUNK = 512
 # What `totals` sums up over the steps of an epoch, and the columns of a history.
 LOSS, SCORE, EXAMPLES, GRADIENT_NORM, UPDATE_NORM, STEPS = range(6)
 TRAIN_LOSS, TRAIN_SCORE, VALIDATION_LOSS, VALIDATION_SCORE, MEAN_GRADIENT_NORM, MEAN_UPDATE_NORM = range(6)
-# What is recorded of each layer at the end of an epoch.
+# What a history has of each layer after these columns: L numbers of each kind.
 WEIGHT_NORMS, GRADIENT_NORMS, UPDATE_NORMS, IDLE_SHARES = range(4)
+COLUMNS, KINDS = 6, 4
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 OUTSIDE_TRAINING = np.int64(-1)
@@ -123,10 +124,8 @@ class Divergence(NamedTuple):
 class Records(NamedTuple):
     """What is noted on the way."""
 
-    totals: NDArray[np.float64]  # (6,) the sums of an epoch that is not at its end
-    slopes: NDArray[np.float64]  # (H,) those of the slopes of each hidden unit, or empty: no share of idle units is known
-    history: NDArray[np.float64]  # (epochs, 6) the means of those that end here
-    layers: NDArray[np.float64]  # (epochs, 4, L) norms at their last step, and shares of idle units
+    totals: NDArray[np.float64]  # (6 + H,) the sums of an epoch that is not at its end, and those of slopes, if any
+    history: NDArray[np.float64]  # (epochs, 6 + 4L) the means of those that end here, and what is recorded of each layer
     step_losses: NDArray[np.float64]  # (steps,), or empty
 
 
@@ -553,10 +552,10 @@ def backward(net, theta, A, S, D, T, dZ, gradient):
 
 
 @inlined
-def loss_gradient(net, theta, data, rows, seed, step, room, slopes):
+def loss_gradient(net, theta, data, rows, seed, step, room, slopes, enough):
     """Over the rows `rows` (B,) of the data set; returns the mean loss and how many predictions were right.
 
-    What `slope_sums` gives is added to `slopes` (H,), unless that is empty.
+    Slopes are summed up in `slopes`, see `slope_sums`, unless that is empty.
     """
     A, S, D, Z, T, partial, gradient = room
     depth, batch_size = len(net.sizes) - 1, len(rows)
@@ -567,7 +566,7 @@ def loss_gradient(net, theta, data, rows, seed, step, room, slopes):
         gather(data.X, part, matrix(A, 0, count, net.sizes[0]))
         forward(net, theta, A, S, Z, count, seed, step, first)
         if len(slopes) > 0:
-            slope_sums(net, S, D, count, slopes)
+            slope_sums(net, S, D, count, slopes, enough)
         z, outputs, tops, shares, winners = last_layer(net, A, Z, count)
         y, own_w = last_targets(net, Z, count, data.w)
         gather_targets(data.labels, data.Y, data.w, part, net.output, y, own_w)
@@ -700,33 +699,40 @@ def example_gradient_norms(net, theta, data, rows, norms):
 @inner
 def weight_norms(net, v, norms):
     for layer in range(len(norms)):
-        norms[layer] = norm_of(line(v, net.offsets[layer], net.sizes[layer] * net.sizes[layer + 1]))
+        W = line(v, net.offsets[layer], net.sizes[layer] * net.sizes[layer + 1])
+        norms[layer] = math.sqrt(sum_of_squares(W))
 
 
 @inner
-def slope_sums(net, S, D, count, slopes):
-    """The sums of a chunk are added to `slopes`; `D` has room for those of a layer."""
+def slope_sums(net, S, D, count, slopes, enough):
+    """The sums of a chunk are added to `slopes` (H,), for layers where not all of them are above `enough` yet.
+
+    `D` has room for the sums. As many rows as fill four registers are summed up side by side.
+    """
     apart()
     first = 0
     for layer in range(len(net.sizes) - 2):
         units = net.sizes[layer + 1]
-        sums = vector(D, 0, units)
-        column_sums(matrix(S, layer, count, units), sums)
-        for j in range(units):
-            slopes[first + j] += sums[j]
+        own = line(slopes, first, units)
+        if at_most(own, enough) > 0:
+            rows = 1
+            while count % (2 * rows) == 0 and 2 * rows * units * S.itemsize <= 256:
+                rows *= 2
+            sums = vector(D, 0, rows * units)
+            column_sums(matrix(S, layer, count // rows, rows * units), sums)
+            for row in range(rows):
+                for j in range(units):
+                    own[j] += sums[row * units + j]
         first += units
 
 
 @inner
 def idle_shares(net, slopes, examples, shares):
-    """The shares are NaN where a sum is."""
-    first = 0
+    """The shares are NaN where the sums are."""
+    limit, first = IDLE_SLOPES[net.activation] * examples, 0
     for layer in range(len(net.sizes) - 2):
-        units, idle = net.sizes[layer + 1], 0.0
-        for j in range(first, first + units):
-            mean = slopes[j] / examples
-            idle += 1.0 if mean <= IDLE_SLOPES[net.activation] else 0.0 * mean
-        shares[layer] = idle / units
+        units = net.sizes[layer + 1]
+        shares[layer] = at_most(line(slopes, first, units), limit) / units + 0.0 * slopes[first]
         first += units
 
 
@@ -856,8 +862,11 @@ def train_steps(
     divergence, records = borrowed((divergence, records))
     data, order, origin, cycle, mode = feed
     factor, null_loss, start_loss = divergence
-    totals, slopes, history, layers, step_losses = records
+    totals, history, step_losses = records
     ended, depth = 0, len(net.sizes) - 1
+    slopes = line(totals, COLUMNS, len(totals) - COLUMNS)
+    some_idle = len(slopes) > 0  # so far in this epoch
+    enough = IDLE_SLOPES[net.activation] * steps_per_epoch * batch_size if some_idle else 0.0
     validation_rows = np.empty(len(validation.X), np.int64)  # not borrowed: nobody else would hold it
     for i in range(len(validation_rows)):
         validation_rows[i] = i
@@ -865,12 +874,14 @@ def train_steps(
         epoch, position = step // steps_per_epoch, step % steps_per_epoch
         if position == 0:
             totals[:] = 0
-            slopes[:] = 0
+            some_idle = len(slopes) > 0
         if mode != IN_ORDER and (position == 0 or step == start):
             epoch_rows(order, len(data.X), mode, seed, epoch)
         begin = (step - origin) % cycle * batch_size
         rows = line(order, begin, min(batch_size, len(order) - begin))
-        loss, correct = loss_gradient(net, theta, data, rows, seed, step, room, slopes)
+        summed = line(slopes, 0, len(slopes) * some_idle)
+        loss, correct = loss_gradient(net, theta, data, rows, seed, step, room, summed, enough)
+        some_idle = at_most(summed, enough) > 0
         if len(step_losses) > 0:
             step_losses[step - start] = loss
         limit = factor * start_loss[0] if start_loss[0] > 0 else math.inf
@@ -879,8 +890,10 @@ def train_steps(
         if math.isnan(start_loss[0]):
             start_loss[0] = max(loss, null_loss)
         learning_rate, last = learning_rates[step - start], position == steps_per_epoch - 1
+        layers = line(history, ended * (COLUMNS + KINDS * depth) + COLUMNS, KINDS * depth)
+        gradient_norms = line(layers, GRADIENT_NORMS * depth, depth)
         if last:
-            weight_norms(net, room.gradient, line(layers, (4 * ended + GRADIENT_NORMS) * depth, depth))
+            weight_norms(net, room.gradient, gradient_norms)
         gradient_norm, update_norm = update_parameters(
             net, update, theta, room.gradient, moments, learning_rate, rate_multipliers, step
         )
@@ -891,14 +904,17 @@ def train_steps(
         totals[UPDATE_NORM] += update_norm
         totals[STEPS] += 1
         if last:
-            weight_norms(net, theta, line(layers, (4 * ended + WEIGHT_NORMS) * depth, depth))
-            update_norms = line(layers, (4 * ended + UPDATE_NORMS) * depth, depth)
-            weight_norms(net, room.gradient, update_norms)
+            weight_norms(net, theta, line(layers, WEIGHT_NORMS * depth, depth))
+            update_norms = line(layers, UPDATE_NORMS * depth, depth)
             if update.kind == SGD and update.momentum == 0:
+                shortened = update.clip_norm / gradient_norm if gradient_norm > update.clip_norm else 1.0
                 for layer in range(depth):
-                    update_norms[layer] *= learning_rate * rate_multipliers[layer, 0]
+                    own_learning_rate = learning_rate * rate_multipliers[layer, 0]
+                    update_norms[layer] = own_learning_rate * shortened * gradient_norms[layer]
+            else:
+                weight_norms(net, room.gradient, update_norms)
             if len(slopes) > 0:
-                idle_shares(net, slopes, totals[EXAMPLES], line(layers, (4 * ended + IDLE_SHARES) * depth, depth))
+                idle_shares(net, slopes, totals[EXAMPLES], line(layers, IDLE_SHARES * depth, depth))
             row = history[ended]
             row[TRAIN_LOSS] = totals[LOSS] / totals[EXAMPLES]
             row[TRAIN_SCORE] = totals[SCORE] / totals[EXAMPLES]
@@ -979,6 +995,14 @@ def add_scaled(x, y, factor):
     f = x.dtype.type(factor)
     for i in range(len(x)):
         x[i] += f * y[i]
+
+
+@inner
+def at_most(x, limit):
+    count = 0
+    for i in range(len(x)):
+        count += x[i] <= limit
+    return count
 
 
 @inner

@@ -376,7 +376,7 @@ def idle_shares(net: Network, slopes: NDArray[np.float64], examples: int) -> NDA
     A relu unit is idle, or dead, that was 0 for every example; a tanh or logistic unit whose mean slope is at most 1 %
     of the largest, which is 1 and 1/4: it is saturated. Little or nothing reaches the weights before such a unit.
     """
-    idle = slopes / examples <= IDLE_SLOPES[net.activation]
+    idle = slopes <= IDLE_SLOPES[net.activation] * examples
     return np.array([units.mean() for units in np.split(idle, np.cumsum(net.sizes[1:-2]))])
 
 

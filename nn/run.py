@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, files, notebook
+from nn import compiled, files, kernels, notebook
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, Scaling
@@ -33,20 +33,35 @@ class LayerHistory:
     tanh and logistic units whose mean slope was at most 1 % of the largest possible. They are NaN for other activations.
     """
 
-    weight_norm: Array
-    gradient_norm: Array
-    update_norm: Array
-    dead: Array
-    saturated: Array
+    records: Array  # (4 · layers, epochs)
+    activation: str
 
-    @classmethod
-    def of(cls, layers: Array, activation: str) -> LayerHistory:
-        """Return the history from the records (epochs, 4, layers) of a state."""
-        weight_norm, gradient_norm, update_norm, idle = layers.transpose(1, 0, 2).copy()
-        idle = idle[:, :-1]
-        nothing = np.full_like(idle, np.nan)
-        dead, saturated = (idle, nothing) if activation == "relu" else (nothing, idle)
-        return cls(weight_norm, gradient_norm, update_norm, dead, saturated)
+    @property
+    def weight_norm(self) -> Array:
+        return self._of(kernels.WEIGHT_NORMS)
+
+    @property
+    def gradient_norm(self) -> Array:
+        return self._of(kernels.GRADIENT_NORMS)
+
+    @property
+    def update_norm(self) -> Array:
+        return self._of(kernels.UPDATE_NORMS)
+
+    @property
+    def dead(self) -> Array:
+        return self._idle(self.activation == "relu")
+
+    @property
+    def saturated(self) -> Array:
+        return self._idle(self.activation != "relu")
+
+    def _of(self, kind: int) -> Array:
+        return self.records.reshape(kernels.KINDS, -1, self.records.shape[1])[kind].T
+
+    def _idle(self, known: bool) -> Array:
+        shares = self._of(kernels.IDLE_SHARES)[:, :-1]
+        return shares if known else np.full_like(shares, np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +140,9 @@ class TrainState:
     theta: Array  # (P,) the last parameters, whichever were the best
     first: Array  # (P,) velocity, or Adam's first moment; empty where not needed
     second: Array  # (P,) Adam's second moment, or empty
-    totals: Array  # (6,) sums of the epoch under way
-    history: Array  # (epochs, 6)
+    totals: Array  # (6 + H,) sums of the epoch under way, those of the slopes of hidden units among them
+    history: Array  # (epochs, 6 + 4L + M) as the kernels write it, and the metrics that were asked for
     step_loss: Array  # (steps,) or empty
-    slopes: Array = field(default_factory=lambda: np.empty(0))  # (H,) sums of the epoch under way, or empty
-    layers: Array = field(default_factory=lambda: np.empty(0))  # (epochs, 4, L); (0,) in files from before it
     start_loss: float = float("nan")
     best_theta: Array = field(default_factory=lambda: np.empty(0))
     best_value: float = float("nan")
@@ -137,7 +150,7 @@ class TrainState:
     status: str = "running"  # running completed diverged stopped
     reason: str = ""
 
-    _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta", "slopes", "layers")
+    _ARRAYS = ("theta", "first", "second", "totals", "history", "step_loss", "best_theta")
 
     def to_arrays(self) -> dict[str, Array]:
         """Return the state as named arrays of numbers and text, which can be stored anywhere; nothing is lost."""
@@ -153,9 +166,7 @@ class TrainState:
             numbers = json.loads(str(arrays["state"]))
             for name in ("start_loss", "best_value"):
                 numbers[name] = float.fromhex(numbers[name])
-            numbers |= {
-                name: np.array(arrays[name]) for name in cls._ARRAYS if name in arrays or name not in ("slopes", "layers")
-            }
+            numbers |= {name: np.array(arrays[name]) for name in cls._ARRAYS}
             return cls(**numbers)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"a training state must have all its parts, but {error} is missing or wrong") from error
@@ -308,8 +319,7 @@ class Run:
         arrays = {"theta": self.theta}
         for prefix, parts in (
             ("state", self.state.to_arrays()),
-            ("history", {name: part for name, part in vars(self.history).items() if name != "layers"}),
-            ("layers", {} if self.history.layers is None else vars(self.history.layers)),
+            ("history", vars(self.history) | {"layers": self.history.layers and self.history.layers.records}),
             ("scaling", {} if self.scaling is None else vars(self.scaling)),
         ):
             arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
@@ -364,13 +374,14 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     shapes = {getattr(history[column], "shape", None) for column in ("train_loss", "gradient_norm", "update_norm")}
     if shapes != {(len(arrays["state.history"]),)}:
         raise ValueError("history must have the training loss and the norms of all epochs")
-    layers, scaling = under("layers."), under("scaling.")
-    history["layers"] = LayerHistory(**layers) if layers else None
+    scaling = under("scaling.")
     plain = {name: about[name] for name in _PLAIN}
     for name in ("class_names", "feature_names"):
         plain[name] = None if plain[name] is None else tuple(plain[name])
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about["model"].items()}
     model, theta = MLP(**arguments), arrays["theta"]
+    if history["layers"] is not None:
+        history["layers"] = LayerHistory(history["layers"], model.activation)
     if theta.shape != (model.size,) or theta.dtype != model.dtype:
         raise ValueError(f"theta must be {model.dtype} ({model.size},), but is {theta.dtype} {theta.shape}")
     return Run(

@@ -249,7 +249,7 @@ def _history(
         "gradient_norm": columns[kernels.MEAN_GRADIENT_NORM],
         "update_norm": columns[kernels.MEAN_UPDATE_NORM],
         "step_loss": state.step_loss.copy() if state.settings["record_steps"] else None,
-        "layers": LayerHistory.of(state.layers, model.activation),
+        "layers": LayerHistory(columns[kernels.COLUMNS :][: kernels.KINDS * model.depth], model.activation),
         **dict(zip(asked, columns[len(columns) - len(asked) :], strict=True)),
     }
     for where, data, loss, score, weights in (
