@@ -718,7 +718,7 @@ def slope_sums(net, S, D, count, slopes, enough):
             rows = 1
             while count % (2 * rows) == 0 and 2 * rows * units * S.itemsize <= 256:
                 rows *= 2
-            sums = vector(D, 0, rows * units)
+            sums = line(D, 0, rows * units)
             column_sums(matrix(S, layer, count // rows, rows * units), sums)
             for row in range(rows):
                 for j in range(units):

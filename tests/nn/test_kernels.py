@@ -163,7 +163,9 @@ def test_kernels_read_and_write_nothing_beside_their_arrays(shape: tuple[int, ..
         spaces = compiled.workspace(model, examples)
         room = compiled.Workspace(*(guarded(np.full_like(part, np.nan), guards) for part in spaces))
         point, rows = guarded(theta, guards), np.arange(examples)
-        value, _ = kernels.loss_gradient(model.network, point, held, rows, 0, -1, room)
+        slopes = guarded(np.zeros(sum(sizes[1:-1])), guards)
+        value, _ = kernels.loss_gradient(model.network, point, held, rows, 0, -1, room, slopes, np.inf)
+        assert_close(slopes, reference.slope_sums(model.network, reference.forward(model.network, theta, X)[1]), TOLERANCE[dtype])
         assert value == pytest.approx(expected_loss, rel=TOLERANCE[dtype])
         assert_close(room.gradient, expected, TOLERANCE[dtype])
         Hv, v = guarded(np.empty_like(theta), guards), guarded(np.ones_like(theta), guards)
@@ -204,7 +206,7 @@ def test_dropout_masks_are_equal_bit_for_bit(rate: float, step: int) -> None:
     X, y, _ = random_examples(model, kernels.CHUNK + 50)
     theta, rows, data = model.init(0), np.arange(len(X)), compiled.examples(model, X, y)
     room = compiled.workspace(model, len(X))
-    kernels.loss_gradient(model.network, theta, data, rows, 11, step, room)
+    kernels.loss_gradient(model.network, theta, data, rows, 11, step, room, np.empty(0), 0.0)
     A, S, _ = reference.forward(model.network, theta, X, 11, step)
     for layer, units in ((1, 30), (2, 20)):
         left = room.A[layer, : 50 * units].reshape(50, units)  # the workspace holds the last chunk

@@ -1,6 +1,7 @@
 """Figures of studies and runs; needs `pip install "nn-tuning[plot]"`.
 
-Every function takes a study or a run, draws on `ax` or on a new figure, and returns the `Axes`.
+Every function takes a study or a run, draws on `ax` or on a new figure, and returns the `Axes`; `layers` draws several,
+and returns their figure.
 
 >>> from tuning import plots, sweep
 >>> study = sweep("iris", {"learning_rate": [0.01, 0.1, 1.0], "batch_size": [8, 32]}, epochs=5)
@@ -12,6 +13,7 @@ Every function takes a study or a run, draws on `ax` or on a new figure, and ret
 
 from tuning.plots.boundaries import decision_boundary, decision_boundary_animation
 from tuning.plots.networks import Recorder, descent_path
+from tuning.plots.panels import layers
 from tuning.plots.spaces import heatmap, importance, parallel_coordinates
 from tuning.plots.studies import learning_curves, learning_rate_curve, validation_vs_train
 from tuning.plots.style import close, save
@@ -24,6 +26,7 @@ __all__ = [
     "descent_path",
     "heatmap",
     "importance",
+    "layers",
     "learning_curves",
     "learning_rate_curve",
     "parallel_coordinates",
