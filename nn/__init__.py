@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nn.optimizers import AdamW as AdamW
     from nn.optimizers import RMSprop as RMSprop
     from nn.run import History as History
+    from nn.run import LayerHistory as LayerHistory
     from nn.run import Run as Run
     from nn.run import TrainState as TrainState
     from nn.run import load as load
@@ -44,6 +45,7 @@ _HOME = {
     "AdamW": "optimizers",
     "RMSprop": "optimizers",
     "History": "run",
+    "LayerHistory": "run",
     "Run": "run",
     "TrainState": "run",
     "load": "run",

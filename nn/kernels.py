@@ -49,7 +49,9 @@ from nn.llvm import (
 from nn.reference import (
     ADAM,
     GELU,
+    GRADIENT_NORMS,
     IDENTITY_SQUARED_ERROR,
+    IDLE_SHARES,
     IDLE_SLOPES,
     IN_ORDER,
     LOGISTIC,
@@ -62,6 +64,8 @@ from nn.reference import (
     SHUFFLED,
     SOFTMAX_CROSS_ENTROPY,
     TANH,
+    UPDATE_NORMS,
+    WEIGHT_NORMS,
 )
 
 Array = NDArray[Any]
@@ -71,8 +75,7 @@ CHUNK = 512
 # What `totals` sums up over the steps of an epoch, and the columns of a history.
 LOSS, SCORE, EXAMPLES, GRADIENT_NORM, UPDATE_NORM, STEPS = range(6)
 TRAIN_LOSS, TRAIN_SCORE, VALIDATION_LOSS, VALIDATION_SCORE, MEAN_GRADIENT_NORM, MEAN_UPDATE_NORM = range(6)
-# What a history has of each layer after these columns: L numbers of each kind.
-WEIGHT_NORMS, GRADIENT_NORMS, UPDATE_NORMS, IDLE_SHARES = range(4)
+# After these columns, a history has L numbers of each kind that is recorded of each layer.
 COLUMNS, KINDS = 6, 4
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -125,7 +128,7 @@ class Records(NamedTuple):
     """What is noted on the way."""
 
     totals: NDArray[np.float64]  # (6 + H,) the sums of an epoch that is not at its end, and those of slopes, if any
-    history: NDArray[np.float64]  # (epochs, 6 + 4L) the means of those that end here, and what is recorded of each layer
+    history: NDArray[np.float64]  # (epochs, 6 + 4L) the means of those that end here, and records of each layer
     step_losses: NDArray[np.float64]  # (steps,), or empty
 
 

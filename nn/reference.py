@@ -38,7 +38,9 @@ RELU, TANH, LOGISTIC, IDENTITY, GELU = range(5)
 SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY, IDENTITY_SQUARED_ERROR, LOGISTIC_SQUARED_ERROR = range(4)
 # Optimizers.
 SGD, ADAM, RMSPROP = range(3)
-# A hidden unit is idle when its mean slope is at most this: by relu, tanh and logistic, those two with 1 % of the largest.
+# What is recorded of each layer at the end of an epoch.
+WEIGHT_NORMS, GRADIENT_NORMS, UPDATE_NORMS, IDLE_SHARES = range(4)
+# A hidden unit is idle when its mean slope is at most this: 0 with relu, 1 % of the largest with tanh and logistic.
 IDLE_SLOPES = (0.0, 0.01, 0.01 / 4)
 # Where the rows of a batch come from: as given, a fresh shuffle for each epoch, or drawn with replacement.
 IN_ORDER, SHUFFLED, REPLACED = range(3)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn import compiled, files, kernels, notebook
+from nn import compiled, files, notebook, reference
 from nn._arrays import aligned
 from nn.checks import one_of
 from nn.data import Dataset, Scaling
@@ -30,7 +30,7 @@ class LayerHistory:
 
     `dead` and `saturated` (epochs, layers − 1) are shares of the units of each hidden layer, over the examples of the
     epoch, each seen by the parameters of its own step: `dead` of relu units that were 0 for all of them, `saturated` of
-    tanh and logistic units whose mean slope was at most 1 % of the largest possible. They are NaN for other activations.
+    tanh and logistic units whose mean slope was at most 1 % of the largest. They are NaN for other activations.
     """
 
     records: Array  # (4 · layers, epochs)
@@ -38,15 +38,15 @@ class LayerHistory:
 
     @property
     def weight_norm(self) -> Array:
-        return self._of(kernels.WEIGHT_NORMS)
+        return self._of(reference.WEIGHT_NORMS)
 
     @property
     def gradient_norm(self) -> Array:
-        return self._of(kernels.GRADIENT_NORMS)
+        return self._of(reference.GRADIENT_NORMS)
 
     @property
     def update_norm(self) -> Array:
-        return self._of(kernels.UPDATE_NORMS)
+        return self._of(reference.UPDATE_NORMS)
 
     @property
     def dead(self) -> Array:
@@ -57,10 +57,10 @@ class LayerHistory:
         return self._idle(self.activation != "relu")
 
     def _of(self, kind: int) -> Array:
-        return self.records.reshape(kernels.KINDS, -1, self.records.shape[1])[kind].T
+        return self.records.reshape(4, -1, self.records.shape[1])[kind].T
 
     def _idle(self, known: bool) -> Array:
-        shares = self._of(kernels.IDLE_SHARES)[:, :-1]
+        shares = self._of(reference.IDLE_SHARES)[:, :-1]
         return shares if known else np.full_like(shares, np.nan)
 
 

@@ -240,9 +240,7 @@ def _sample_weights(part: Dataset, sample_weight: Any, class_weight: Any) -> Arr
     return w * given
 
 
-def _history(
-    model: MLP, state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None
-) -> History:
+def _history(model: MLP, state: TrainState, part: Dataset, validation: Dataset | None, w: Array | None) -> History:
     columns = state.history.T.copy()
     asked = state.settings.get("metrics", [])
     values: dict[str, Any] = {

@@ -165,7 +165,9 @@ def test_kernels_read_and_write_nothing_beside_their_arrays(shape: tuple[int, ..
         point, rows = guarded(theta, guards), np.arange(examples)
         slopes = guarded(np.zeros(sum(sizes[1:-1])), guards)
         value, _ = kernels.loss_gradient(model.network, point, held, rows, 0, -1, room, slopes, np.inf)
-        assert_close(slopes, reference.slope_sums(model.network, reference.forward(model.network, theta, X)[1]), TOLERANCE[dtype])
+        assert_close(
+            slopes, reference.slope_sums(model.network, reference.forward(model.network, theta, X)[1]), TOLERANCE[dtype]
+        )
         assert value == pytest.approx(expected_loss, rel=TOLERANCE[dtype])
         assert_close(room.gradient, expected, TOLERANCE[dtype])
         Hv, v = guarded(np.empty_like(theta), guards), guarded(np.ones_like(theta), guards)

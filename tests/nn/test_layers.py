@@ -152,7 +152,8 @@ def test_a_network_without_hidden_layers_has_no_shares_and_a_diverged_run_its_co
     assert layers.weight_norm.shape == (2, 1)
     assert layers.dead.shape == layers.saturated.shape == (2, 0)
     run = train(MLP((4, 6, 3)), IRIS, SGD(0.5), epochs=9, schedule=np.geomspace(1e-3, 1e9, 27))
-    assert run.status == "diverged" and 0 < run.epochs < 9
+    assert run.status == "diverged"
+    assert 0 < run.epochs < 9
     assert recorded(run).dead.shape == (run.epochs, 1)
     assert np.isfinite(recorded(run).records[: 3 * 2]).all()
 

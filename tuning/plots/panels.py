@@ -46,9 +46,13 @@ def layers(run: Run) -> Figure:
             for i, line in enumerate(values.T):
                 colour, dash, marker = style.pen(i)
                 label = f"layer {i + 1} ({sizes[i]} to {sizes[i + 1]})"
-                ax.plot(epochs, line, color=colour, linestyle=dash, marker=marker if run.epochs < 10 else "", label=label)
+                ax.plot(
+                    epochs, line, color=colour, linestyle=dash, marker=marker if run.epochs < 10 else "", label=label
+                )
             if name in shares:
                 ax.set_ylim(-0.03, 1.03)
+            elif values is history.weight_norm:
+                ax.set_ylim(bottom=0)
             elif (values > 0).any():
                 style.log_ticks(ax, "y", values[values > 0].min(), values[values > 0].max())
             ax.set(xlabel="epoch", ylabel=name)

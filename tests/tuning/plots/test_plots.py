@@ -16,7 +16,7 @@ from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from nn import MLP, SGD, Dataset, Run, load_dataset, train
+from nn import MLP, SGD, Dataset, Run, load, load_dataset, train
 from tests.tuning.fakes import a_study
 from tuning import Study, plots, sweep
 from tuning.charts import Axis, scale_of
@@ -204,6 +204,34 @@ def test_what_is_the_same_in_every_setting_has_no_axis_no_bar_and_no_line() -> N
     assert {axes.get_xlabel(), axes.get_ylabel()} == {"learning rate", "batch size"}
     with pytest.raises(ValueError, match="must have varied a hyper-parameter to be drawn as lines"):
         plots.parallel_coordinates(a_study(space={"learning_rate": "0.1"}).run())
+
+
+def test_layers_of_a_run_are_its_history() -> None:
+    split = load_dataset("iris").split(seed=0)
+    for activation, share in (("relu", "dead"), ("tanh", "saturated"), ("gelu", None)):
+        run = train(MLP((4, 8, 6, 3), activation), split, SGD(1.0), epochs=12)
+        history = run.history.layers
+        assert history is not None
+        expected = [history.weight_norm, history.gradient_norm, history.update_norm]
+        expected += [getattr(history, share)] if share else []
+        panels = plots.layers(run).axes
+        assert [ax.get_ylabel() for ax in panels[3:]] == ([f"share of {share} units"] if share else [])
+        assert len(panels) == len(expected)
+        for ax, values in zip(panels, expected, strict=True):
+            assert [list(line.get_ydata()) for line in ax.lines] == values.T.tolist()
+            assert all(list(line.get_xdata()) == list(range(1, 13)) for line in ax.lines)
+        names = [text.get_text() for text in panels[0].get_legend().get_texts()]  # type: ignore[union-attr]
+        assert names == ["layer 1 (4 to 8)", "layer 2 (8 to 6)", "layer 3 (6 to 3)"]
+
+
+def test_layers_need_a_run_that_recorded_some() -> None:
+    split = load_dataset("iris").split(seed=0)
+    with pytest.raises(TypeError, match=r"^layers must get a Run, as train returns it, but got 3$"):
+        plots.layers(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^a run must have completed an epoch to be drawn, but it diverged in step"):
+        plots.layers(train(MLP((4, 8, 3)), split, SGD(1e9), epochs=2, divergence_factor=1.1))
+    with pytest.raises(ValueError, match=r"^a run must have records of its layers to be drawn, but its file is older"):
+        plots.layers(load(ROOT / "tests" / "old_files" / "run.npz"))
 
 
 def test_curves_of_a_run_are_its_history() -> None:
