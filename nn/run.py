@@ -56,6 +56,12 @@ class LayerHistory:
     def saturated(self) -> Array:
         return self._idle(self.activation != "relu")
 
+    def curves(self) -> dict[str, Array]:
+        """Return each of the arrays that apply layer by layer, (epochs,), under such names as "layer_1_weight_norm"."""
+        idle = {"relu": ["dead"], "tanh": ["saturated"], "logistic": ["saturated"]}.get(self.activation, [])
+        tables = {name: getattr(self, name).T for name in ("weight_norm", "gradient_norm", "update_norm", *idle)}
+        return {f"layer_{i}_{name}": line for name, table in tables.items() for i, line in enumerate(table, 1)}
+
     def _of(self, kind: int) -> Array:
         return self.records.reshape(4, -1, self.records.shape[1])[kind].T
 

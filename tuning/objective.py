@@ -47,12 +47,14 @@ class Objective:
         folds: The number of folds, None where there is one split.
         source: The name or path that the data came from, so that another process can load them by itself.
         asked: Metrics to follow beside those that every training has.
+        curves: "layers", where the curves of a trial are those of its layers too.
     """
 
     splits: tuple[Split, ...]
     folds: int | None = None
     source: str | None = None
     asked: tuple[str, ...] = ()
+    curves: str | None = None
 
     def __post_init__(self) -> None:
         self.train_size = min(len(split.train) for split in self.splits)
@@ -73,18 +75,23 @@ class Objective:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.source is not None:
-            return _objective_of_source, (self.source, self.folds, self.description.fingerprint, self.asked)
-        return Objective, (self.splits, self.folds, None, self.asked)
+            identity = self.source, self.folds, self.description.fingerprint
+            return _objective_of_source, (*identity, self.asked, self.curves)
+        return Objective, (self.splits, self.folds, None, self.asked, self.curves)
 
     def portable(self) -> Self:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
         return replace(self, source=None)
 
-    def following(self, *metrics: str) -> Self:
-        """Return the objective whose trials have these metrics too. Raises ValueError for one that the task has not."""
+    def following(self, *metrics: str, curves: str | None = None) -> Self:
+        """Return the objective whose trials have these metrics and curves too. Raises ValueError for unknown ones."""
+        if curves is not None:
+            one_of("curves", curves, ["layers"])
         names = names_of(self.task)
         asked = tuple(name for name in metrics if one_of("metric", name, names) not in self.metrics)
-        return replace(self, asked=(*self.asked, *asked)) if asked else self
+        if not asked and curves is None:
+            return self
+        return replace(self, asked=(*self.asked, *asked), curves=curves or self.curves)
 
     # -- what a study writes down ------------------------------------------------------------------------------
 
@@ -186,6 +193,8 @@ class Objective:
             history = run.history
             curves = {name: np.asarray(getattr(history, name), dtype=np.float64) for name in self.metrics}
             metrics = {name: float(curve[-1]) for name, curve in curves.items() if len(curve)}
+            if self.curves is not None:
+                curves |= history.layers.curves()
             diverged = run.status == "diverged" or not all(map(math.isfinite, metrics.values()))
             return TrialResult(
                 DIVERGED if diverged else COMPLETED,
@@ -302,13 +311,15 @@ def _source(data: Any) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _objective_of_source(source: str, folds: int | None, fingerprint: str, asked: tuple[str, ...]) -> Objective:
+def _objective_of_source(
+    source: str, folds: int | None, fingerprint: str, asked: tuple[str, ...], curves: str | None
+) -> Objective:
     """Return the objective in a worker process, which loads its data once."""
     objective = Objective.prepare(source, folds)
     found = objective.description.fingerprint
     if found != fingerprint:
         raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
-    return objective.following(*asked)
+    return objective.following(*asked, curves=curves)
 
 
 def _optimizer(params: Mapping[str, Any]) -> Optimizer:

@@ -346,7 +346,7 @@ class Study:
             raise ValueError("data must be given for a study that was made from arrays, as in study.resume(data)")
         objective = Objective.prepare(source, self.folds)
         check_same(self.path, {"data": self.definition.data.to_json()}, {"data": objective.description.to_json()})
-        return objective.following(*self.definition.metrics)
+        return objective.following(*self.definition.metrics, curves=self.definition.curves)
 
 
 def _written(text: str, path: str | os.PathLike[str] | None) -> str:

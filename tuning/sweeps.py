@@ -36,6 +36,7 @@ def sweep(
     repeats: int = 1,
     folds: int | None = None,
     metric: str | None = None,
+    curves: str | None = None,
     target: float | None = None,
     timeout: float | None = None,
     storage: str | Path | None = None,
@@ -65,6 +66,8 @@ def sweep(
         folds: Cross-validation in place of the one validation part.
         metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
             `nn.metrics.METRICS`.
+        curves: "layers" has the curves of each trial hold what its run recorded of each layer too, under such names as
+            "layer_1_gradient_norm"; see `nn.LayerHistory`.
         target, timeout: Stop once the metric's mean over a setting reaches the target; after so many seconds.
         storage: The study file; one that has the same definition is continued. In memory unless given.
         executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
@@ -101,7 +104,7 @@ def sweep(
     objective = Objective.prepare(data, folds)
     if metric is None:
         metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
-    objective = objective.following(metric)
+    objective = objective.following(metric, curves=curves)
     the_space = objective.conditioned(given_space)
     auto = the_space.texts() if is_auto(the_space) else None
     if auto is not None:
@@ -111,7 +114,7 @@ def sweep(
     definition = Definition(
         space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
         repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
-        auto=auto,
+        auto=auto, curves=curves,
     )  # fmt: skip
     study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
     return study.run(executor, n_jobs, progress, callback)

@@ -16,8 +16,9 @@ from nn import MLP, SGD, Dataset, load_dataset, train
 from tests.tuning.fakes import files, same_trials
 from tuning import LogUniform, Study, sweep
 from tuning.objective import Objective
+from tuning.report.calls import calls_of
 from tuning.space import PARAMETERS, Space
-from tuning.store import TrialSpec, seed_of
+from tuning.store import StudyFileError, TrialSpec, seed_of
 
 IRIS: dict[str, Any] = {"learning_rate": LogUniform(1e-2, 1.0), "batch_size": [8, 32], "hidden_units": [4, (4, 4)]}
 
@@ -248,3 +249,34 @@ def test_a_grid_that_a_limit_cuts_spans_its_space_and_goes_on_to_the_whole(
     more = Study.open(tmp_path / "a.db").resume(n_trials=None, total_epochs=None)
     assert [trial.number for trial in more.trials] == list(range(84))
     assert same_trials(more, sweep("iris", space, **options))
+
+
+def test_the_curves_of_layers_are_kept_on_request(tmp_path: Path) -> None:
+    space = {"learning_rate": [0.1], "hidden_units": [8, (6, 5)], "activation": ["relu", "tanh"]}
+    options: dict[str, Any] = {"epochs": 3, "storage": tmp_path / "study.db"}
+    plain = sweep("iris", space, epochs=3)
+    study = sweep("iris", space, curves="layers", **options)
+    assert study.best.params == plain.best.params
+    for trial, without in zip(study.trials, plain.trials, strict=True):
+        assert trial.metrics == without.metrics
+        further = {name: curve for name, curve in trial.curves.items() if name not in without.curves}
+        units = trial.params["hidden_units"]
+        layers, share = 2 if units == 8 else 3, "dead" if trial.params["activation"] == "relu" else "saturated"
+        names = [f"layer_{i + 1}_{norm}_norm" for norm in ("weight", "gradient", "update") for i in range(layers)]
+        assert list(further) == names + [f"layer_{i + 1}_{share}" for i in range(layers - 1)]
+        data = load_dataset("iris").split(seed=0)
+        sizes = (4, *(units if isinstance(units, tuple) else (units,)), 3)
+        model = MLP(sizes, str(trial.params["activation"]))
+        run = train(model, data, SGD(0.1), batch_size=32, epochs=3, seed=trial.seed)
+        assert run.history.layers is not None
+        for name, curve in run.history.layers.curves().items():
+            np.testing.assert_array_equal(further[name], curve)
+    with pytest.raises(StudyFileError, match="curves layers there and none here"):
+        sweep("iris", space, **options)
+    assert sweep("iris", space, curves="layers", **options).new_trials == 0
+    assert "--curves layers" in (calls_of(study).command or "")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert same_trials(study, sweep("iris", space, epochs=3, curves="layers", executor=pool))
+    assert Study.open(tmp_path / "study.db").resume().new_trials == 0
+    with pytest.raises(ValueError, match=r"^curves must be .*layers.*, but got 'norms'$"):
+        sweep("iris", space, curves="norms")

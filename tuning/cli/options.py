@@ -151,6 +151,7 @@ def sweep(parser: Parser) -> None:
     add("--repeats", type=_whole, help="seeds for each setting (1)")
     add("--folds", type=_whole, help="cross-validation with so many folds")
     add("--metric", help=f"what decides: {', '.join(names_of())}")
+    add("--curves", help="layers: keep norms and idle units of each layer in the curves of trials")
     add("--target", type=_real, help="stop once the metric reaches this value")
     add("--seed", type=_whole, help="all random numbers follow from it (0)")
     add("--storage", metavar="FILE.db", help="the study file; one that is there is continued")

@@ -63,6 +63,7 @@ def _options(study: Study) -> dict[str, Any]:
         "repeats": d.repeats if d.repeats > 1 else None,
         "folds": d.folds,
         "metric": d.metric,
+        "curves": d.curves,
         "target": study.limits.target,
         "seed": d.seed,
         "storage": None if study.path is None else str(study.path),

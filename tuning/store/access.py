@@ -31,7 +31,7 @@ class Access:
             return cls(StudyFile.create(path, {"definition": definition.to_json(), **about, **made}))
         # To look first leaves a file that is refused as it was, to the last byte.
         with contextlib.closing(StudyFile.open(path, write=False)) as file:
-            check_same(path, file.get("definition"), definition.to_json())
+            check_same(path, file.get("definition"), {"curves": definition.curves, **definition.to_json()})
         file = StudyFile.open(path, write=True)
         file.put("limits", about["limits"])
         return cls(file)

@@ -50,7 +50,8 @@ class Definition:
 
     `space` has the text of each hyper-parameter's values in the order of the search, and `auto` the space as it was
     given, where range tests found ranges in it. `method_options` are those of `Sampler.options`, `epochs` the most of a
-    trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`.
+    trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`. `curves` is "layers"
+    where those of each layer are recorded too.
     """
 
     space: dict[str, str]
@@ -64,6 +65,7 @@ class Definition:
     seed: int
     data: DataDescription
     auto: dict[str, str] | None = None
+    curves: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))
@@ -88,7 +90,7 @@ class Definition:
     def to_json(self) -> dict[str, Any]:
         """Return the plain values that a study file has as the definition."""
         content = {**asdict(self), "metrics": list(self.metrics), "data": self.data.to_json()}
-        return {name: value for name, value in content.items() if name != "auto" or value is not None}
+        return {name: value for name, value in content.items() if name not in ("auto", "curves") or value is not None}
 
     @property
     def trials_per_setting(self) -> int:
