@@ -168,8 +168,16 @@ class Study:
             self._analysis = count, analyse(self.definition, self.summaries(), file.records(), self.reference())
         return self._analysis[1]
 
-    def best_rates(self, by: Sequence[str] = ("batch_size", "hidden_units")) -> list[BestRate]:
-        """Return the best learning rate, with the rates tied with it, for each combination of the values of `by`."""
+    def best_rates(self, by: str | Sequence[str] | None = None) -> list[BestRate]:
+        """Return the best learning rate, with its interval, for each combination of the values of some parameters.
+
+        Args:
+            by: The name of a parameter, or several; none of them, (), for one rate of the whole study. Batch size and
+                hidden units unless given.
+
+        Raises:
+            ValueError: For a name that no setting has.
+        """
         return self.analysis().best_rates(by)
 
     def verdicts(self) -> list[Verdict]:

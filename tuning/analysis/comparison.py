@@ -1,25 +1,41 @@
-"""Comparisons of settings: which are tied with the best, which learning rates are, and how lucky the best one is."""
+"""Comparisons of settings: which are tied with the best, how many repeats would tell, and how lucky the best one is."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuning.analysis.intervals import CONFIDENCE, student_t_quantile
-from tuning.analysis.ranking import Summary
 from tuning.analysis.scores import Scores
 from tuning.analysis.variances import moderated
-from tuning.space import Setting, Value
+
+Array = NDArray[np.float64]
 
 ONE_UNIT = "one {unit} tells nothing about chance; give repeats=5 or folds=5"
+POWER = 0.8
+"""The chance to tell two settings apart that the number of repeats which `Ties.needed` gives is for."""
+MOST_NEEDED = 1000
 
 
-def tied_with_best(scores: Scores) -> NDArray[np.bool_] | None:
-    """Return for each setting (S,) whether it can't be told from the best, the first; None with one column.
+class Ties(NamedTuple):
+    """What paired differences say of the settings.
+
+    Args:
+        same: For each setting (S,), whether it can't be told from the best, the first.
+        needed: For each (S,), how many repeats or folds would tell it from the best with a chance of 80 % if the
+            difference is the one that was seen; 0 where it is told already, and where more than 1,000 would be needed.
+    """
+
+    same: NDArray[np.bool_]
+    needed: NDArray[np.int64]
+
+
+def ties(scores: Scores) -> Ties | None:
+    """Return which settings are tied with the best, the first, and what would tell them apart; None with one column.
 
     A setting s is tied with the best b unless the one-sided interval of their paired difference is above 0:
 
@@ -27,75 +43,77 @@ def tied_with_best(scores: Scores) -> NDArray[np.bool_] | None:
 
     The level is divided by the number of comparisons (Bonferroni), and t is one-sided, for the best is the highest in
     the sample: so the tied settings together have the truly best one among them in 95 % of studies at least
-    (multiple comparisons with the best, Hsu 1984). At such levels a bootstrap of a few columns has no quantiles, so it
-    is Student's t. A handful of columns says little about sd: the variances of all differences inform each other, see
-    `tuning.analysis.variances`, which gives t more degrees of freedom than U − 1.
+    (multiple comparisons with the best, Hsu 1984). A handful of columns says little about sd: the variances of all
+    differences inform each other, see `_paired`, which gives t more degrees of freedom than U − 1.
     """
     settings, units = scores.values.shape
     if units < 2 or settings == 0:
         return None
     if settings == 1:
-        return np.array([True])
-    differences = scores.gains[0] - scores.gains
-    variances, freedom = moderated(differences[1:].var(axis=1, ddof=1), units - 1)
-    t = student_t_quantile(1 - (1 - CONFIDENCE) / (settings - 1), freedom)
-    means = differences[1:].mean(axis=1)
-    return np.concatenate([[True], means <= t * np.sqrt(variances / units)])
+        return Ties(np.array([True]), np.zeros(1, np.int64))
+    means, variances, freedom = _paired(scores)
+    level = 1 - (1 - CONFIDENCE) / (settings - 1)
+    same = means <= student_t_quantile(level, freedom) * np.sqrt(variances / units)
+    with np.errstate(divide="ignore"):
+        sizes = np.where(same, variances / np.maximum(means, 0) ** 2, 0)
+    needed = [_columns_needed(size, level, freedom / (units - 1), units) for size in sizes.tolist()]
+    return Ties(np.concatenate([[True], same]), np.array([0, *needed]))
 
 
-@dataclass(frozen=True)
-class BestRate:
-    """The best learning rate among the settings with this batch size and these hidden units.
+def tied_with_best(scores: Scores) -> NDArray[np.bool_] | None:
+    """Return for each setting (S,) whether it can't be told from the best, as `ties` does; None with one column."""
+    found = ties(scores)
+    return None if found is None else found.same
 
-    `low` and `high` are the ends of the interval: the lowest and highest rate that was tried and is tied with the best
-    (None with one repeat or fold). `at_edge` says that the best is the lowest or highest rate tried for them, diverged
-    ones included: a better one may lie outside.
+
+def _paired(scores: Scores) -> tuple[Array, Array, int]:
+    """Return mean (S − 1,) and moderated variance of the difference of the best from each other, and its freedom.
+
+    The spread of scores goes with their level: of an accuracy p as √(p(1 − p)), of a loss or 1 − R² as themselves. In
+    these units the variances of good and bad settings are alike, and are pooled as far as they are
+    (`tuning.analysis.variances`): three repeats then tell a setting at chance from a good one. An accuracy comes in
+    steps, and no variance is taken to be less than what rounding to them hides.
     """
+    differences = scores.gains[0] - scores.gains[1:]
+    means, kind = scores.values.mean(axis=1), scores.kind
+    gaps = np.diff(np.unique(scores.values)) if kind == "share" else np.empty(0)
+    hidden = float(gaps.min(where=gaps > 1e-9, initial=1)) ** 2 / 6 if len(gaps) else 0.0
+    level = means - 1 if kind == "r2" else means
+    spread = {"share": (means + 0.01) * (1.01 - means), "": np.ones_like(means)}.get(kind, level**2)
+    scale = spread[0] + spread[1:]
+    scale = np.where(scale > 0, scale, 1.0)
+    seen = np.maximum(differences.var(axis=1, ddof=1), hidden)
+    variances, freedom = moderated(seen / scale, scores.values.shape[1] - 1)
+    return differences.mean(axis=1), variances * scale, freedom
 
-    group: Setting
-    learning_rate: float
-    low: float | None
-    high: float | None
-    score: float
-    at_edge: bool
 
+def _columns_needed(size: float, level: float, freedom_each: float, units: int) -> int:
+    """Return the fewest columns, more than `units`, that tell a mean from 0 whose variance is `size` times its square.
 
-def best_rates(
-    scores: Scores, summaries: Sequence[Summary], by: Sequence[str] = ("batch_size", "hidden_units")
-) -> list[BestRate]:
-    """Return the best learning rate of each group of settings with the same values of `by`, in the order of those.
-
-    The interval is made of ties and not of resampled winners: the winner among a few rates of a grid jumps, which a
-    bootstrap does not reproduce, while the rates tied with the best have the truly best one among them in 95 % of
-    studies, as in `tied_with_best`.
+    The power of a one-sided test at `level` is taken as that of a normal mean against the quantile of t. Returns 0 for
+    a size of 0, and where `MOST_NEEDED` do not suffice.
     """
-    groups: dict[tuple[Value, ...], list[int]] = {}
-    tried: dict[tuple[Value, ...], set[float]] = {}
-    for i, summary in enumerate(summaries):
-        if _is_rate(summary.params.get("learning_rate")):
-            key = _key(summary.params, by)
-            tried.setdefault(key, set()).add(_rate(summary.params))
-            if i < len(scores.params):  # it is ranked
-                groups.setdefault(key, []).append(i)
-    result = []
-    for key, places in groups.items():
-        part = scores.rows(places)
-        tied = tied_with_best(part)
-        best = _rate(part.params[0])
-        rates = [] if tied is None else [_rate(params) for params, same in zip(part.params, tied, strict=True) if same]
-        low, high = (min(rates), max(rates)) if rates else (None, None)
-        names = {name: part.params[0][name] for name in by if name in part.params[0]}
-        at_edge = len(tried[key]) > 1 and best in (min(tried[key]), max(tried[key]))
-        result.append(BestRate(names, best, low, high, float(part.values[0].mean()), at_edge))
-    return sorted(result, key=lambda rate: [_order(value) for value in rate.group.values()])
+    beyond, normal = student_t_quantile(POWER, 1000), student_t_quantile(level, 1000)
+    if not 0 < size * (normal + beyond) ** 2 <= MOST_NEEDED:
+        return 0
+    for n in range(max(units + 1, math.ceil(size * (normal + beyond) ** 2)), MOST_NEEDED + 1):
+        if n >= size * (student_t_quantile(level, max(1, int(freedom_each * (n - 1)))) + beyond) ** 2:
+            return n
+    return 0
 
 
 @dataclass(frozen=True)
 class Optimism:
-    """By how much the best score is expected to be too good, in units of the metric; None with the reason why."""
+    """By how much the best score is expected to be too good, in units of the metric; None with the reason why.
+
+    `low` and `high` are the ends of the 95 % interval of the gap in this very study: the best score less what the
+    same setting is truly worth. It is below 0 where a good setting had bad luck.
+    """
 
     value: float | None
     reason: str
+    low: float | None = None
+    high: float | None = None
 
 
 def optimism(scores: Scores) -> Optimism:
@@ -106,6 +124,9 @@ def optimism(scores: Scores) -> Optimism:
     U − 1, is the bias of the winner: σ/√U times the expected maximum of N noises where all N settings are the same, and
     0 where one is ahead in every column. Without folds it is the part that is due to seeds; the held-out examples are
     the same in every repeat, and what is due to them does not show.
+
+    The interval of the gap in this study reaches from t(0.975) σ/√U below 0 to the 97.5 % quantile of the largest of so
+    many errors as there are settings tied with the best: only those can have won by luck.
     """
     settings, units = scores.values.shape
     if settings == 0:
@@ -118,25 +139,18 @@ def optimism(scores: Scores) -> Optimism:
     columns = np.arange(units)
     gap = float((others[chosen, columns] - gains[chosen, columns]).mean()) * math.sqrt((units - 1) / units)
     about = "" if scores.unit == "folds" else "; the part due to seeds, as all repeats share the held-out examples"
-    return Optimism(max(0.0, gap), f"best of {settings:,}, leaving out one of {units} {scores.unit} at a time{about}")
+    reason = f"best of {settings:,}, leaving out one of {units} {scores.unit} at a time{about}"
+    value = max(0.0, gap)
+    return Optimism(value, reason, *_luck(scores, value))
 
 
-def _is_rate(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _rate(params: Setting) -> float:
-    return float(params["learning_rate"])  # type: ignore[arg-type]
-
-
-def _key(params: Setting, by: Sequence[str]) -> tuple[Value, ...]:
-    return tuple(params.get(name) for name in by)
-
-
-def _order(value: Value) -> tuple[int, tuple[float, ...], str]:
-    """Return the key by which values are sorted: numbers and layers first, then words."""
-    if isinstance(value, tuple):
-        return 0, tuple(map(float, value)), ""
-    if isinstance(value, int | float):
-        return 0, (float(value),), ""
-    return 1, (), str(value)
+def _luck(scores: Scores, value: float) -> tuple[float, float]:
+    """Return the interval of the gap between the best score and its honest value; `value` is within."""
+    found = ties(scores)
+    if found is None or len(found.same) == 1:  # nothing was chosen
+        return value, value
+    _, variances, freedom = _paired(scores)
+    same, tail = found.same[1:], (1 - CONFIDENCE) / 2
+    error = math.sqrt(float(np.median(variances[same] if same.any() else variances)) / 2 / scores.values.shape[1])
+    luckiest = student_t_quantile((1 - tail) ** (1 / found.same.sum()), freedom)
+    return min(value, -student_t_quantile(1 - tail, freedom) * error), max(value, luckiest * error)

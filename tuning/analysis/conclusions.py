@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.metrics import metric_of
-from tuning.analysis.comparison import BestRate, Optimism, best_rates, optimism, tied_with_best
+from tuning.analysis.comparison import Optimism, Ties, optimism, ties
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval
 from tuning.analysis.ranking import Summary, sign
+from tuning.analysis.rates import BestRate, best_rates, group_names
 from tuning.analysis.reference import Reference
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
@@ -51,13 +52,15 @@ class SettingRow(NamedTuple):
     """One setting with all that is known of it: what the columns of tables are made of.
 
     `interval` are the ends of the 95 % interval of the metric that decides, NaN where they can't be known; `tied` says
-    whether the setting can't be told from the best, None where that can't be known. `scores` has, for each metric, the
+    whether the setting can't be told from the best, None where that can't be known, and `needed` how many repeats or
+    folds would tell (see `Ties`), None where that is told, unknown or out of reach. `scores` has, for each metric, the
     numbers of the trials in the order of repeats and, within one, folds; `seconds` how long each of them took.
     """
 
     summary: Summary
     interval: list[float]
     tied: bool | None
+    needed: int | None
     verdict: str
     scores: dict[str, list[float]]
     seconds: list[float]
@@ -87,11 +90,23 @@ class Analysis:
     epochs: int
     full_epochs: int
     _cells: _Cells = field(repr=False)
-    _same: NDArray[np.bool_] | None = field(repr=False)
+    _ties: Ties | None = field(repr=False)
 
-    def best_rates(self, by: Sequence[str]) -> list[BestRate]:
+    @property
+    def cannot_tell(self) -> str:
+        """How many repeats or folds would tell the worst of the tied settings from the best; "" where none would."""
+        needed = () if self._ties is None else self._ties.needed.tolist()
+        place = max((i for i, each in enumerate(needed) if each), default=None)
+        if place is None:
+            return ""
+        units = self._cells.folds or self._cells.repeats
+        unit = "folds" if self._cells.folds else "repeats"
+        return f"{units} {unit} cannot tell rank {place + 1} from the best; {needed[place]:,} would, if they differ so."
+
+    def best_rates(self, by: str | Sequence[str] | None = None) -> list[BestRate]:
         """Return the best learning rate of each group of settings that share the values of `by`."""
-        return best_rates(self._cells.scores(self.metric), self._cells.summaries, by)
+        names = dict.fromkeys(name for summary in self._cells.summaries for name in summary.params)
+        return best_rates(self._cells.scores(self.metric), self._cells.summaries, group_names(by, names))
 
     def rows(self, n: int | None = None) -> list[SettingRow]:
         """Return the best `n` settings, or all, with all that is known of each."""
@@ -100,11 +115,15 @@ class Analysis:
         ranked = min(count, len(scores.params))
         intervals = np.full((count, 2), np.nan)
         intervals[:ranked] = _intervals(scores.rows(range(ranked)), cells.held_out)[0]
-        same = [None if self._same is None else i < ranked and bool(self._same[i]) for i in range(count)]
+        same: list[bool | None] = [None] * count
+        needed: list[int | None] = [None] * count
+        if self._ties is not None:
+            same = [*self._ties.same[:ranked].tolist(), *[False] * (count - ranked)]
+            needed[:ranked] = [each or None for each in self._ties.needed[:ranked].tolist()]
         values = [dict(zip(cells.columns, each, strict=True)) for each in cells.metrics[:count].swapaxes(1, 2).tolist()]
         seconds = [[known for known in each if not math.isnan(known)] for each in cells.seconds[:count].tolist()]
         verdicts = map(common, cells.found[:count])
-        return list(map(SettingRow, chosen, intervals.tolist(), same, verdicts, values, seconds))
+        return list(map(SettingRow, chosen, intervals.tolist(), same, needed, verdicts, values, seconds))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the table as plain values that JSON knows."""
@@ -132,7 +151,7 @@ def analyse(
     metric = definition.metric
     scores = cells.scores(metric)
     ends, method, reason = _intervals(scores.rows(range(min(1, len(scores.params)))), held_out)
-    tied = tied_with_best(scores)
+    found = ties(scores)
     one = f"with one {scores.unit.removesuffix('s')}, nothing tells chance from merit; give repeats=5 or folds=5"
     best = summaries[0] if len(scores.params) else None
     counts = Counter(chain.from_iterable(cells.found))
@@ -142,8 +161,8 @@ def analyse(
         best=best,
         interval=Interval(float(ends[0, 0]), float(ends[0, 1]), str(method)) if has_interval else None,
         interval_reason="" if has_interval else reason if best is not None else "no setting is ranked",
-        tied=None if tied is None else [s for s, same in zip(summaries, tied, strict=False) if same],
-        tied_reason="" if tied is not None else one if best is not None else "no setting is ranked",
+        tied=None if found is None else [s for s, same in zip(summaries, found.same, strict=False) if same],
+        tied_reason="" if found is not None else one if best is not None else "no setting is ranked",
         learning_rates=best_rates(scores, summaries),
         importance=_importance(summaries, metric),
         optimism=_optimism(scores, summaries),
@@ -152,7 +171,7 @@ def analyse(
         epochs=cells.epochs,
         full_epochs=cells.full_epochs,
         _cells=cells,
-        _same=tied,
+        _ties=found,
     )
 
 
@@ -227,12 +246,13 @@ def _optimism(scores: Scores, summaries: list[Summary]) -> Optimism:
 
 def _intervals(scores: Scores, held_out: int | None) -> tuple[Array, str | None, str]:
     """Return the intervals (S, 2), how they were made, and the reason where they could not be."""
-    units = scores.values.shape[1]
+    units, validation = scores.values.shape[1], scores.metric.startswith("validation")
     if units > 1:
-        return mean_intervals(scores.values), method_name(units, scores.unit), ""
+        examples = held_out if validation else None
+        return mean_intervals(scores.values, scores.kind, examples), method_name(units, scores.unit), ""
     none = np.full((len(scores.params), 2), np.nan)
     reason = "with one repeat, the spread over seeds can't be known; give repeats=5 or folds=5"
-    if not metric_of(scores.metric).share or not scores.metric.startswith("validation") or not held_out:
+    if not metric_of(scores.metric).share or not validation or not held_out:
         return none, None, reason
     ends = [share_interval(float(value), held_out) for value in scores.values[:, 0]]
     name = (

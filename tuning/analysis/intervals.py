@@ -1,4 +1,4 @@
-"""Intervals of a mean: by bootstrap, by Student's t where there is too little to draw from, and of a held-out share.
+"""Intervals of a mean over repeats or folds, and of a held-out share: score intervals, which keep to what is possible.
 
 NumPy alone: to import scipy.special takes 70 ms and more, and `nn-tuning show` does not wait for it.
 """
@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-FEWEST_TO_DRAW = 5
-"""With fewer values than this, a bootstrap knows too few different means: no interval within them covers 95 %."""
-RESAMPLES = 2000
-_SEED = 0
-_BLOCK = 512
+NORMAL_QUANTILE = 1.959963984540054
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval with its confidence, and what it was made by and from: "bootstrap over 10 repeats", say."""
+    """An interval with its confidence, and the method that made it: "score interval by Student's t over 5 repeats"."""
 
     low: float
     high: float
@@ -34,43 +30,58 @@ class Interval:
 
 def method_name(n: int, units: str) -> str:
     """Return the method by which `mean_intervals` works on n values, in words."""
-    if n < 2:
-        return "none"
-    return f"{'bootstrap' if n >= FEWEST_TO_DRAW else 'Student t'} over {n} {units}"
+    return f"score interval by Student's t over {n} {units}" if n > 1 else "none"
 
 
-def mean_intervals(values: Array) -> Array:
+def mean_intervals(values: Array, kind: str = "", examples: int | None = None) -> Array:
     """Return the 95 % interval (S, 2) of the mean of each row of `values` (S, n); NaN for n = 1.
 
-    With n >= 5, the expanded percentile interval (Hesterberg 2015): quantiles p and 1 − p of the bootstrap means, with
+    The score interval, of which Wilson's (1927) is the best known: with x̄ the mean of a row and s² its variance, it has
+    every mean μ that would not be rejected if the variance at μ were s² V(μ)/V(x̄),
 
-        p = Φ(−√(n/(n−1)) · t_{n−1}(0.975))
+        (x̄ − μ)² ≤ t_{n−1}(0.975)² s² V(μ) / (n V(x̄))
 
-    which makes up for the 1/n in the variance of a resample and for the spread that is estimated. On normal noise it
-    covers 92 % at n = 5 and 95 % from n = 8 on; plain percentiles (p = 0.025) 84 % at n = 5 and 90 % at n = 10. BCa
-    corrects bias and skewness, which a mean of a few repeats has little of, but not this. With n of 2 to 4, Student's
-    t. The same rows give the same interval: the resamples are drawn from a fixed seed, and are the same for all rows.
+    where V is how the spread of such a metric goes with its mean: μ(1 − μ) for a share such as an accuracy, μ for a
+    loss, 1 − μ for R². So no end lies where no mean can, and the interval reaches further towards the side on which
+    there is room, as skewed scores need. `kind` is that of `Scores`; scores of no kind have V = 1: Student's t.
+
+    A few repeats of an accuracy are often all the same, which does not mean that they can't differ. Where the number of
+    `examples` in each is known, the binomial variance V(x̄)/examples counts as one further degree of freedom of s²;
+    where it is not, repeats that are all the same count as so many examples as a share of that value needs at least.
     """
-    rows, n = values.shape
+    n = values.shape[1]
     if n < 2:
-        return np.full((rows, 2), np.nan)
+        return np.full((len(values), 2), np.nan)
     t = student_t_quantile((1 + CONFIDENCE) / 2, n - 1)
-    if n < FEWEST_TO_DRAW:
-        middle = values.mean(axis=1)
-        reach = t * values.std(axis=1, ddof=1) / math.sqrt(n)
-        return np.stack([middle - reach, middle + reach], axis=1)
-    p = normal_cdf(-math.sqrt(n / (n - 1)) * t)
-    weights = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), RESAMPLES).T / n
-    blocks = [_quantiles(values[i : i + _BLOCK], weights, p) for i in range(0, rows, _BLOCK)]
-    return np.concatenate(blocks) if blocks else np.empty((0, 2))
+    deficits = 1 - values if kind == "r2" else values
+    mean, variance = deficits.mean(axis=1), deficits.var(axis=1, ddof=1)
+    if kind == "":
+        reach = t * np.sqrt(variance / n)
+        return np.stack([mean - reach, mean + reach], axis=1)
+    curved = float(kind == "share")  # V(μ) = μ − curved·μ²
+    possible = mean - curved * mean**2
+    ratio = np.divide(variance, possible, out=np.zeros_like(mean), where=possible > 0)
+    if curved and examples is not None:
+        ratio = (1 / examples + (n - 1) * ratio) / n
+    elif curved:
+        same = np.ptp(values, axis=1) == 0
+        ratio[same] = [1 / _fewest_examples(value) for value in values[same, 0].tolist()]
+    k = t * t * ratio / n
+    middle, scale = mean + k / 2, 1 + curved * k
+    reach = np.sqrt(np.maximum(middle**2 - scale * mean**2, 0))
+    ends = np.clip(np.stack([middle - reach, middle + reach], axis=1) / scale[:, None], 0, 1 if curved else None)
+    return 1 - ends[:, ::-1] if kind == "r2" else ends
 
 
-def _quantiles(values: Array, weights: Array, p: float) -> Array:
-    """Return the quantiles p and 1 − p (S, 2) of the resampled means; a row's do not depend on those beside it."""
-    means = np.zeros((len(values), weights.shape[1]))
-    for column, share in zip(values.T, weights, strict=True):  # a matrix product rounds by the number of its rows
-        means += column[:, None] * share
-    return np.quantile(means, [p, 1 - p], axis=1).T
+def _fewest_examples(share: float, most: int = 10_000) -> int:
+    """Return the smallest number of examples of which there can be such a share.
+
+    >>> _fewest_examples(0.9), _fewest_examples(1.0)
+    (10, 1)
+    """
+    counts = share * np.arange(1, most + 1)
+    fits = np.abs(counts - np.round(counts)) < 1e-9
+    return int(fits.argmax()) + 1 if fits.any() else most
 
 
 def share_interval(share: float, n: int) -> tuple[float, float]:
@@ -79,7 +90,7 @@ def share_interval(share: float, n: int) -> tuple[float, float]:
     >>> [round(end, 3) for end in share_interval(0.975, 360)]
     [0.953, 0.987]
     """
-    z = 1.959963984540054
+    z = NORMAL_QUANTILE
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -36,3 +36,11 @@ class Scores:
     def rows(self, places: Sequence[int]) -> Scores:
         """Return the scores of some settings alone."""
         return Scores([self.params[i] for i in places], self.values[list(places)], self.metric, self.unit)
+
+    @property
+    def kind(self) -> str:
+        """The bounds of the scores: "share" (0 to 1), "loss" (from 0), "r2" (up to 1), or "" where they are not kept."""
+        name = self.metric.partition("_")[2]
+        kind = name if name in ("loss", "r2") else "share"
+        low, high = {"share": (0, 1), "loss": (0, np.inf), "r2": (-np.inf, 1)}[kind]
+        return kind if np.all((self.values >= low) & (self.values <= high)) else ""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_SMALLEST = 1e-3
+_SMALLEST = 1e-2
 
 
 def moderated(variances: Array, freedom: int) -> tuple[Array, int]:

@@ -162,12 +162,15 @@ def _show(values: argparse.Namespace) -> None:
         return
     if form == "parquet" and values.output is None:
         raise CommandError("--format parquet must have a file to write, as in --output settings.parquet")
+    by = values.best_rate_by
+    if by is not None and form != "table":
+        raise CommandError(f"--best-rate-by must be given with --format table, but got {form!r}")
     study = Study.open(values.study)
     if form == "parquet":
         study.to_parquet(values.output, top=top)
         return
     if form == "table":
-        text = "\n".join(show_lines(study, top or 10)) + "\n"
+        text = "\n".join(show_lines(study, top or 10, by)) + "\n"
     else:
         text = study.to_json(top=top) if form == "json" else study.to_csv(top=top)
     if values.output is None:

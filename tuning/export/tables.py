@@ -78,6 +78,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("low_{}", lambda row, _: row.interval[0], "interval", "95% interval", 2, "metric", worth=_is_number),
     Column("high_{}", lambda row, _: row.interval[1], over="metric"),
     Column("tied", lambda row: row.tied, "yes", "tied", 3, worth=lambda value: value is not None),
+    Column("needed", lambda row: row.needed, title="repeats to tell", order=3, worth=lambda value: value is not None),
     Column("verdict", lambda row: row.verdict, "text", "verdict", 4),
     Column("split{1}_{0}", lambda row, name, trial: row.scores[name][trial], over="trials", several=True),
     Column("mean_fit_time", lambda row: mean(row.seconds), title="seconds", order=5, wide=True),
@@ -93,7 +94,8 @@ class Table(list[dict[str, Any]]):
     Columns, with M for each metric: `rank`, `param_…`, `mean_M` and, with several trials a setting, `std_M` (divisor
     n − 1) and `split0_M`, `split1_M`, … in the order of repeats and, within one, folds; `low_M` and `high_M`, the 95 %
     interval, for the metric that decides; `tied`, whether the setting can't be told from the best (None: unknown);
-    `verdict`; `mean_fit_time` and `std_fit_time` in seconds; `trials`; `state`. Text has the most important of them.
+    `needed`, how many repeats or folds would tell with a chance of 80 % if the difference is what it seems; `verdict`;
+    `mean_fit_time` and `std_fit_time` in seconds; `trials`; `state`. Text has the most important of them.
     """
 
     columns: Sequence[Column] = ()

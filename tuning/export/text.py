@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from nn.metrics import shown_name
 from tuning.analysis import Analysis, BestRate
@@ -38,8 +39,8 @@ def verdict(study: StudyResults) -> str:
     return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."
 
 
-def analysis_lines(study: StudyResults) -> list[str]:
-    """Return the conclusions from a study, or why there are none, a line for each."""
+def analysis_lines(study: StudyResults, by: Sequence[str] | None = None) -> list[str]:
+    """Return the conclusions from a study, or why there are none, a line for each; best rates by these parameters."""
     a = study.analysis()
     if a.best is None:
         return [_verdict_counts(a)] if a.verdicts else []
@@ -53,14 +54,15 @@ def analysis_lines(study: StudyResults) -> list[str]:
     if a.optimism.value is None:
         lines.append(f"Optimism of the best score: unknown; {a.optimism.reason}.")
     else:
-        lines.append(f"Optimism of the best score: {a.optimism.value:.4f} ({a.optimism.reason}).")
+        ends = "" if a.optimism.low is None else f", in this study {a.optimism.low:.4f} to {a.optimism.high:.4f}"
+        lines.append(f"Optimism of the best score: {a.optimism.value:.4f}{ends} ({a.optimism.reason}).")
     if a.importance.shares is not None and a.importance.rest is not None:
         shares = sorted(a.importance.shares.items(), key=lambda item: -item[1])
         parts = [f"{parameter} {share:.0%}" for parameter, share in shares]
         lines.append(f"Variance explained: {', '.join(parts)}; interactions and noise {a.importance.rest:.0%}.")
     if a.epochs < a.full_epochs:
         lines.append(_work_saved(a.epochs, a.full_epochs))
-    return [*lines, _verdict_counts(a), *_rates(a.learning_rates)]
+    return [*lines, _verdict_counts(a), *_rates(a.learning_rates if by is None else a.best_rates(by))]
 
 
 def closing_lines(study: StudyResults) -> list[str]:
@@ -73,9 +75,9 @@ def closing_lines(study: StudyResults) -> list[str]:
     return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
 
 
-def show_lines(study: StudyResults, top: int) -> list[str]:
+def show_lines(study: StudyResults, top: int, by: Sequence[str] | None = None) -> list[str]:
     """Return the lines that `nn-tuning show` prints."""
-    table, lines = str(study.table(top)), analysis_lines(study)
+    table, lines = str(study.table(top)), analysis_lines(study, by)
     return [*study_lines(study), "", table, "", verdict(study), *lines, *closing_lines(study)]
 
 
@@ -87,7 +89,8 @@ def _ties(a: Analysis) -> str:
     others = len(a.tied) - 1
     ranks = [str(summary.rank) for summary in a.tied[1 : 1 + SHOWN_TIES]]
     which = f": rank {', '.join(ranks)}{', …' if others > SHOWN_TIES else ''}" if others else ""
-    return f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95% for all together)."
+    line = f"Tied with it: {others:,} of {a.ranked - 1:,} settings{which} (paired differences, 95% for all together)."
+    return f"{line} {a.cannot_tell}".rstrip()
 
 
 def _work_saved(done: int, full: int) -> str:
@@ -103,7 +106,7 @@ def _rates(rates: list[BestRate]) -> list[str]:
     """Return the best learning rates as a small table."""
     if not rates:
         return []
-    titles = [*rates[0].group, "best learning_rate", "tied rates", "score", ""]
+    titles = [*rates[0].group, "best learning_rate", "95% interval", "best tried", "score", ""]
     rows = [[*map(value_text, rate.group.values()), *rate_cells(rate)] for rate in rates[:SHOWN_RATES]]
     lines = aligned([titles, *rows])
     if len(rates) > SHOWN_RATES:
@@ -112,10 +115,10 @@ def _rates(rates: list[BestRate]) -> list[str]:
 
 
 def rate_cells(rate: BestRate) -> list[str]:
-    """Return the best learning rate of a group, the rates tied with it, its score, and whether it is at the edge."""
-    tied = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.4g} to {rate.high:.4g}"
+    """Return the best learning rate of a group, its interval, the best tried, its score, and if it is at the edge."""
+    span = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.3g} to {rate.high:.3g}"
     edge = "at the edge of what was tried" if rate.at_edge else ""
-    return [f"{rate.learning_rate:.4g}", tied, f"{rate.score:.4f}", edge]
+    return [f"{rate.learning_rate:.3g}", span, f"{rate.tried:.4g}", f"{rate.score:.4f}", edge]
 
 
 def outcome_lines(study: StudyResults, top: int) -> list[str]:

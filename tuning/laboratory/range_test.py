@@ -148,8 +148,8 @@ def compare(data: str, optimizer: str, seed: int, seeds: int = 5, epochs: int = 
         alone = swept([test.suggestion]).summaries()[0]
         suggested = np.inf if alone.rank is None else alone.metrics["validation_loss"]
     means = np.array([losses.get(rate, np.inf) for rate in rates.tolist()])
-    low, high = (best.learning_rate if end is None else end for end in (best.low, best.high))
-    return Comparison(data, optimizer, test, rates, means, best.learning_rate, low, high, suggested)
+    low, high = (best.tried if end is None else end for end in (best.low, best.high))
+    return Comparison(data, optimizer, test, rates, means, best.tried, low, high, suggested)
 
 
 def measure(

@@ -255,7 +255,7 @@ def suggest_range(
 
 
 def learning_rate_interval(study: Study) -> BestRate:
-    """Return the best learning rate of a study, and the interval of the rates that are tied with it.
+    """Return the best learning rate of a study with its interval.
 
     Over all settings; `study.analysis().learning_rates` has one for each batch size and hidden units. Raises ValueError
     where no ranked setting has a learning rate.

@@ -14,12 +14,14 @@ and returns their figure.
 from tuning.plots.boundaries import decision_boundary, decision_boundary_animation
 from tuning.plots.networks import Recorder, descent_path
 from tuning.plots.panels import layers
+from tuning.plots.rates import best_rate
 from tuning.plots.spaces import heatmap, importance, parallel_coordinates
 from tuning.plots.studies import learning_curves, learning_rate_curve, validation_vs_train
 from tuning.plots.style import close, save
 
 __all__ = [
     "Recorder",
+    "best_rate",
     "close",
     "decision_boundary",
     "decision_boundary_animation",

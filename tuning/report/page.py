@@ -130,7 +130,7 @@ def _rates(m: Material) -> str:
     rates = m.analysis.learning_rates
     if len(rates) < 2:
         return ""
-    titles = [*map(words, rates[0].group), "best learning rate", "tied rates", words(m.metric), ""]
+    titles = [*map(words, rates[0].group), "best learning rate", "95% interval", "best tried", words(m.metric), ""]
     rows = [[*map(value_cell, rate.group.values()), *rate_cells(rate)] for rate in rates[:SHOWN_RATES]]
     more = len(rates) - SHOWN_RATES
     note = f'<p class="soft">… and {more:,} more groups: nn-tuning show --format json</p>' if more > 0 else ""
