@@ -96,7 +96,7 @@ def draw_factors(ax: charts.Axes, measured: experiment.Measured) -> None:
     ax.set_ylim(len(names) + 0.9, -0.6)
     ax.set(xlabel="suggested learning rate / best of the sweep", xlim=(1e-3, 1e3))
     ax.set_title("Markers in the grey: the right decade")
-    words = "line: the rates tied with the best"
+    words = "line: 95 % interval of the best rate"
     ax.legend(title=words, loc="lower center", fontsize=11, ncols=len(shown), columnspacing=1.0)
 
 

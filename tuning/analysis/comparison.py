@@ -51,10 +51,8 @@ def ties(scores: Scores) -> Ties | None:
         return None
     if settings == 1:
         return Ties(np.array([True]), np.zeros(1, np.int64))
-    means, variances, freedom = _paired(scores)
-    level = 1 - (1 - CONFIDENCE) / (settings - 1)
-    same = means <= student_t_quantile(level, freedom) * np.sqrt(variances / units)
-    with np.errstate(divide="ignore"):
+    means, variances, freedom, level, same = _paired(scores)
+    with np.errstate(divide="ignore", invalid="ignore"):
         sizes = np.where(same, variances / np.maximum(means, 0) ** 2, 0)
     needed = [_columns_needed(size, level, freedom / (units - 1), units) for size in sizes.tolist()]
     return Ties(np.concatenate([[True], same]), np.array([0, *needed]))
@@ -66,8 +64,18 @@ def tied_with_best(scores: Scores) -> NDArray[np.bool_] | None:
     return None if found is None else found.same
 
 
-def _paired(scores: Scores) -> tuple[Array, Array, int]:
-    """Return mean (S − 1,) and moderated variance of the difference of the best from each other, and its freedom.
+class _Paired(NamedTuple):
+    """Mean (S − 1,) and moderated variance of the difference of the best from each other, and who is tied with it."""
+
+    means: Array
+    variances: Array
+    freedom: int
+    level: float
+    same: NDArray[np.bool_]
+
+
+def _paired(scores: Scores) -> _Paired:
+    """Return the paired differences of at least two settings.
 
     The spread of scores goes with their level: of an accuracy p as √(p(1 − p)), of a loss or 1 − R² as themselves. In
     these units the variances of good and bad settings are alike, and are pooled as far as they are
@@ -78,13 +86,16 @@ def _paired(scores: Scores) -> tuple[Array, Array, int]:
     means, kind = scores.values.mean(axis=1), scores.kind
     gaps = np.diff(np.unique(scores.values)) if kind == "share" else np.empty(0)
     hidden = float(gaps.min(where=gaps > 1e-9, initial=1)) ** 2 / 6 if len(gaps) else 0.0
-    level = means - 1 if kind == "r2" else means
-    spread = {"share": (means + 0.01) * (1.01 - means), "": np.ones_like(means)}.get(kind, level**2)
+    size = means - 1 if kind == "r2" else means
+    spread = {"share": (means + 0.01) * (1.01 - means), "": np.ones_like(means)}.get(kind, size**2)
     scale = spread[0] + spread[1:]
     scale = np.where(scale > 0, scale, 1.0)
     seen = np.maximum(differences.var(axis=1, ddof=1), hidden)
-    variances, freedom = moderated(seen / scale, scores.values.shape[1] - 1)
-    return differences.mean(axis=1), variances * scale, freedom
+    settings, units = scores.values.shape
+    relative, freedom = moderated(seen / scale, units - 1)
+    means, variances = differences.mean(axis=1), relative * scale
+    quantile = student_t_quantile(level := 1 - (1 - CONFIDENCE) / (settings - 1), freedom)
+    return _Paired(means, variances, freedom, level, means <= quantile * np.sqrt(variances / units))
 
 
 def _columns_needed(size: float, level: float, freedom_each: float, units: int) -> int:
@@ -146,11 +157,10 @@ def optimism(scores: Scores) -> Optimism:
 
 def _luck(scores: Scores, value: float) -> tuple[float, float]:
     """Return the interval of the gap between the best score and its honest value; `value` is within."""
-    found = ties(scores)
-    if found is None or len(found.same) == 1:  # nothing was chosen
+    if len(scores.params) == 1:  # nothing was chosen
         return value, value
-    _, variances, freedom = _paired(scores)
-    same, tail = found.same[1:], (1 - CONFIDENCE) / 2
+    _, variances, freedom, _, same = _paired(scores)
+    tail = (1 - CONFIDENCE) / 2
     error = math.sqrt(float(np.median(variances[same] if same.any() else variances)) / 2 / scores.values.shape[1])
-    luckiest = student_t_quantile((1 - tail) ** (1 / found.same.sum()), freedom)
+    luckiest = student_t_quantile((1 - tail) ** (1 / (1 + same.sum())), freedom)
     return min(value, -student_t_quantile(1 - tail, freedom) * error), max(value, luckiest * error)

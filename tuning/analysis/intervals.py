@@ -45,9 +45,9 @@ def mean_intervals(values: Array, kind: str = "", examples: int | None = None) -
     loss, 1 − μ for R². So no end lies where no mean can, and the interval reaches further towards the side on which
     there is room, as skewed scores need. `kind` is that of `Scores`; scores of no kind have V = 1: Student's t.
 
-    A few repeats of an accuracy are often all the same, which does not mean that they can't differ. Where the number of
-    `examples` in each is known, the binomial variance V(x̄)/examples counts as one further degree of freedom of s²;
-    where it is not, repeats that are all the same count as so many examples as a share of that value needs at least.
+    A few repeats of an accuracy are often nearly the same by chance. Where the number of `examples` in each is known,
+    the binomial variance V(x̄)/examples counts as one further degree of freedom of s², and as all of s² where the
+    repeats are all the same; where it is not known, these count as the fewest examples that can have such a share.
     """
     n = values.shape[1]
     if n < 2:
@@ -61,11 +61,11 @@ def mean_intervals(values: Array, kind: str = "", examples: int | None = None) -
     curved = float(kind == "share")  # V(μ) = μ − curved·μ²
     possible = mean - curved * mean**2
     ratio = np.divide(variance, possible, out=np.zeros_like(mean), where=possible > 0)
-    if curved and examples is not None:
-        ratio = (1 / examples + (n - 1) * ratio) / n
-    elif curved:
+    if curved:
         same = np.ptp(values, axis=1) == 0
-        ratio[same] = [1 / _fewest_examples(value) for value in values[same, 0].tolist()]
+        if examples is not None:
+            ratio = (1 / examples + (n - 1) * ratio) / n
+        ratio[same] = [1 / (examples or _fewest_examples(value)) for value in values[same, 0].tolist()]
     k = t * t * ratio / n
     middle, scale = mean + k / 2, 1 + curved * k
     reach = np.sqrt(np.maximum(middle**2 - scale * mean**2, 0))
@@ -101,16 +101,21 @@ def normal_cdf(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
-@lru_cache(maxsize=1024)
 def student_t_quantile(p: float, freedom: int) -> float:
     """Return the quantile p > 1/2 of Student's t with a whole number of degrees of freedom.
 
-    More than 1,000 count as 1,000.
+    More than 200 are rounded down to hundreds, and count as 1,000 at most.
 
     >>> round(student_t_quantile(0.975, 4), 4)
     2.7764
     """
-    freedom = min(freedom, 1000)
+    if freedom > 200:
+        freedom = min(freedom // 100 * 100, 1000)
+    return _student_t_quantile(p, freedom)
+
+
+@lru_cache(maxsize=1024)
+def _student_t_quantile(p: float, freedom: int) -> float:
     low, high = 0.0, 1.0
     while _upper_tail(high, freedom) > 1 - p:
         low, high = high, 2 * high

@@ -70,7 +70,7 @@ def best_rates(scores: Scores, summaries: Sequence[Summary], by: Sequence[str] =
 
     for the 1/n that the variance of a resample of n lacks. The score is no parabola: on a lopsided curve, the vertex is
     too far from the best rate tried, and else off by up to a fifth of a step. So each vertex is moved at random by up
-    to all of the way to that rate, and then by up to a quarter of a step, half a step towards a rate that diverged.
+    to all of the way to that rate, and then by up to a fifth of a step, two fifths towards a rate that diverged.
     With fewer than 5 repeats or 3 rates, the interval reaches from the rate below the lowest that is tied with the best
     to the one above the highest.
     """
@@ -120,7 +120,7 @@ def _drawn(logs: Array, curve: Array, lost: NDArray[np.bool_]) -> tuple[float, f
     """Return the interval of the best rate by a bootstrap over the columns of `curve` (R, U); some rates are `lost`."""
     units, rng = curve.shape[1], np.random.default_rng(_SEED)
     means = rng.multinomial(units, np.full(units, 1 / units), RESAMPLES) @ curve.T / units  # (RESAMPLES, R)
-    way, shift = rng.random(RESAMPLES), rng.uniform(-0.25, 0.25, RESAMPLES)
+    way, shift = rng.random(RESAMPLES), rng.uniform(-0.2, 0.2, RESAMPLES)
     found, places = np.empty(RESAMPLES), means.argmax(axis=1)
     for place in np.unique(places).tolist():
         drawn = places == place

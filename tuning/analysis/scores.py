@@ -39,7 +39,7 @@ class Scores:
 
     @property
     def kind(self) -> str:
-        """The bounds of the scores: "share" (0 to 1), "loss" (from 0), "r2" (up to 1), or "" where they are not kept."""
+        """The bounds of the scores: "share" (0 to 1), "loss" (from 0), "r2" (up to 1), or "" where they have none."""
         name = self.metric.partition("_")[2]
         kind = name if name in ("loss", "r2") else "share"
         low, high = {"share": (0, 1), "loss": (0, np.inf), "r2": (-np.inf, 1)}[kind]

@@ -175,7 +175,12 @@ def show(parser: Parser) -> None:
     parser.add_argument("--format", help="table, json, csv or parquet (as the output file ends, or table)")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file; parquet must have one")
     parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
-    parser.add_argument("--best-rate-by", type=_comma, metavar="NAMES", help="group best rates by batch_size,momentum")
+    parser.add_argument(
+        "--best-rate-by",
+        type=lambda text: text.split(","),
+        metavar="NAMES",
+        help="group best rates by batch_size,momentum",
+    )
 
 
 def lr_range(parser: Parser) -> None:

@@ -62,7 +62,7 @@ class Comparison:
     """A range test on a data set beside a sweep over the same rates.
 
     `learning_rates` and `losses` (S,) are those of the sweep, the mean validation loss over its seeds, infinite where
-    one diverged; `low` and `high` are the ends of the rates that are tied with the best. `suggested_loss` is the loss
+    one diverged; `low` and `high` are the ends of the 95 % interval of the best rate. `suggested_loss` is the loss
     of a sweep at the suggestion, on the same seeds.
     """
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.tuning.fakes import METRICS, a_study
-from tuning.analysis import Scores, Summary, best_rates, importance, optimism, tied_with_best
+from tuning.analysis import Scores, Summary, best_rates, importance, optimism, tied_with_best, ties
 from tuning.store import COMPLETED, DIVERGED, TrialResult, TrialSpec
 
 
@@ -151,22 +151,105 @@ def test_nothing_is_important_where_nothing_varies() -> None:
     assert importance([], np.empty(0)).shares is None
 
 
-def test_the_best_rates_interval_holds_the_tied_rates_and_its_edge_counts_diverged_ones() -> None:
-    rates = (0.001, 0.01, 0.1, 1.0)
-    truth = {0.001: -9.0, 0.01: 0.0, 0.1: 0.05, 1.0: math.nan}
-    noise = np.random.default_rng(0).normal(0, 0.2, (3, 6))
-    values = np.array([[truth[rate]] for rate in rates[:3]]) + noise
+def a_u(best: float, repeats: int, noise: float = 0.1) -> tuple[Scores, list[Summary]]:
+    """Scores with a parabola in the decades from the best rate, over rates from 0.001 to 1; the highest diverged."""
+    rates = 10 ** np.arange(-3, 0.1, 0.5)
+    rng = np.random.default_rng(0)
+    values = (
+        -(np.log10(rates[:-1, None] / best) ** 2) + noise * rng.normal(size=(6, repeats)) + rng.normal(size=repeats)
+    )
     order = np.argsort(-values.mean(axis=1))
-    params: list[Any] = [{"learning_rate": rates[i], "batch_size": 16} for i in order]
-    summaries = [Summary(p, {}, {}, 6, COMPLETED, 1) for p in params]
+    params: list[Any] = [{"learning_rate": float(rates[i]), "batch_size": 16} for i in order]
+    summaries = [Summary(p, {}, {}, repeats, COMPLETED, 1) for p in params]
+    lost: Any = {"learning_rate": 1.0, "batch_size": 16}
     scores = Scores(params, values[order], "validation_accuracy", "repeats")
-    (found,) = best_rates(scores, [*summaries, Summary({"learning_rate": 1.0, "batch_size": 16}, {}, {}, 6, DIVERGED)])
-    assert (found.group, found.low, found.high, found.at_edge) == ({"batch_size": 16}, 0.01, 0.1, False)
-    (alone,) = best_rates(scores.rows([0]), summaries[:1])
-    assert not alone.at_edge
-    (edge,) = best_rates(scores.rows([0, 2]), [summaries[0], summaries[2]])
-    assert edge.at_edge
-    assert best_rates(Scores([{"momentum": 0.9}], values[:1], "validation_accuracy", "repeats"), []) == []
+    return scores, [*summaries, Summary(lost, {}, {}, repeats, DIVERGED)]
+
+
+@pytest.mark.parametrize("repeats", [3, 10])
+def test_the_best_rate_is_the_vertex_between_those_tried_with_an_interval_that_holds_it(repeats: int) -> None:
+    (found,) = best_rates(*a_u(0.02, repeats, noise=0.01))
+    assert found.group == {"batch_size": 16}
+    assert found.learning_rate == pytest.approx(0.02, rel=0.1)
+    assert found.tried == pytest.approx(10**-1.5)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 0.02 < found.high
+    assert not found.at_edge
+    assert ("bootstrap" in found.method) == (repeats >= 5)
+
+
+def test_a_best_rate_at_the_edge_is_marked_and_one_repeat_has_no_interval() -> None:
+    (low,) = best_rates(*a_u(1e-5, 6))
+    assert (low.at_edge, low.learning_rate) == (True, low.tried)
+    (beside,) = best_rates(*a_u(0.3, 6))  # the next rate diverged: it is not the highest that was tried
+    assert not beside.at_edge
+    (alone,) = best_rates(*a_u(0.02, 1))
+    assert (alone.low, alone.high) == (None, None)
+    scores, summaries = a_u(0.02, 6)
+    (single,) = best_rates(scores.rows([0]), summaries[:1])
+    assert not single.at_edge
+    assert best_rates(Scores([{"momentum": 0.9}], scores.values[:1], "validation_accuracy", "repeats"), []) == []
+
+
+def test_a_rate_of_zero_has_no_logarithm_and_still_a_best_rate() -> None:
+    values = np.array([[0.9] * 6, [0.8] * 6, [0.1] * 6])
+    params: list[Any] = [{"learning_rate": rate} for rate in (0.1, 1.0, 0.0)]
+    summaries = [Summary(p, {}, {}, 6, COMPLETED, 1) for p in params]
+    (found,) = best_rates(Scores(params, values, "validation_accuracy", "repeats"), summaries, ())
+    assert found.learning_rate == 0.1
+
+
+def test_best_rates_are_grouped_by_any_parameters_and_unknown_ones_are_refused() -> None:
+    space = {"learning_rate": "0.001:1:log", "batch_size": "16,32", "momentum": "0,0.9"}
+    study = a_study(space=space, repeats=2).run()
+    assert [rate.group for rate in study.best_rates(by="momentum")] == [{"momentum": 0}, {"momentum": 0.9}]
+    assert len(study.best_rates(by=("momentum", "batch_size"))) == 4
+    assert [rate.group for rate in study.best_rates(by=())] == [{}]
+    assert study.best_rates() == study.best_rates(by="batch_size") == study.analysis().learning_rates
+    for wrong in ("momentun", ["batch_size", "momentun"]):
+        with pytest.raises(ValueError, match="one of batch_size, momentum, but got 'momentun'; did you mean"):
+            study.best_rates(by=wrong)
+    with pytest.raises(ValueError, match="nothing but the learning rate"):
+        a_study(space={"learning_rate": "0.1,1"}).run().best_rates(by="momentum")
+
+
+def test_three_repeats_tell_a_setting_at_chance_from_a_good_one_however_many_there_are() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        truth = np.concatenate([rng.uniform(0.7, 0.95, 29), [0.1]])
+        scores, order = ranked(rng.binomial(200, truth[:, None], (30, 3)) / 200)
+        tied = tied_with_best(scores)
+        assert tied is not None
+        assert not tied[order == 29].any()
+
+
+def test_the_repeats_needed_are_told_and_tell_as_often_as_they_promise() -> None:
+    rng = np.random.default_rng(0)
+    few = ties(ranked(np.array([[0.8, 0.5, 0.6], [0.5, 0.6, 0.1]]), metric="validation_r2")[0])
+    assert few is not None
+    assert few.same.all()
+    assert 3 < few.needed[1] < 30
+    told = []
+    gap = np.array([[0.7], [0.0]])  # 8 repeats by the textbook, for noise of 0.5 each way: 2·0.25·(1.645 + 0.842)²/0.49
+    for _ in range(300):
+        found = ties(ranked(gap + 0.5 * rng.normal(size=(2, 8)), metric="validation_r2")[0])
+        assert found is not None
+        told.append(not found.same[1])
+    assert 0.7 < np.mean(told) < 0.9
+    same = ties(Scores([{"a": 1}, {"a": 2}], np.array([[0.5, 0.5], [0.5, 0.5]]), "validation_accuracy", "repeats"))
+    assert same is not None
+    assert same.needed.tolist() == [0, 0]  # no number of repeats tells what is the same
+
+
+def test_the_interval_of_the_optimism_holds_its_value() -> None:
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 20):
+        found = optimism(ranked(rng.normal(size=(size, 4)), metric="validation_r2")[0])
+        assert found.value is not None
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= found.value <= found.high
 
 
 def objective(spec: TrialSpec) -> TrialResult:
@@ -182,7 +265,7 @@ def objective(spec: TrialSpec) -> TrialResult:
 def test_folds_are_the_units_and_their_repeats_are_averaged() -> None:
     analysis = a_study(objective, repeats=4, folds=3, epochs=8).run().analysis()
     assert analysis.interval is not None
-    assert analysis.interval.method == "Student t over 3 folds"
+    assert analysis.interval.method == "score interval by Student's t over 3 folds"
     # Counting the 12 trials as independent would give a third of this.
     assert analysis.interval.high - analysis.interval.low > 0.3
 

@@ -3,27 +3,52 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import stdtrit
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
 from tuning.analysis import mean_intervals, share_interval
 from tuning.analysis.intervals import student_t_quantile
 from tuning.analysis.variances import _digamma, _inverse_trigamma, _trigamma, moderated
 
 
-@pytest.mark.parametrize(("n", "low"), [(2, 0.93), (3, 0.93), (4, 0.93), (5, 0.90), (8, 0.925), (20, 0.93)])
-def test_the_interval_of_a_mean_covers_it_as_often_as_it_says(n: int, low: float) -> None:
-    values = np.random.default_rng(n).normal(0.9, 0.02, (2000, n))
-    ends = mean_intervals(values)
-    covered = np.mean((ends[:, 0] <= 0.9) & (ends[:, 1] >= 0.9))
-    assert low <= covered <= 0.97
-
-
 def test_the_same_scores_give_the_same_interval_and_one_value_none() -> None:
     values = np.random.default_rng(0).random((3, 7))
-    assert np.array_equal(mean_intervals(values), mean_intervals(values.copy()))
-    assert np.array_equal(mean_intervals(values)[1:2], mean_intervals(values[1:2]))
+    assert np.array_equal(mean_intervals(values, "share"), mean_intervals(values.copy(), "share"))
+    assert np.array_equal(mean_intervals(values, "share")[1:2], mean_intervals(values[1:2], "share"))
     assert np.isnan(mean_intervals(values[:, :1])).all()
-    assert mean_intervals(np.full((1, 6), 0.5)).tolist() == [[pytest.approx(0.5), pytest.approx(0.5)]]
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 5, 20])
+@pytest.mark.parametrize("examples", [None, 30])
+def test_intervals_of_accuracies_stay_within_0_and_1_hold_the_mean_and_have_a_width(
+    repeats: int, examples: int | None
+) -> None:
+    rng = np.random.default_rng(repeats)
+    values = np.concatenate([rng.binomial(30, p, (50, repeats)) / 30 for p in (0, 0.03, 0.5, 0.97, 1)])
+    low, high = mean_intervals(values, "share", examples).T
+    assert (low >= 0).all()
+    assert (high <= 1).all()
+    assert (low <= values.mean(axis=1) + 1e-12).all()
+    assert (high >= values.mean(axis=1) - 1e-12).all()
+    assert (high - low > 1e-3).all()  # 600 of 600 leave 0.6 %
+
+
+def test_repeats_that_are_all_the_same_are_surer_the_more_examples_there_are() -> None:
+    values = np.ones((1, 5))
+    widths = [float(np.ptp(mean_intervals(values, "share", examples))) for examples in (None, 30, 3000)]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_intervals_of_losses_are_above_0_those_of_r2_below_1_and_mirrored() -> None:
+    losses = np.random.default_rng(0).gamma(0.5, size=(200, 3))
+    low, high = mean_intervals(losses, "loss").T
+    assert (low >= 0).all()
+    assert mean_intervals(1 - losses, "r2") == pytest.approx(np.stack([1 - high, 1 - low], axis=1))
+
+
+def test_without_bounds_the_interval_is_students() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 6))
+    known = ttest_1samp(values[0], 0).confidence_interval(0.95)
+    assert mean_intervals(values)[0] == pytest.approx([known.low, known.high])
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30, 101])

@@ -47,7 +47,7 @@ def test_show_prints_interval_ties_importance_optimism_verdicts_and_work_saved(
     assert err == ""
     for words in (
         "95% interval of its validation accuracy: ",
-        "(bootstrap over 5 repeats)",
+        "(score interval by Student's t over 5 repeats)",
         "Tied with it: ",
         "Optimism of the best score: unknown; pruning chose",
         "Variance explained: learning_rate ",
@@ -56,6 +56,18 @@ def test_show_prints_interval_ties_importance_optimism_verdicts_and_work_saved(
         "best learning_rate",
     ):
         assert words in out
+
+
+def test_show_groups_best_rates_as_it_is_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(
+        tmp_path / "a.db", space={"learning_rate": "0.01:1:log", "batch_size": "8,16", "momentum": "0,0.9"}, repeats=2
+    )
+    assert main(["show", str(tmp_path / "a.db"), "--best-rate-by", "batch_size,momentum"]) == 0
+    assert "batch_size  momentum  best learning_rate" in capsys.readouterr().out
+    assert main(["show", str(tmp_path / "a.db"), "--best-rate-by", "momentun"]) == 2
+    assert "did you mean 'momentum'?" in capsys.readouterr().err
+    assert main(["show", str(tmp_path / "a.db"), "--best-rate-by", "momentum", "--format", "csv"]) == 2
+    assert "--format table" in capsys.readouterr().err
 
 
 def test_show_without_pruning_has_an_optimism_and_no_work_saved(

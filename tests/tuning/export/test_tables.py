@@ -180,7 +180,7 @@ def test_the_text_is_aligned_best_first_with_interval_ties_and_verdict() -> None
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3", "4", "-", "-"]
     end = lines[0].index("verdict") + len("verdict")
     assert all(line[:end].rstrip() == line[:end] for line in lines[1:])
-    assert "0.1852 to 0.2348" in lines[1]
+    assert "0.1863 to 0.2359" in lines[1]
 
 
 def test_a_table_is_aligned_and_marks_what_has_no_value() -> None:
