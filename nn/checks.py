@@ -46,10 +46,11 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """
     names = list(known)
 
-    def nearness(each: str) -> tuple[float, bool]:
-        forms = (each, each.partition("_")[2])
-        near = max(difflib.SequenceMatcher(None, str(name), form).ratio() for form in forms)
-        return near, each.startswith("validation_")
+    def nearness(each: str) -> tuple[float, bool, float]:
+        whole, rest = (
+            difflib.SequenceMatcher(None, str(name), form).ratio() for form in (each, each.partition("_")[2])
+        )
+        return max(whole, rest), each.startswith("validation_"), whole
 
     nearest = max(names, key=nearness, default="")
     hint = f"; did you mean {nearest!r}?" if nearness(nearest)[0] >= _NEAR else ""

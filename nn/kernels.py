@@ -107,7 +107,7 @@ class Examples(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """What some steps read their mini-batches from."""
+    """The source of the mini-batches of some steps."""
 
     data: Examples
     order: NDArray[np.int64]  # the rows of the batches of `cycle` steps, over and over
@@ -125,7 +125,7 @@ class Divergence(NamedTuple):
 
 
 class Records(NamedTuple):
-    """What is noted on the way."""
+    """The records that are made on the way."""
 
     totals: NDArray[np.float64]  # (6 + H,) the sums of an epoch that is not at its end, and those of slopes, if any
     history: NDArray[np.float64]  # (epochs, 6 + 4L) the means of those that end here, and records of each layer
@@ -483,7 +483,7 @@ def loss_curvature(RZ, A, y, output, w, batch_size, RdZ):
 
 @inner
 def count_correct(A, labels, Y, output, rows, most, winners):
-    """How many rows of A (K, rows) are predicted right; for several labels at once, all of them must be.
+    """Count the rows of A (K, rows) that are predicted right; for several labels at once, all of them must be.
 
     For a softmax, `winners` (rows,) is what `output_forward` left there; else it and `most` (rows,) are overwritten.
     """

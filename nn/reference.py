@@ -47,7 +47,7 @@ IN_ORDER, SHUFFLED, REPLACED = range(3)
 
 
 class Network(NamedTuple):
-    """What the functions below need to know of a model: arrays and numbers only."""
+    """A model as the functions below see it: arrays and numbers only."""
 
     sizes: NDArray[np.int64]  # (L + 1,) units of each layer, inputs first
     offsets: NDArray[np.int64]  # (L + 1,) where the parameters of each layer start in theta; the last is P
@@ -60,7 +60,7 @@ class Network(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What an optimizer does with a gradient: numbers only."""
+    """The numbers by which an optimizer turns a gradient into a step."""
 
     kind: int  # SGD …
     weight_decay: float
@@ -73,7 +73,7 @@ class Update(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """What an optimizer keeps of past gradients, in the dtype of theta; empty where it needs nothing."""
+    """The memory that an optimizer has of past gradients, in the dtype of theta; empty where it needs nothing."""
 
     first: Array  # (P,) the velocity, or Adam's mean gradient
     second: Array  # (P,) the mean squared gradient
@@ -243,7 +243,7 @@ def loss_backward(A: Array, y: NDArray[Any], output: int, w: Array | None = None
 
 
 def loss_curvature(RZ: Array, A: Array, y: NDArray[Any], output: int, w: Array | None = None) -> Array:
-    """How dZ of the last layer moves when Z moves by RZ: the Hessian of the loss in Z, times RZ."""
+    """Return the change of dZ of the last layer when Z moves by RZ: the Hessian of the loss in Z, times RZ."""
     if output == SOFTMAX_CROSS_ENTROPY:
         RdZ = A * (RZ - (A * RZ).sum(axis=1, keepdims=True))
     elif output == IDENTITY_SQUARED_ERROR:

@@ -185,7 +185,7 @@ class Study:
         return list(verdicts(self.trials, self.reference()))
 
     def reference(self) -> Reference:
-        """Return what trials are held against: the study's best loss, the best constant answer, the other rates."""
+        """Return the reference of the verdicts: the best loss, the best constant answer, and the other rates."""
         file = self._access.reading()
         held_out = (self.sizes or {}).get("validation")
         return reference_of(self.definition, self.summaries(), file.outcomes(), file.get("guess"), held_out)

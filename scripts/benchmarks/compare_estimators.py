@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
     @property
     def within(self) -> bool:
-        """Whether the means differ by no more than chance, the spread over the seeds."""
+        """Return whether the means differ by no more than chance, the spread over the seeds."""
         return abs(self.theirs.mean() - self.ours.mean()) <= self.theirs.std(ddof=1)
 
 

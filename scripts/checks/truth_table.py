@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn import MLP, SGD, Dataset, Run, Split, load_dataset, train
+from nn import MLP, SGD, Dataset, Split, load_dataset, train
 from tuning import Study, sweep
 from tuning.analysis import Reference, TrialCurves, verdict_of
 from tuning.analysis.rules import (
@@ -224,26 +224,13 @@ def judged(model: MLP, theta: Any, rate: float, seed: int) -> str:
     split = blobs(seed=seed).split(seed=0)
     run = train(model, split, SGD(rate), epochs=20, theta=theta, seed=seed)
     h = run.history
-    layers = layers_of(run, split)
+    layers = {name: getattr(h.layers, name) for name in ("gradient_norm", "dead")}
     curves = TrialCurves(
         run.status, h.train_loss, h.validation_loss, h.train_accuracy, h.validation_accuracy, layers=layers
     )
     objective = Objective.prepare(split)
     reference = Reference(guess=objective.guess, held_out=objective.sizes["validation"])
     return verdict_of(curves, reference).name
-
-
-def layers_of(run: Run, split: Split) -> dict[str, Any]:
-    """Return what the training recorded per layer, (E, layers) by name."""
-    model, theta, X = run.model, run.theta, split.train.X
-    gradient = model.gradient(theta, X[:32], split.train.targets[:32])
-    norms = [float(np.linalg.norm(W)) for W, _ in model.layers(gradient)]
-    dead = []
-    for W, b in model.layers(theta)[:-1]:
-        X = X @ W + b
-        X = np.maximum(X, 0.0) if model.activation == "relu" else 1 / (1 + np.exp(-X))
-        dead.append(float((X <= 0).all(axis=0).mean()))
-    return {name: np.tile(row, (run.epochs, 1)) for name, row in (("gradient_norm", norms), ("dead", dead))}
 
 
 def died(seed: int) -> str:

@@ -22,7 +22,7 @@ MOST_NEEDED = 1000
 
 
 class Ties(NamedTuple):
-    """What paired differences say of the settings.
+    """The findings of paired differences between the settings.
 
     Args:
         same: For each setting (S,), whether it can't be told from the best, the first.

@@ -94,7 +94,7 @@ class Analysis:
 
     @property
     def cannot_tell(self) -> str:
-        """How many repeats or folds would tell the worst of the tied settings from the best; "" where none would."""
+        """The repeats or folds that would tell the worst of the tied settings from the best; "" where none would."""
         needed = () if self._ties is None else self._ties.needed.tolist()
         place = max((i for i, each in enumerate(needed) if each), default=None)
         if place is None:

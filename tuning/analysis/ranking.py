@@ -62,7 +62,7 @@ class Leader:
             self.best = score
 
     def reaches(self, target: float) -> bool:
-        """Whether the best is as good as the target."""
+        """Return whether the best is as good as the target."""
         return self.best is not None and sign(self.metric) * (self.best - target) >= 0
 
 

@@ -1,4 +1,4 @@
-"""What verdicts hold a trial against: the study's best loss, the best constant answer, and the other learning rates."""
+"""The reference of verdicts: the study's best loss, the best constant answer, and the other learning rates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEGLIGIBLE = 0.01
 
 
 class Rates(NamedTuple):
-    """What the other learning rates of a study, with everything else equal, say of a setting.
+    """The evidence that the other learning rates of a study, with everything else equal, give of a setting.
 
     Those that are further away than the factor `FAR` say nothing, but for the best.
 
@@ -53,7 +53,7 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True)
 class Reference:
-    """What a trial is held against.
+    """The reference that a trial is held against.
 
     Attributes:
         best_loss: The lowest mean validation loss of the study's ranked settings; None where there is none.
@@ -75,7 +75,7 @@ def reference_of(
     guess: Mapping[str, float] | None = None,
     held_out: int | None = None,
 ) -> Reference:
-    """Return what the trials of a study are held against.
+    """Return the reference of a study's trials.
 
     `guess` are the scores of the best constant answer, which older files have not; of R², it is known to be 0.
     """
@@ -85,14 +85,14 @@ def reference_of(
 
 
 def is_symmetric(setting: Setting) -> bool:
-    """Whether the units of a layer can never differ: they start equal, and nothing tells them apart."""
+    """Return whether the units of a layer can never differ: they start equal, and nothing tells them apart."""
     hidden = setting.get("hidden_units", DEFAULTS["hidden_units"])
     layers = hidden if isinstance(hidden, tuple) else (hidden,)
     return setting.get("init") == "zeros" and any(units != 1 for units in layers) and not setting.get("dropout")
 
 
 def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | None) -> dict[str, Rates]:
-    """Return what the rates of each group say, by the text of the setting."""
+    """Return the evidence of the rates of each group, by the text of the setting."""
     each: dict[str, list[list[float]]] = {}
     names, signs = ("validation_loss", definition.metric), (1.0, -sign(definition.metric))
     for outcome in outcomes:
@@ -122,7 +122,7 @@ def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | N
 
 
 def _said(rates: Array, losses: Array, costs: Array, scale: float | None) -> list[Rates]:
-    """Return what R rates say of each other, from what is the better the smaller it is (R, U) over repeats.
+    """Return the evidence that R rates give of each other, from losses (R, U) over repeats.
 
     That is: validation losses, and the metric that decides; infinite where a trial diverged, NaN where it is not known.
     `scale` is the validation loss of a constant answer.

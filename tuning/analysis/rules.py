@@ -65,7 +65,7 @@ class Verdict:
 
 
 class TrialCurves(NamedTuple):
-    """How a trial ended, and the curves by which it is judged.
+    """The end of a trial, and the curves by which it is judged.
 
     `layers` are curves (E, layers) of what was recorded of each layer: "gradient_norm", and of hidden ones "dead", the
     share of units that never fired.
@@ -138,12 +138,12 @@ class Curves:
 
     @cached_property
     def ends_above_guess(self) -> Where:
-        """Whether the interval of the score of the last quarter lies above that of a constant answer."""
+        """Return whether the interval of the score of the last quarter lies above that of a constant answer."""
         return self.scored(self.scores[1][:, -self.end :].mean(axis=1))[0] > self.guess_score
 
     @cached_property
     def was_above_guess(self) -> Where:
-        """Whether that is so of any quarter of the epochs, or V was clearly lower; true where nothing is known."""
+        """Return whether that is so of any quarter, or V was clearly lower; true where nothing is known."""
         if not self.guess_name:
             return np.ones(len(self.L), bool)
         lower = np.isfinite(self.guess_held) & (ABOVE * self.held.min(axis=1) < self.guess_held)
@@ -169,7 +169,7 @@ class Found(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How one verdict is come to.
+    """The rule of one verdict.
 
     Args:
         name: The verdict.

@@ -103,7 +103,7 @@ def _scores_of(curves: Mapping[str, Array]) -> tuple[Array, Array] | None:
 
 
 def _layers_of(curves: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what was recorded of each layer, (…, E, layers) by name, from curves such as "layer_1_dead"."""
+    """Return the records of each layer, (…, E, layers) by name, from curves such as "layer_1_dead"."""
     found = {}
     for name in ("gradient_norm", "dead"):
         layers = list(takewhile(curves.__contains__, (f"layer_{i}_{name}" for i in count(1))))

@@ -77,7 +77,7 @@ class ScoredStudy:
 
     @property
     def larger(self) -> bool:
-        """Whether a larger score is better."""
+        """True where a larger score is better."""
         return larger_is_better(self.metric)
 
     @cached_property

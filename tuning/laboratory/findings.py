@@ -57,7 +57,7 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether the measured value lies within the tolerance; NaN does not."""
+        """True where the measured value lies within the tolerance; NaN does not."""
         return self.low <= self.here <= self.high
 
     @property

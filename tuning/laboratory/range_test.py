@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def holds_best(self) -> bool:
-        """Whether the best rate lies in the range that the test would search."""
+        """Return whether the best rate lies in the range that the test would search."""
         span = self.test.search_range
         return span is not None and span[0] <= self.best <= span[1]
 

@@ -19,7 +19,7 @@ _MATTERS = ("hidden_units", "batch_size", "momentum", "optimizer", "activation")
 
 
 def is_auto(space: Space) -> bool:
-    """Whether the range of the learning rate is to be found, here or in a part."""
+    """Return whether the range of the learning rate is to be found, here or in a part."""
     return any(_wanted(variant.get(NAME)) for variant in space.variants()) if NAME in space.names else False
 
 

@@ -120,7 +120,7 @@ class RangeTest:
 
     @property
     def still_falling(self) -> bool:
-        """Whether the loss was lowest at the end of the test, after a fall of less than LEAST_FALL of its start."""
+        """True where the loss was lowest at the end of the test, after a fall of less than LEAST_FALL of its start."""
         lowest = self._lowest()
         if lowest is None or self.rates[lowest] < self.rates[-1] / 10**SMOOTHING_DECADES:
             return False

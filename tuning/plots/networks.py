@@ -69,7 +69,7 @@ class Recorder:
 
     @property
     def steps(self) -> NDArray[np.int64]:
-        """How many steps each of them is after (n,)."""
+        """The number of steps that each of them is after (n,)."""
         return np.array(self._steps, dtype=np.int64)
 
 

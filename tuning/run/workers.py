@@ -121,7 +121,7 @@ class Workers(Generic[S, R]):
                 yield item, failed
 
     def arrived(self) -> Iterator[tuple[Any, Future[Any]]]:
-        """Yield what has finished and not been fetched yet, without waiting for more."""
+        """Yield the trials that have finished and not been fetched yet, without waiting for more."""
         while not self._done.empty():
             item, future = self._done.get()
             self.in_flight -= 1

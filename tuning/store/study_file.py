@@ -45,7 +45,7 @@ class StudyFile:
 
     @property
     def writable(self) -> bool:
-        """Whether trials can be added."""
+        """True where trials can be added."""
         return self.path is None or self._lock is not None
 
     @classmethod

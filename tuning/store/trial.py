@@ -63,7 +63,7 @@ class TrialSpec(NamedTuple):
 
     @property
     def continues(self) -> bool:
-        """Whether more epochs may follow those of this budget."""
+        """True where more epochs may follow those of this budget."""
         return self.horizon is not None and self.epochs < self.horizon
 
     @property

@@ -59,7 +59,7 @@ class Goal:
     at_least: bool = False
 
     def reached(self, value: float) -> bool:
-        """Whether a figure is on the right side of the bound; NaN is not."""
+        """Return whether a figure is on the right side of the bound; NaN is not."""
         return value >= self.bound if self.at_least else value <= self.bound
 
 
