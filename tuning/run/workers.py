@@ -84,7 +84,9 @@ class Workers(Generic[S, R]):
             stop = stopping()
             if self._again or self._broken:
                 self._run_again(stop)
-            else:
+            elif not (
+                self._alone and self.in_flight
+            ):  # whoever runs alone has nothing beside it, however long it takes
                 self._alone = False
                 while not exhausted and self.in_flight < limit and not stop and not self._broken:
                     item = next(items, None)

@@ -15,7 +15,7 @@ import pytest
 from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, noisy, same_trials
 from tests.tuning.faults import Deadly, Heavy, Unloadable, broken_start, ends, failing
-from tuning.run import Workers, WorkersError
+from tuning.run import Workers, WorkersError, runner
 from tuning.run.delivery import FileFunction
 from tuning.run.workers import QUEUE_PER_WORKER
 
@@ -93,6 +93,26 @@ def test_trials_that_were_not_handed_out_yet_follow_one_that_kills_every_worker(
         study = a_study(Deadly(tmp_path, always=(0,)), repeats=3).run(executor=pool)
     assert [trial.state for trial in study.trials] == ["failed", *["completed"] * 29]
     assert study.stopped == "finished"
+
+
+def test_a_trial_that_kills_every_worker_has_failed_however_often_one_looks_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a patience of 0, the workers are asked for news thousands of times before a death is known."""
+    (tmp_path / "marks").mkdir()
+    fresh, renew = [], Workers._renew
+
+    def counted(self: Workers[Any, Any], error: BaseException) -> None:
+        fresh.append(error)
+        assert len(fresh) < 10
+        renew(self, error)
+
+    monkeypatch.setattr(Workers, "_renew", counted)
+    monkeypatch.setattr(runner, "COMMIT_SECONDS", 0.0)
+    with ProcessPoolExecutor(1, FORK) as pool:
+        study = a_study(Deadly(tmp_path / "marks", always=(7,))).run(executor=pool)
+    assert [trial.number for trial in study.trials if trial.state == "failed"] == [7]
+    assert len(study.trials) == len(a_study().run().trials)
 
 
 def test_a_pool_that_was_broken_before_is_replaced(tmp_path: Path, pool: ProcessPoolExecutor) -> None:
