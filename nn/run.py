@@ -99,9 +99,8 @@ class History:
         """Return the history with these columns; those beside the fields are metrics that were asked for."""
         known = {name: columns.get(name) for name in cls.__dataclass_fields__}
         history = cls(**known)  # type: ignore[arg-type]
-        for name, column in columns.items():
-            if name not in known:
-                vars(history)[one_of("column of a history", name, names_of())] = column
+        for name in columns.keys() - known.keys():
+            vars(history)[one_of("column of a history", name, names_of())] = columns[name]
         return history
 
     @property

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nn.metrics import METRICS
+from tuning.analysis.curves import Array, Curves, Found, Rule, TrialCurves, Verdict
 from tuning.analysis.reference import Reference
-from tuning.analysis.rules import MIN_EPOCHS, TABLE, UNCLEAR, VERDICTS, Array, Curves, Found, Rule, TrialCurves, Verdict
+from tuning.analysis.rules import MIN_EPOCHS, TABLE, UNCLEAR, VERDICTS
 from tuning.store import DIVERGED, FAILED, Trial, setting_text
 
 _BLOCK = 4096

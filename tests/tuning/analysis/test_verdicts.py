@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tuning import sweep
-from tuning.analysis import RULES, UNCLEAR, common, reference_loss, verdicts
-from tuning.analysis.rules import GOOD, OVERFIT, TOO_SMALL, UNDERFIT, TrialCurves
+from tuning.analysis import RULES, UNCLEAR, TrialCurves, common, reference_loss, verdicts
+from tuning.analysis.rules import GOOD, OVERFIT, TOO_SMALL, UNDERFIT
 from tuning.analysis.verdicts import verdict_of
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
