@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.space import Setting, Value, value_text
+from tuning.space import Setting, Value, is_number, value_text
 
 Array = NDArray[np.float64]
 
@@ -92,4 +92,4 @@ def _levels(values: Sequence[Value]) -> tuple[NDArray[np.int64], bool]:
 
 
 def _number(value: Value) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    return float(value) if is_number(value) else math.nan

@@ -14,7 +14,7 @@ from tuning.analysis.comparison import tied_with_best
 from tuning.analysis.intervals import NORMAL_QUANTILE, normal_cdf
 from tuning.analysis.ranking import Summary
 from tuning.analysis.scores import Scores
-from tuning.space import Setting, Value
+from tuning.space import Setting, Value, is_number
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def best_rates(scores: Scores, summaries: Sequence[Summary], by: Sequence[str] =
     groups: dict[tuple[Value, ...], list[int]] = {}
     tried: dict[tuple[Value, ...], set[float]] = {}
     for i, summary in enumerate(summaries):
-        if _is_rate(summary.params.get("learning_rate")):
+        if is_number(summary.params.get("learning_rate")):
             key = tuple(summary.params.get(name) for name in by)
             tried.setdefault(key, set()).add(_rate(summary.params))
             if i < len(scores.params):  # it is ranked
@@ -145,10 +145,6 @@ def _vertices(logs: Array, means: Array, place: int) -> Array:
     bend, slope, _ = np.linalg.solve(np.vander(x), near.T)
     vertices: Array = logs[place] - np.divide(slope, 2 * bend, out=np.zeros(len(means)), where=bend < 0)
     return vertices
-
-
-def _is_rate(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _rate(params: Setting) -> float:

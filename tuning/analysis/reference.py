@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tuning.analysis.intervals import CONFIDENCE, student_t_quantile
 from tuning.analysis.ranking import Summary, reference_loss, sign
 from tuning.analysis.variances import moderated
-from tuning.space import DEFAULTS, Setting
+from tuning.space import DEFAULTS, Setting, is_number
 from tuning.store import COMPLETED, DIVERGED, Definition, Outcome, setting_of, setting_text
 
 Array = NDArray[np.float64]
@@ -104,7 +104,7 @@ def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | N
     for text, trials in each.items():
         params: dict[str, Any] = setting_of(text)
         rate = params.pop("learning_rate", None)
-        if type(rate) in (int, float) and len(trials) == definition.trials_per_setting:
+        if is_number(rate) and len(trials) == definition.trials_per_setting:
             groups.setdefault(setting_text(params), []).append((float(rate), text))
     result: dict[str, Rates] = {}
     lowest = []  # of each group that is more than one setting, or not

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeGuard
 
 from nn.metrics import names_of, shown_name
-from tuning.space import IntUniform, LogUniform, Space, Uniform, Value, value_text
+from tuning.space import LogUniform, Range, Space, Value, is_number, shown, value_text
 
 MOST_LEVELS = 12
 """Numbers with more different values than this stand on a continuous axis."""
@@ -98,7 +97,7 @@ class Axis:
 def scale_of(space: dict[str, str], name: str) -> bool | None:
     """Return whether a hyper-parameter was searched on a logarithmic scale; None where it had a list of values."""
     for parameters in Space(space).variants():
-        if isinstance(parameters.get(name), LogUniform | Uniform | IntUniform):
+        if isinstance(parameters.get(name), Range):
             return isinstance(parameters[name], LogUniform)
     return None
 
@@ -106,11 +105,6 @@ def scale_of(space: dict[str, str], name: str) -> bool | None:
 def is_wide(low: float, high: float) -> bool:
     """Return whether positive numbers between these ends are so far apart that their axis is logarithmic."""
     return 0 < LOG_RATIO * low <= high
-
-
-def shown(value: Value, digits: int = 4) -> str:
-    """Return a value as figures show it: numbers with so many digits."""
-    return f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
 
 
 def short(value: Value) -> str:
@@ -121,11 +115,6 @@ def short(value: Value) -> str:
 def words(name: str) -> str:
     """Return the name of a metric or hyper-parameter as people say it."""
     return shown_name(name) if name in names_of() else name.replace("_", " ")
-
-
-def is_number(value: Value) -> TypeGuard[float]:
-    """Return whether a value is a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def order(value: Value) -> tuple[int, Sequence[float], str]:

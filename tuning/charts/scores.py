@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning.charts.axes import BELOW, Axis, is_number, is_wide, short, words
+from tuning.charts.axes import BELOW, Axis, is_wide, short, words
 from tuning.charts.settings import ScoredSetting, ScoredStudy, grouped
+from tuning.space import is_number
 
 BINS = 8
 """A number with more values than an axis has levels for is cut into so many bins."""

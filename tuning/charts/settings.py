@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from nn.checks import brief, one_of
 from tuning.analysis import Importance, StudyLike, Summary, larger_is_better, summarise
-from tuning.charts.axes import Axis, is_number, order, scale_of, shown, words
-from tuning.space import Setting, Value
+from tuning.charts.axes import Axis, order, scale_of, words
+from tuning.space import Setting, Value, is_number, shown
 from tuning.store import COMPLETED, DIVERGED, setting_text
 
 T = TypeVar("T")

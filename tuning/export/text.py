@@ -10,7 +10,7 @@ from tuning.analysis import Analysis, BestRate
 from tuning.export.results import StudyResults
 from tuning.export.tables import aligned
 from tuning.run import BUDGET, FINISHED, TARGET
-from tuning.space import value_text
+from tuning.space import shown, value_text
 from tuning.store import setting_of
 
 SHOWN_TIES = 10
@@ -32,7 +32,7 @@ def verdict(study: StudyResults) -> str:
         best = study.best
     except ValueError:
         return f"No setting can be called the best: {study.describe_states()}."
-    setting = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
+    setting = ", ".join(f"{name} {shown(value)}" for name, value in best.params.items())
     names = sorted((n for n in best.metrics if n.startswith("validation_")), key=lambda n: n != study.metric)
     scores = ", ".join(f"{shown_name(name)} {best.metrics[name]:.4f}" for name in names)
     mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
@@ -71,7 +71,7 @@ def closing_lines(study: StudyResults) -> list[str]:
     if known is None:
         return []
     scores = ", ".join(f"{shown_name(name)} {value:.4f}" for name, value in known["scores"].items())
-    setting = ", ".join(f"{name} {_short(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
+    setting = ", ".join(f"{name} {shown(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
     return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
 
 
@@ -139,7 +139,3 @@ def outcome_lines(study: StudyResults, top: int) -> list[str]:
     else:
         lines.append(f"Study: {study.path}   look at it with: nn-tuning show {study.path}")
     return lines
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else value_text(value)  # type: ignore[arg-type]

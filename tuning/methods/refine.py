@@ -26,7 +26,19 @@ from typing import Any
 
 from nn.checks import unknown_name
 from tuning.methods.samplers import Proposal, Rounds, Sampler, Score, option
-from tuning.space import Choice, IntUniform, LogUniform, Parameter, Range, Setting, Space, Value, bounds, rounded
+from tuning.space import (
+    Choice,
+    IntUniform,
+    LogUniform,
+    Parameter,
+    Range,
+    Setting,
+    Space,
+    Value,
+    bounds,
+    is_number,
+    rounded,
+)
 
 SMALLEST_STEP = 1 / 64
 """The part of the first round's step below which nothing is refined any more."""
@@ -206,7 +218,7 @@ class _Window:
 
     def _axis(self, name: str, parameter: Parameter) -> _Axis | None:
         if isinstance(parameter, Choice):
-            if parameter.parts or len(parameter.values) < 2 or not all(map(_is_number, parameter.values)):
+            if parameter.parts or len(parameter.values) < 2 or not all(map(is_number, parameter.values)):
                 return None
             values = tuple(sorted(parameter.values))
             return _Axis(parameter, 1.0, 1.0, 0.0, len(values) - 1.0, values)
@@ -225,7 +237,3 @@ class _Window:
 def _coordinate(parameter: Parameter, value: Any) -> float:
     """Return where a number lies, in the logarithm where that is uniform; 0 and infinity have a place too."""
     return math.log10(min(max(value, 1e-300), 1e300)) if isinstance(parameter, LogUniform) else float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuning.analysis import BestRate
-from tuning.charts import is_number, shown, words
+from tuning.charts import words
 from tuning.plots import style
 from tuning.plots.checks import as_study
+from tuning.space import is_number, shown
 from tuning.study import Study
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tuning.charts import COLOURS, Axis, ScoreCurve, ScoredSetting, ScoreLine, is_number, score_curve, shown, words
+from tuning.charts import COLOURS, Axis, ScoreCurve, ScoredSetting, ScoreLine, score_curve, words
 from tuning.report.figures import GREY, Figure, axis_title, layout_of, safe, thinned, under_mouse
 from tuning.report.material import Material
+from tuning.space import is_number, shown
 from tuning.store import DIVERGED
 
 MOST_POINTS = 2000

@@ -14,8 +14,9 @@ from itertools import chain
 from typing import Any
 
 from tuning import charts
-from tuning.charts import COLOURS, SEQUENTIAL, ParallelLines, ScoredSetting, shown, words
+from tuning.charts import COLOURS, SEQUENTIAL, ParallelLines, ScoredSetting, words
 from tuning.report.material import Material
+from tuning.space import shown
 from tuning.store import DIVERGED
 
 MOST_LINES = 400

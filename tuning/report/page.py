@@ -9,13 +9,14 @@ from itertools import takewhile
 from typing import Any
 
 from tuning.analysis import RULES
-from tuning.charts import COLOURS, importance_shares, shown, words
+from tuning.charts import COLOURS, importance_shares, words
 from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, rate_cells, study_lines, verdict
 from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import KEYS, Material
 from tuning.report.pieces import css_class, duration_text, figure_html, table_html, value_cell, whisker
+from tuning.space import shown
 
 BEST = 10
 _NONE_YET = '<p class="why">No trial is finished yet.</p>'

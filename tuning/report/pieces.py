@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from tuning.charts import COLOURS, shown
+from tuning.charts import COLOURS
 from tuning.report.figures import Figure
+from tuning.space import shown
 
 
 def figure_html(name: str, figure: Figure | str) -> str:

@@ -4,4 +4,4 @@ from tuning.space.conditions import conditioned
 from tuning.space.parameters import DEFAULTS, PARAMETERS, bounds, takers
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Range, Uniform, rounded
 from tuning.space.spaces import Choice, Space, as_parameter
-from tuning.space.values import Setting, Value, value_text
+from tuning.space.values import Setting, Value, is_number, shown, value_text

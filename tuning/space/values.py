@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -33,6 +33,16 @@ def value_text(value: Value) -> str:
     if isinstance(value, tuple):
         return "x".join(map(str, value)) or "()"
     return value if isinstance(value, str) else repr(value)
+
+
+def shown(value: Value, digits: int = 4) -> str:
+    """Return a value as people read it: numbers with so many digits."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else value_text(value)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def parse_value(text: str) -> Value:
