@@ -94,10 +94,11 @@ def run(code: str, folder: Path) -> str:
         ("import nn", ["numba", "scipy", "tqdm"]),
         ("from nn import MLP, SGD, load_dataset\nMLP((4, 3)).init(), load_dataset('iris').split()", ["numba", "scipy"]),
         ("import nn, tuning, tuning.cli", ["numba", "scipy"]),
+        ("import tuning.charts, tuning.report, tuning.export.notebook", ["numba", "scipy", "matplotlib"]),
         ("from nn import *\nfrom tuning import *\nimport tuning.cli", []),
         ("from nn import *\nrun = train(MLP((64, 8, 10)), load_dataset('digits').split(), SGD(0.1), epochs=1)", []),
     ],
-    ids=["nn", "descriptions and data", "tuning", "all names", "a training"],
+    ids=["nn", "descriptions and data", "tuning", "report and notebook", "all names", "a training"],
 )
 def test_an_import_brings_in_no_extra(code: str, besides: list[str], tmp_path: Path) -> None:
     names = [module for modules in EXTRAS.values() for module in modules] + besides

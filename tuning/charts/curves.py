@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import one_of
 from nn.metrics import PARTS, course_name
-from nn.run import Run
 from tuning.analysis import VERDICTS, StudyLike
 from tuning.charts.axes import short, words
 from tuning.charts.settings import ScoredSetting, ScoredStudy, grouped
 from tuning.store import COMPLETED, DIVERGED, Trial, setting_text
+
+if TYPE_CHECKING:  # to draw a study needs no compiler
+    from nn.run import Run
 
 Array = NDArray[np.float64]
 
