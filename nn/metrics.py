@@ -157,6 +157,7 @@ class Metric(NamedTuple):
         shown: As in tables, figures and messages.
         tasks: Where it makes sense.
         larger_is_better: Whether it is a score and not a loss.
+        bounds: The least and the greatest value that it can have.
         share: Whether it is a share of the examples, whose interval follows from their number.
         function: Computes it from targets and predictions, as `accuracy` does, at the end of each epoch and only where
             it is asked for. What has none is followed in every training.
@@ -167,6 +168,7 @@ class Metric(NamedTuple):
     shown: str
     tasks: tuple[str, ...]
     larger_is_better: bool = True
+    bounds: tuple[float, float] = (-math.inf, math.inf)
     share: bool = False
     function: Callable[[NDArray[Any], NDArray[Any]], float] | None = None
     of_probabilities: bool = False
@@ -189,10 +191,10 @@ class Metric(NamedTuple):
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("loss", "loss", TASKS, larger_is_better=False),
-        Metric("accuracy", "accuracy", ("classification", "multilabel"), share=True),
-        Metric("r2", "R2", ("regression",)),
-        Metric("f1_macro", "F1 (macro)", ("classification", "multilabel"), function=f1_macro),
+        Metric("loss", "loss", TASKS, larger_is_better=False, bounds=(0, math.inf)),
+        Metric("accuracy", "accuracy", ("classification", "multilabel"), bounds=(0, 1), share=True),
+        Metric("r2", "R2", ("regression",), bounds=(-math.inf, 1)),
+        Metric("f1_macro", "F1 (macro)", ("classification", "multilabel"), bounds=(0, 1), function=f1_macro),
     )
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.metrics import metric_of
 from tuning.analysis.ranking import sign
 from tuning.space import Setting
 
@@ -40,7 +41,6 @@ class Scores:
     @property
     def kind(self) -> str:
         """The bounds of the scores: "share" (0 to 1), "loss" (from 0), "r2" (up to 1), or "" where they have none."""
-        name = self.metric.partition("_")[2]
-        kind = name if name in ("loss", "r2") else "share"
-        low, high = {"share": (0, 1), "loss": (0, np.inf), "r2": (-np.inf, 1)}[kind]
+        low, high = metric_of(self.metric).bounds
+        kind = {(0, 1): "share", (0, np.inf): "loss", (-np.inf, 1): "r2"}.get((low, high), "")
         return kind if np.all((self.values >= low) & (self.values <= high)) else ""
