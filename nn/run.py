@@ -99,7 +99,7 @@ class History:
         """Return the history with these columns; those beside the fields are metrics that were asked for."""
         known = {name: columns.get(name) for name in cls.__dataclass_fields__}
         history = cls(**known)  # type: ignore[arg-type]
-        for name in columns.keys() - known.keys():
+        for name in filter(lambda name: name not in known, columns):
             vars(history)[one_of("column of a history", name, names_of())] = columns[name]
         return history
 

@@ -107,15 +107,16 @@ def _rates(definition: Definition, outcomes: Iterable[Outcome], scale: float | N
         if is_number(rate) and len(trials) == definition.trials_per_setting:
             groups.setdefault(setting_text(params), []).append((float(rate), text))
     result: dict[str, Rates] = {}
-    lowest = []  # of each group that is more than one setting, or not
+    lowest = []  # mean of each group, of one setting or more
     tables = [np.array([each[text] for _, text in members]) for members in groups.values()]  # (R, U, 2)
     for table in tables:
         means = table[:, :, 0].mean(axis=1)
         lowest.append(float(means[np.isfinite(means)].min(initial=math.inf)))
-    for g, (members, table) in enumerate(zip(groups.values(), tables, strict=True)):
+    least, second = sorted([*lowest, math.inf, math.inf])[:2]
+    for low, members, table in zip(lowest, groups.values(), tables, strict=True):
         if len(members) > 1:
             rates, texts = zip(*members, strict=True)
-            elsewhere = min(lowest[:g] + lowest[g + 1 :], default=math.inf)
+            elsewhere = second if low == least else least
             said = _said(np.array(rates), table[:, :, 0], table[:, :, 1], scale)
             result |= zip(texts, (each._replace(best_elsewhere=elsewhere) for each in said), strict=True)
     return result

@@ -161,11 +161,8 @@ class Grid(Sampler):
     [(0, {'learning_rate': 0.01, 'batch_size': 16}), (5, {'learning_rate': 1.0, 'batch_size': 32})]
     """
 
-    points: int = option(7, "grid points along each range")
+    points: int = option(7, "grid points along each range", low=1, high=1_000_000)
     even: bool = True
-
-    def __post_init__(self) -> None:
-        integer("points", self.points, 1, 1_000_000)
 
     def rounds(self, space: Space, epochs: int) -> Rounds:
         """Yield the grid as one round."""
