@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from nn.checks import TASKS, brief, known_options, one_of
+from nn.data.cells import SEPARATORS
+from nn.data.columns import positions
+from nn.data.table import Table
 
 COLUMN, COLUMNS, TEXT, TEXTS, CHOICE, FLAG, PATH = "column", "columns", "text", "texts", "choice", "flag", "path"
 
@@ -55,6 +60,67 @@ READING: dict[str, ReadingOption] = {
 """Every option of reading by its name, in the order of help: an argument in Python, `--target-column` on a command."""
 
 
+_OTHER_NAMES = {
+    "delimiter": "separator",
+    "sep": "separator",
+    "na_values": "missing",
+    "target": "target_column",
+    "usecols": "drop",
+}
+_TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
+_PARQUET_ENDINGS = (".parquet", ".pq")
+
+
+def is_table_file(path: Path) -> bool:
+    """Return whether the name of a file says that `read_table` can read it."""
+    return path.name.lower().removesuffix(".gz").endswith((*_TEXT_ENDINGS, *_PARQUET_ENDINGS))
+
+
+def read_table(
+    path: str | os.PathLike[str], options: Mapping[str, Any] | None = None, kinds: Mapping[str, str] | None = None
+) -> Table:
+    """Read a file of rows: text with separators between cells, plain or packed by gzip, or Parquet.
+
+    Only the writing of the cells is looked at: which are missing, and whether a column has numbers, dates or categories.
+    Names of rows as R writes them, in a first column without a name, are left out.
+
+    Args:
+        path: The file.
+        options: Options of `READING`, of which separator, decimal, encoding, missing, header, drop and categorical say
+            how to read; the others are for later steps, but must fit these.
+        kinds: For a file that must be read as another one was, the kinds of its columns ("number", "category", "date")
+            by their names. A cell that is not of this kind is refused; columns of other names are read as they come.
+
+    Raises:
+        ValueError, TypeError: For an unsuitable option, a file that is damaged or no table, and a column in which nearly
+            all cells are numbers and a few are neither that nor missing, with its line.
+    """
+    path, chosen = Path(path), reading_options(options or {})
+    if kinds is None and "target_column" in chosen:
+        _refuse_dropped_target(chosen)
+    try:
+        if path.name.lower().endswith(_PARQUET_ENDINGS):
+            from nn.data.frames import read_parquet
+
+            table = read_parquet(path, chosen, kinds)
+        else:
+            from nn.data.text import read_text
+
+            table = read_text(path, chosen, kinds)
+    except OSError as error:
+        raise ValueError(f"{path} must be readable, but is not: {error.strerror or error}") from error
+    if kinds is None and "target_column" in chosen:
+        positions("target_column", chosen["target_column"], table.names)
+    return table
+
+
+def _refuse_dropped_target(options: Mapping[str, Any]) -> None:
+    targets = options["target_column"]
+    for target in targets if isinstance(targets, list | tuple) else [targets]:
+        if target in options.get("drop", ()):
+            raise ValueError(f"drop must have other columns than the target, but both have {target!r}")
+
+
 def option_of_text(name: str, text: str) -> Any:
     """Return the value of a reading option that is written as text, as on a command line; commas stand between several.
 
@@ -77,6 +143,12 @@ def reading_options(options: Mapping[str, Any], of: str = "a file") -> dict[str,
 
     Raises ValueError for an unknown option, with the nearest one suggested, and for a value that is unsuitable.
     """
+    for name in options:
+        if name in _OTHER_NAMES:
+            known = ", ".join(READING)
+            raise ValueError(
+                f"option of {of} must be one of {known}, but got {name!r}; did you mean {_OTHER_NAMES[name]!r}?"
+            )
     known_options(of, options, READING)
     return {name: _checked(name, value) for name, value in options.items() if value is not None}
 
@@ -90,9 +162,22 @@ def _checked(name: str, value: Any) -> Any:
             return value
         raise ValueError(f"{name} must be True or False, but got {brief(value)}")
     if kind == PATH:
-        return str(value)
-    if kind == TEXT:
-        if isinstance(value, str):
-            return value
+        return os.fspath(value)
+    if kind == TEXTS:
+        values = [value] if isinstance(value, str) else list(value)
+        if all(isinstance(each, str) for each in values):
+            return values
+        raise TypeError(f"{name} must be a text or a list of texts, but got {brief(value)}")
+    if kind in (COLUMN, COLUMNS):
+        return value if kind == COLUMN and not isinstance(value, tuple) else _listed(value)
+    if not isinstance(value, str):
         raise TypeError(f"{name} must be a text, but got {brief(value)}")
+    if name == "decimal" and value not in (".", ","):
+        raise ValueError(f"decimal must be . or , but got {brief(value)}")
+    if name == "separator" and value not in SEPARATORS and (len(value) != 1 or value in '\r\n"'):
+        raise ValueError(f"separator must be one character, tab or blanks, but got {brief(value)}")
     return value
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]

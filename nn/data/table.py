@@ -45,7 +45,12 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of the same length, each with a name of its own; `lines` (N,) has the rows' lines in the file.
+    """Columns of the same length, each with a name of its own.
+
+    Attributes:
+        columns: The columns, in their order.
+        lines (array (N,)): The rows' lines in the file; None for a table that comes from none.
+        notes: What was decided in reading that a reader of the file might have decided otherwise, one line each.
 
     >>> ages = Column("age", "number", np.array([31.0, np.nan]))
     >>> cities = Column("city", "category", np.array([0, 1], dtype=np.int32), ("Bonn", "Jena"))
@@ -55,6 +60,7 @@ class Table:
 
     columns: tuple[Column, ...]
     lines: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -73,9 +79,9 @@ class Table:
     def subset(self, rows: NDArray[np.int64]) -> Table:
         """Return some of the rows, in the order that they are given."""
         lines = None if self.lines is None else self.lines[rows]
-        return Table(tuple(column.subset(rows) for column in self.columns), lines)
+        return replace(self, columns=tuple(column.subset(rows) for column in self.columns), lines=lines)
 
     def without(self, names: Iterable[str]) -> Table:
         """Return the table without the columns of these names."""
         gone = set(names)
-        return Table(tuple(column for column in self.columns if column.name not in gone), self.lines)
+        return replace(self, columns=tuple(column for column in self.columns if column.name not in gone))
