@@ -42,6 +42,10 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         raise ValueError(
             f"{name} must have no masked values, but {int(value.mask.sum()):,} are masked; fill them first"
         )
+    if hasattr(value, "toarray"):
+        raise TypeError(
+            f"{name} must be a dense array, but got the sparse {type(value).__name__}; pass {name}.toarray()"
+        )
     try:
         array = np.asarray(value)
     except MemoryError:

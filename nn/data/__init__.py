@@ -4,4 +4,7 @@ from nn.data.bundled import CHECKSUMS
 from nn.data.dataset import Dataset, Split, load_dataset
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
+from nn.data.reading import READING, ReadingOption, option_of_text, read_table, reading_options
 from nn.data.scaling import Scaling
+from nn.data.separation import Separated, separate
+from nn.data.table import Column, Table

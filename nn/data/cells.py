@@ -24,9 +24,10 @@ MISSING = frozenset(
 """What stands in a cell that is missing."""
 
 NEARLY_ALL = 0.9
-"""A column of which this share of cells are numbers is meant as one of numbers: the others are refused."""
+"""Where this share of a column's cells are numbers, or dates, the others are refused as mistakes."""
 
 _MOST_WHOLE = 2.0**53
+_MOST_LEVELS = 20
 _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _GROUP = "[ '’\u00a0\u202f{other}]"
 _LEADING_ZERO = re.compile(r"0[0-9]+")
@@ -80,7 +81,7 @@ def decimal_mark(cells: Iterable[str], separator: str) -> str | None:
     """
     votes = {".": 0, ",": 0}
     thousands = {".": 0, ",": 0}
-    for cell in cells:
+    for cell in {cell for cell in cells if "." in cell or "," in cell}:
         text = cell.strip().lstrip("+-")
         if not text[:1].isdigit() and text[:1] not in votes:
             continue
@@ -137,19 +138,20 @@ class Writing:
     def _marks_are_numbers(self) -> bool:
         return any(not np.isnan(number_of(mark, self.decimal)) for mark in self.missing)
 
-    def numbers(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
+    def numbers(self, cells: Sequence[str], columns: int = 1) -> NDArray[np.float64] | None:
         """Return a block of cells as numbers, NaN where one is missing; None unless all are plain numbers.
 
-        What floats can't hold or tell apart is none: infinity, whole numbers over 2^53, and codes such as 007.
+        What floats can't hold or tell apart is none: infinity, whole numbers over 2^53, and codes such as 007. Where
+        the cells are those of several columns, None says only that each column is to be looked at alone.
         """
         try:
             if self._marks_are_numbers:
                 raise ValueError
             plain = cells if self.decimal == "." else [cell.replace(".", "x").replace(",", ".") for cell in cells]
             numbers = np.fromiter(map(float, plain), np.float64, len(cells))
-            if "_" in "".join(cells):  # Python reads 1_000 as a number; in a file it is a word
-                return None
         except ValueError:
+            if columns > 1:
+                return None
             known: dict[str, float] = {}
             for cell in set(cells):
                 number = self._plain(cell.strip())
@@ -160,8 +162,12 @@ class Writing:
         whole = numbers == np.floor(numbers)
         if (np.isinf(numbers) | (whole & (np.abs(numbers) >= _MOST_WHOLE))).any():
             return None
-        if (whole | np.isnan(numbers)).all() and any(_LEADING_ZERO.fullmatch(cell.strip()) for cell in set(cells)):
+        text = "\n\n".join(["", *cells, ""])
+        if "_" in text:  # Python reads 1_000 as a number; in a file it is a word
             return None
+        zeros = text.count("\n0") - text.count("\n0\n") - text.count("\n0.")
+        if zeros and any(map(_LEADING_ZERO.fullmatch, cells)):
+            return numbers if columns == 1 and not (whole | np.isnan(numbers)).all() else None
         return numbers
 
     def _plain(self, text: str) -> float | None:
@@ -198,8 +204,7 @@ class Writing:
         if kind in (None, DATE) and not np.isnan(days).any():
             return Column(name, DATE, _spread(days, cells.codes)), ""
         for own, known in ((NUMBER, read), (DATE, ~np.isnan(days))):
-            share = float(counts[known].sum() / counts.sum())
-            if kind == own or (kind is None and strict and share >= NEARLY_ALL):
+            if kind == own or (kind is None and strict and _are_strays(cells.distinct, known, counts)):
                 self._refuse(name, cells, known, own, forced=kind is not None)
         if unclear:
             note = f"{name}: dates in which day and month can't be told apart, taken as categories"
@@ -307,6 +312,20 @@ def _why_codes(distinct: list[str], values: NDArray[Any], counts: NDArray[Any]) 
         if counts[np.abs(values) >= _MOST_WHOLE].sum() * 2 >= counts.sum():
             return "whole numbers over 2^53"
     return ""
+
+
+def _are_strays(distinct: list[str], known: NDArray[np.bool_], counts: NDArray[Any]) -> bool:
+    """Return whether nearly all cells are `known` to be of a kind, or all but one, and the others seem to be mistakes.
+
+    They are none among codes with leading zeros, and none where a few whole numbers are no more frequent than they are.
+    """
+    right, wrong = int(counts[known].sum()), int(counts[~known].sum())
+    if wrong and (right >= NEARLY_ALL * (right + wrong) or (wrong == 1 and right >= 3)):
+        whole = all(_DIGITS.fullmatch(text) for text, one in zip(distinct, known, strict=True) if one)
+        codes = whole and any(map(_LEADING_ZERO.fullmatch, distinct))
+        levels = whole and len(distinct) <= _MOST_LEVELS
+        return not codes and not (levels and counts[~known].min() >= max(2.0, np.median(counts[known]) / 2))
+    return False
 
 
 def _spread(values: NDArray[Any], codes: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -20,8 +20,11 @@ from nn.data.bundled import CHECKSUMS, read_bundled
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
 from nn.data.readers import read_path
+from nn.data.reading import READING, is_table_file, read_table
 from nn.data.rows import Rows, fold_numbers, split_rows
 from nn.data.scaling import Scaling
+from nn.data.separation import separate
+from nn.data.table import CATEGORY
 from nn.data.targets import class_codes, read_targets
 
 
@@ -272,14 +275,16 @@ def load_dataset(
 
     Args:
         name_or_path: A bundled set: digits, iris, wine, breast_cancer (classes), diabetes (regression). One that is
-            generated: spirals, moons, circles, xor (classes), sine (regression). Or a file: .csv or .tsv, plain or .gz;
-            .npz with the arrays X and y; .npy with the features; IDX images, plain or .gz, or a folder of them with
-            MNIST's file names.
-        target: The targets: in a CSV file the columns' names or numbers, the last column by default; in an .npz archive
-            the array's name; for a .npy or IDX file the path of the file that holds them.
+            generated: spirals, moons, circles, xor (classes), sine (regression). Or a file: rows of text (.csv .tsv
+            .tab .txt .data), plain or .gz; .parquet; .npz with the arrays X and y; .npy with the features; IDX images,
+            plain or .gz, or a folder of them with MNIST's file names.
+        target: The targets: in a file of rows the columns' names or numbers, the last column by default (the option
+            `target_column` is the same); in an .npz archive the array's name; for a .npy or IDX file the path of the
+            file that holds them.
         task ({"classification", "regression", "multilabel"}): Needed only where the targets do not tell.
-        **options: `n`, `noise`, `seed` and others of `nn.data.generators`; for CSV files `header` and `delimiter`; for
-            .npy `mapped`, by default True from 256 MB on; for a folder of IDX files `part`: "all", "train" or "test".
+        **options: `n`, `noise`, `seed` and others of `nn.data.generators`; for files of rows those of
+            `nn.data.READING`, such as `separator`, `missing` and `drop`; for .npy `mapped`, by default True from 256 MB
+            on; for a folder of IDX files `part`: "all", "train" or "test".
 
     Raises:
         ValueError, TypeError: For an unknown name or option, a missing, truncated or foreign file, and unsuitable
@@ -310,11 +315,36 @@ def load_dataset(
         if path.name == text and not path.suffix:
             raise ValueError(f"{unknown_name('dataset', text, known)}; a path to a file or folder works too")
         raise ValueError(f"the path must exist, but there is nothing at {text!r}")
-    X, y, names = read_path(path, target, options)
+    if path.is_file() and is_table_file(path):
+        X, y, task, names = _table_arrays(path, {"target_column": target, "task": task} | options)
+    else:
+        X, y, names = read_path(path, target, options)
     try:
         return Dataset(X, y, task, name=path.name.split(".")[0] or "data", **names)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{text}: {error}") from error
+
+
+def _table_arrays(path: Path, options: dict[str, Any]) -> tuple[Any, Any, str, dict[str, Any]]:
+    """Return features, targets, task and names from a file of rows, in which all features are complete numbers."""
+    known_options(
+        str(path), options, [name for name in READING if not name.startswith(("split_", "validation_", "test_"))]
+    )
+    table = read_table(path, options)
+    found = separate(table, options.get("target_column"), options.get("task"))
+    lines = found.features.lines
+    for column in found.features:
+        bad = np.ones(len(column), dtype=bool) if column.kind == CATEGORY else column.missing
+        if bad.any():
+            row = int(np.argmax(bad))
+            cell = "an empty cell" if column.missing[row] else repr(column.levels[column.values[row]])
+            place = f"row {row:,}" if lines is None else f"line {lines[row]:,}"
+            raise ValueError(f"{path} must have numbers in column {column.name!r}, but {place} has {cell}")
+    X = np.column_stack([column.values for column in found.features])
+    names = {"feature_names": found.features.names}
+    if found.task != "classification":
+        names["target_names"] = found.target_names
+    return X, found.targets, found.task, names
 
 
 def _features(X: Any) -> NDArray[Any] | LazyRows:

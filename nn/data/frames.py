@@ -124,8 +124,9 @@ def _column(name: str, values: Any, kind: str | None, writing: Writing, strict: 
 def _plain(name: str, values: Any) -> NDArray[Any]:
     """Return a column as an array (N,) of numbers, bools, times or objects."""
     dtype = getattr(values, "dtype", None)
-    if hasattr(dtype, "numpy_dtype") and hasattr(values, "isna"):  # pandas' nullable numbers and bools
-        kind = np.dtype(dtype.numpy_dtype).kind
+    nullable = getattr(dtype, "numpy_dtype", None)  # of pandas' numbers and bools that may be missing
+    if nullable is not None and hasattr(values, "isna"):
+        kind = np.dtype(nullable).kind
         if kind in "iuf" or (kind == "b" and values.isna().any()):
             values = values.to_numpy(dtype=np.float64 if kind != "b" else object, na_value=np.nan)
     if getattr(dtype, "tz", None) is not None:

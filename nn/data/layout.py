@@ -22,10 +22,11 @@ _FOUND = ("\t", "|", ";", ",", BLANKS)  # of two that fit a file equally well, t
 _CHUNK = 1 << 20
 _MOST_LINE = 1 << 24
 _MOST_UNPACKED = 1 << 31
-_SAMPLE_LINES, _SAMPLE_SIZE = 500, 1 << 18
+_SAMPLE_LINES, _SAMPLE_SIZE = (20, 500), 1 << 16
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _ROW_NAMES = ("", "unnamed: 0", "rownames", "row.names")  # as R and pandas write them
 _YEARS = (1800, 2100)
+_BEHIND_QUOTES = re.compile(r'" +(?=[,;|\t\r\n])')
 _TOKENS = re.compile(r'"[^"]*"|\t')
 
 
@@ -114,6 +115,8 @@ def rows_of(lines: Iterable[str], separator: str, strict: bool = True) -> Any:
     """Return the reader (of the csv module) of the rows of cells in lines."""
     if separator == BLANKS:
         lines = (_only_blanks(line) for line in lines)
+    else:
+        lines = (_BEHIND_QUOTES.sub('"', line) if '" ' in line else line for line in lines)
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
@@ -132,9 +135,10 @@ def find_layout(path: Path, encoding: str, options: dict[str, Any]) -> Layout:
     skipped, comment = 0, ""
     if sample and (found := re.fullmatch(r'"?sep=(.)"?', sample[0].strip("\r\n"))):
         separator, skipped = separator or found[1], 1
-    while skipped < len(sample) and (not (text := sample[skipped].strip()) or text.startswith("#")):
-        comment = text.lstrip("# ") or comment
-        skipped += 1
+    if not all(line.startswith("#") for line in sample[skipped:]):
+        while skipped < len(sample) and (not (text := sample[skipped].strip()) or text.startswith("#")):
+            comment = text.lstrip("# ") or comment
+            skipped += 1
     sample = sample[skipped:]
     separator = separator or find_separator(sample)
     rows = [[cell.strip() for cell in row] for row in rows_of(sample, separator, strict=False) if any(row)]
@@ -162,7 +166,7 @@ def _sample(path: Path, encoding: str) -> tuple[list[str], bool]:
     size = 0
     with open_lines(path, encoding) as lines:
         for line in lines:
-            if len(sample) >= _SAMPLE_LINES or size >= _SAMPLE_SIZE:
+            if len(sample) >= _SAMPLE_LINES[1 if size < _SAMPLE_SIZE else 0]:
                 return sample, False
             sample.append(line)
             size += len(line)
@@ -199,7 +203,7 @@ def _fit(rows: list[list[str]], separator: str) -> tuple[float, float]:
     first = widths[0] - sum(not cell for cell in reversed(rows[0][usual:]))
     named_rows = first == usual - 1 and (first > 1 or not np.isnan([number_of(row[-1]) for row in rows[1:]]).any())
     if first != usual and not named_rows:
-        alike /= 2
+        alike = 0.0 if separator == BLANKS else alike / 2
     cells = [cell for row in rows[:100] for cell in row]
     return alike, sum(_is_one(cell, separator) for cell in cells) / len(cells)
 

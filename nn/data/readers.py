@@ -1,4 +1,4 @@
-"""Read features and targets from CSV, NPZ, NPY and IDX files.
+"""Read features and targets from NPZ, NPY and IDX files.
 
 Nothing in a file is ever run, and no size that a file claims is believed before it is held against the file.
 """
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import known_options
-from nn.data.read_csv import read_csv
 from nn.data.read_idx import MOST_PACKED, MOST_UNPACKED, is_idx, read_idx_folder, read_idx_pair, target_file
 
 Read = tuple[Any, Any, dict[str, Any]]
@@ -34,9 +33,6 @@ def read_path(path: Path, target: Any, options: dict[str, Any]) -> Read:
             if target is not None:
                 raise ValueError(f"target must be None for a folder of IDX files, but got {target!r}")
             return read_idx_folder(path, **options)
-        if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
-            known_options(shown, options, ("header", "delimiter"))
-            return read_csv(path, target, **options)
         if name.endswith(".npz"):
             known_options(shown, options, ())
             return read_npz(path, target)
@@ -48,7 +44,10 @@ def read_path(path: Path, target: Any, options: dict[str, Any]) -> Read:
             return read_idx_pair(path, target)
     except OSError as error:
         raise ValueError(f"{shown} must be readable, but is not: {error.strerror or error}") from error
-    raise ValueError(f"{shown} must be a .csv, .npz, .npy or IDX file, or a folder of IDX files, but is none of them")
+    raise ValueError(
+        f"{shown} must be a .csv, .tsv, .txt, .data, .parquet, .npz, .npy or IDX file, or a folder of IDX files, "
+        "but is none of them"
+    )
 
 
 def read_npz(path: Path, target: Any = None) -> Read:

@@ -81,8 +81,8 @@ def read_table(
 ) -> Table:
     """Read a file of rows: text with separators between cells, plain or packed by gzip, or Parquet.
 
-    Only the writing of the cells is looked at: which are missing, and whether a column has numbers, dates or categories.
-    Names of rows as R writes them, in a first column without a name, are left out.
+    Only the writing of the cells is looked at: which are missing, and whether a column has numbers, dates or
+    categories. Names of rows as R writes them, in a first column without a name, are left out.
 
     Args:
         path: The file.
@@ -92,10 +92,10 @@ def read_table(
             by their names. A cell that is not of this kind is refused; columns of other names are read as they come.
 
     Raises:
-        ValueError, TypeError: For an unsuitable option, a file that is damaged or no table, and a column in which nearly
-            all cells are numbers and a few are neither that nor missing, with its line.
+        ValueError, TypeError: For an unsuitable option, a file that is damaged or no table, and a column in which
+            nearly all cells are numbers and a few are neither that nor missing, with its line.
     """
-    path, chosen = Path(path), reading_options(options or {})
+    path, chosen = Path(path), reading_options(options or {}, str(path))
     if kinds is None and "target_column" in chosen:
         _refuse_dropped_target(chosen)
     try:

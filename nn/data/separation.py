@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import TASKS, one_of
+from nn.data.cells import number_of
 from nn.data.columns import positions
 from nn.data.table import CATEGORY, DATE, Column, Table
 
 _MOST_CLASSES = 10  # of whole numbers; where the column is called a class, twice as many
+_MANY_TEXTS = 20
 _FEWEST_ROWS = 5
 _SMALLEST_SHARE = 0.003
 _AS_NUMBERS = "taken as numbers to predict (task=classification for classes)"
@@ -73,7 +75,7 @@ def separate(table: Table, target_column: Any = None, task: str | None = None) -
         features, columns = features.subset(rows), [column.subset(rows) for column in columns]
     if len(columns) == 1:
         if task is None:
-            task, note = _task_of(columns[0])
+            task, note = _task_of(columns[0], features)
             notes += [note] if note else []
         targets = _targets(columns[0], task, features)
     else:
@@ -109,11 +111,16 @@ def _numbers(column: Column, task: str, table: Table) -> NDArray[np.float64]:
         return column.values
     if task != "regression" and len(column.levels) == 2:
         return column.values.astype(np.float64)
-    place = "row 0" if table.lines is None else f"line {table.lines[0]:,}"
+    words = np.isnan([number_of(level) for level in column.levels])[column.values]
+    row = int(np.argmax(words))
     raise ValueError(
-        f"target_column must have numbers for {task}, but {place} has {column.levels[column.values[0]]!r} in column "
-        f"{column.name!r}"
+        f"target_column must have numbers for {task}, but {_place(table, row)} has "
+        f"{column.levels[column.values[row]]!r} in column {column.name!r}"
     )
+
+
+def _place(table: Table, row: int) -> str:
+    return f"row {row:,}" if table.lines is None else f"line {table.lines[row]:,}"
 
 
 def _task_of_columns(targets: NDArray[np.float64]) -> tuple[str, str]:
@@ -126,14 +133,22 @@ def _task_of_columns(targets: NDArray[np.float64]) -> tuple[str, str]:
     return ("multilabel" if labels else "regression"), ""
 
 
-def _task_of(column: Column) -> tuple[str, str]:
+def _task_of(column: Column, table: Table) -> tuple[str, str]:
     """Return the task that the known cells of a target show, and a note where another one may be meant."""
     name = column.name
     if column.kind == DATE:
         return "regression", ""
     if column.kind == CATEGORY:
         used = len(np.unique(column.values))
-        many = used > 20 and used > len(column) / 10
+        words = np.isnan([number_of(level) for level in column.levels])
+        if used > _MANY_TEXTS and words.any() and np.mean(words[column.values]) <= 0.5:
+            row = int(np.argmax(words[column.values]))
+            raise ValueError(
+                f"column {name!r} must have numbers or classes, but most of its {used:,} different cells are numbers "
+                f"and {_place(table, row)} has {column.levels[column.values[row]]!r}; "
+                "pass task=classification for classes"
+            )
+        many = used > _MANY_TEXTS and used > len(column) / 10
         return "classification", f"{name} has {used:,} different texts: taken as classes" if many else ""
     distinct, counts = np.unique(column.values, return_counts=True)
     if np.any(distinct != np.floor(distinct)):

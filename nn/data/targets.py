@@ -65,6 +65,11 @@ def infer_task(y: NDArray[Any]) -> str:
     if y.dtype.kind == "U":
         return "classification"
     if y.ndim == 2:
+        if y.shape[1] > 1 and np.isin(y, (0, 1)).all() and (np.count_nonzero(y, axis=1) == 1).all():
+            raise ValueError(
+                "task must be named where y has a single 1 in every row, but got none; "
+                "pass y.argmax(axis=1) for classes, or task='multilabel'"
+            )
         if y.dtype.kind == "f":
             return "regression"
         if np.isin(y, (0, 1)).all():

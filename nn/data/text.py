@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nn.data.columns import positions
 from nn.data.layout import Layout, encodings, find_layout, open_lines, rows_of
 from nn.data.table import CATEGORY, Table
 
-_BLOCK_ROWS, _BLOCK_CELLS = 4096, 1 << 18
+_FEWEST_ROWS, _BLOCK_CELLS = 16, 1 << 14
 
 
 def read_text(path: Path, options: dict[str, Any], kinds: Mapping[str, str] | None = None) -> Table:
@@ -75,55 +76,82 @@ class _Index(dict[str, int]):
         return number
 
 
+def _places(columns: Iterable[int]) -> dict[int, int]:
+    return {i: place for place, i in enumerate(columns)}
+
+
 class _Scan:
-    """The columns of a file: as blocks of numbers, or, from the first cell on that is none, as texts."""
+    """The columns of a file: as blocks of numbers, or, where one cell is none, as texts.
+
+    A column that turns out to be text in a later block is read again from the file. Most of the time goes where cells
+    are no longer in the processor's cache: so blocks are small, and all columns of numbers are converted row by row.
+    """
 
     def __init__(
         self, path: Path, layout: Layout, writing: Writing, wanted: list[int], as_text: Collection[int]
     ) -> None:
-        self.path, self.layout, self.writing = path, layout, writing
-        self.as_text = frozenset(as_text)
-        self.numbers: dict[int, list[NDArray[np.float64]]] = {i: [] for i in wanted}
-        self.texts: dict[int, tuple[_Index, list[NDArray[np.int32]]]] = {}
-        for i in as_text:
-            self._turn(i)
-        late = set()
+        self.path, self.layout, self.writing, self.as_text = path, layout, writing, as_text
+        self.texts: dict[int, tuple[_Index, list[NDArray[np.int32]]]] = {i: (_Index(), []) for i in as_text}
+        self.place = _places(i for i in wanted if i not in as_text)
+        self.numbers: list[NDArray[np.float64]] = []  # blocks (rows, places)
+        self.gappy: set[int] = set()  # columns of numbers that had missing cells
+        late: set[int] = set()
         starts: list[NDArray[np.int64]] = []
-        for lines, columns in self._blocks():
-            for i in wanted:
-                if i in self.texts:
-                    self._add(i, columns[i])
-                elif i not in late:
-                    block = writing.numbers(columns[i])
-                    if block is not None:
-                        self.numbers[i].append(block)
-                    elif not starts:
-                        self._turn(i)
-                        self._add(i, columns[i])
-                    else:
-                        late.add(i)
-                        self.numbers[i].clear()
+        for lines, rows in self._blocks():
+            block, words = self._numbers(rows, late)
+            if not starts:
+                self.texts |= {i: (_Index(), []) for i in words}
+                block = block[:, [i not in words for i in self.place]]
+                self.place = _places(i for i in self.place if i not in words)
+            else:
+                late |= words
+            self.numbers.append(block)
+            self._add_texts(rows, self.texts)
             starts.append(lines)
         self.lines = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
         if late:
-            for i in late:
-                self._turn(i)
-            for _, columns in self._blocks():
-                for i in late:
-                    self._add(i, columns[i])
+            self.texts |= {i: (_Index(), []) for i in late}
+            for _, rows in self._blocks():
+                self._add_texts(rows, late)
 
-    def _turn(self, i: int) -> None:
-        del self.numbers[i]
-        self.texts[i] = _Index(), []
+    def _numbers(self, rows: list[list[str]], passed: set[int]) -> tuple[NDArray[np.float64], set[int]]:
+        """Return a block of numbers, and the columns that have other cells; those that are `passed` are not read."""
+        block = np.full((len(rows), len(self.place)), np.nan)
+        joint = [i for i in self.place if i not in self.gappy and i not in passed]
+        alone = [i for i in self.place if i in self.gappy and i not in passed]
+        if joint:
+            cells: Iterable[str] = (
+                chain.from_iterable(map(itemgetter(*joint), rows))
+                if len(joint) > 1
+                else (row[joint[0]] for row in rows)
+            )
+            numbers = self.writing.numbers(list(cells), columns=len(joint))
+            if numbers is None:
+                alone += joint
+            elif len(joint) == len(self.place):
+                block = numbers.reshape(block.shape)
+            else:
+                block[:, [self.place[i] for i in joint]] = numbers.reshape(len(rows), len(joint))
+        words = set()
+        for i in alone:
+            numbers = self.writing.numbers([row[i] for row in rows])
+            if numbers is None:
+                words.add(i)
+                continue
+            block[:, self.place[i]] = numbers
+            if np.isnan(numbers).any():
+                self.gappy.add(i)
+        return block, words
 
-    def _add(self, i: int, cells: tuple[str, ...]) -> None:
-        index, codes = self.texts[i]
-        codes.append(np.fromiter(map(index.__getitem__, cells), np.int32, len(cells)))
+    def _add_texts(self, rows: list[list[str]], columns: Iterable[int]) -> None:
+        for i in columns:
+            index, codes = self.texts[i]
+            codes.append(np.fromiter((index[row[i]] for row in rows), np.int32, len(rows)))
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], list[tuple[str, ...]]]]:
-        """Yield blocks of rows: the lines at which they begin, and their cells column by column."""
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], list[list[str]]]]:
+        """Yield blocks of rows: the lines at which they begin, and their cells."""
         layout, width = self.layout, len(self.layout.names)
-        size = max(1, min(_BLOCK_ROWS, _BLOCK_CELLS // width))
+        size = max(_FEWEST_ROWS, _BLOCK_CELLS // width)
         with open_lines(self.path, layout.encoding) as lines:
             for _ in islice(lines, layout.skipped):
                 pass
@@ -142,7 +170,7 @@ class _Scan:
                     if set(map(len, rows)) != {width}:
                         rows, starts = self._whole_rows(rows, starts)
                     if rows:
-                        yield starts, list(zip(*rows, strict=True))
+                        yield starts, rows
             except csv.Error as error:
                 raise csv.Error(f"{error}, at line {reader.line_num + layout.skipped:,}") from error
 
@@ -166,8 +194,7 @@ class _Scan:
 
     def decimal(self) -> str | None:
         """Return the decimal mark that all cells show, None where they show none."""
-        blocks = chain.from_iterable(self.numbers.values())
-        if any(((block != np.floor(block)) & ~np.isnan(block)).any() for block in blocks):
+        if any(((block != np.floor(block)) & ~np.isnan(block)).any() for block in self.numbers):
             return self.writing.decimal
         found = [text for i, (index, _) in self.texts.items() if i not in self.as_text for text in index]
         return decimal_mark(found, self.layout.separator)
@@ -176,15 +203,16 @@ class _Scan:
         """Return the table of the columns, each of the kind that its cells show or that `kinds` names."""
         writing = replace(self.writing, place=lambda row: f"line {self.lines[row]:,}")
         columns, notes = [], list(self.layout.notes)
-        for i in sorted([*self.numbers, *self.texts]):
+        for i in sorted({*self.place, *self.texts}):
             name = self.layout.names[i]
             kind = kinds.get(name)
-            if i in self.numbers:
-                column, note = writing.numeric(name, np.concatenate(self.numbers.pop(i)), kind), ""
-            else:
+            if i in self.texts:
                 index, codes = self.texts.pop(i)
                 texts = Texts(np.concatenate(codes), list(index))
                 column, note = writing.column(name, texts, kind, strict=not lenient)
+            else:
+                at = self.place[i]
+                column, note = writing.numeric(name, np.concatenate([block[:, at] for block in self.numbers]), kind), ""
             if self.layout.header and name == f"column_{i}" and column.missing.all():
                 continue  # a separator at the end of every row
             columns.append(column)
