@@ -2,6 +2,7 @@
 
 from nn.data.bundled import CHECKSUMS
 from nn.data.dataset import Dataset, Split, load_dataset
+from nn.data.frames import is_frame, table_of_frame
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
 from nn.data.reading import READING, ReadingOption, option_of_text, read_table, reading_options

@@ -205,7 +205,7 @@ class Writing:
             return Column(name, DATE, _spread(days, cells.codes)), ""
         for own, known in ((NUMBER, read), (DATE, ~np.isnan(days))):
             if kind == own or (kind is None and strict and _are_strays(cells.distinct, known, counts)):
-                self._refuse(name, cells, known, own, forced=kind is not None)
+                self._refuse(name, cells, known, own, kind is not None, unclear and own == DATE)
         if unclear:
             note = f"{name}: dates in which day and month can't be told apart, taken as categories"
         return category(name, cells), note
@@ -242,7 +242,9 @@ class Writing:
             f"{name}: {marked[0]} is read as {number_of(marked[0], self.decimal):.0f} (decimal={other} for fractions)"
         )
 
-    def _refuse(self, name: str, cells: Texts, known: NDArray[np.bool_], kind: str, forced: bool) -> None:
+    def _refuse(
+        self, name: str, cells: Texts, known: NDArray[np.bool_], kind: str, forced: bool, unclear: bool
+    ) -> None:
         """Refuse the first cell that is not `known`, with the options that help."""
         bad = (cells.codes >= 0) & ~known[cells.codes]
         row, count = int(np.argmax(bad)), int(bad.sum())
@@ -250,6 +252,11 @@ class Writing:
         shown = text if len(text) <= 40 else f"{text[:39]}…"
         others = f" (and {count - 1:,} more cells are none)" if count > 1 else ""
         way = "" if forced else f", or the column as categories (categorical={name})"
+        if unclear:
+            raise ValueError(
+                f"column {name!r} must have dates whose day and month can be told apart, but {self.place(row)} has "
+                f"{shown!r}; write the year first, as in 2020-01-31"
+            )
         mark = "," if self.decimal == "." else "."
         if kind == NUMBER and not np.isnan(number_of(text, mark)):
             way = f", or the decimal mark (decimal={mark})"

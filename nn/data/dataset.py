@@ -20,7 +20,7 @@ from nn.data.bundled import CHECKSUMS, read_bundled
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
 from nn.data.readers import read_path
-from nn.data.reading import READING, is_table_file, read_table
+from nn.data.reading import is_table_file, read_table
 from nn.data.rows import Rows, fold_numbers, split_rows
 from nn.data.scaling import Scaling
 from nn.data.separation import separate
@@ -316,7 +316,7 @@ def load_dataset(
             raise ValueError(f"{unknown_name('dataset', text, known)}; a path to a file or folder works too")
         raise ValueError(f"the path must exist, but there is nothing at {text!r}")
     if path.is_file() and is_table_file(path):
-        X, y, task, names = _table_arrays(path, {"target_column": target, "task": task} | options)
+        X, y, task, names = _table_arrays(path, {"task": task, "target_column": target} | options)
     else:
         X, y, names = read_path(path, target, options)
     try:
@@ -327,11 +327,11 @@ def load_dataset(
 
 def _table_arrays(path: Path, options: dict[str, Any]) -> tuple[Any, Any, str, dict[str, Any]]:
     """Return features, targets, task and names from a file of rows, in which all features are complete numbers."""
-    known_options(
-        str(path), options, [name for name in READING if not name.startswith(("split_", "validation_", "test_"))]
-    )
     table = read_table(path, options)
-    found = separate(table, options.get("target_column"), options.get("task"))
+    try:
+        found = separate(table, options["target_column"], options["task"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     lines = found.features.lines
     for column in found.features:
         bad = np.ones(len(column), dtype=bool) if column.kind == CATEGORY else column.missing
@@ -339,7 +339,10 @@ def _table_arrays(path: Path, options: dict[str, Any]) -> tuple[Any, Any, str, d
             row = int(np.argmax(bad))
             cell = "an empty cell" if column.missing[row] else repr(column.levels[column.values[row]])
             place = f"row {row:,}" if lines is None else f"line {lines[row]:,}"
-            raise ValueError(f"{path} must have numbers in column {column.name!r}, but {place} has {cell}")
+            raise ValueError(
+                f"{path} must have numbers in column {column.name!r}, but {place} has {cell}; leave it out with "
+                f"drop={column.name}"
+            )
     X = np.column_stack([column.values for column in found.features])
     names = {"feature_names": found.features.names}
     if found.task != "classification":

@@ -203,7 +203,9 @@ def _fit(rows: list[list[str]], separator: str) -> tuple[float, float]:
     first = widths[0] - sum(not cell for cell in reversed(rows[0][usual:]))
     named_rows = first == usual - 1 and (first > 1 or not np.isnan([number_of(row[-1]) for row in rows[1:]]).any())
     if first != usual and not named_rows:
-        alike = 0.0 if separator == BLANKS else alike / 2
+        if separator == BLANKS:
+            return 0.0, 0.0
+        alike /= 2
     cells = [cell for row in rows[:100] for cell in row]
     return alike, sum(_is_one(cell, separator) for cell in cells) / len(cells)
 

@@ -25,8 +25,8 @@ _FEWEST_ROWS, _BLOCK_CELLS = 16, 1 << 14
 
 def read_text(path: Path, options: dict[str, Any], kinds: Mapping[str, str] | None = None) -> Table:
     """Read a text file, plain or packed by gzip, by checked reading options; for `kinds` see `read_table`."""
-    tried = encodings(path, options.get("encoding"))
     try:
+        tried = encodings(path, options.get("encoding"))
         for encoding in tried:
             try:
                 return _read(path, encoding, options, kinds)
