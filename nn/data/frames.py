@@ -40,7 +40,7 @@ def table_of_frame(
     Raises:
         TypeError, ValueError: For a column that can't be read, by its name.
     """
-    return _table(_pandas_columns(frame), kinds, options or {})
+    return _table(_frame_columns(frame), kinds, options or {})
 
 
 def read_parquet(path: Path, options: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> Table:
@@ -61,31 +61,43 @@ def read_parquet(path: Path, options: Mapping[str, Any], kinds: Mapping[str, str
         raise
     except Exception as error:  # pyarrow's errors have types of their own
         raise ValueError(f"{path} must be a Parquet file, but is damaged or of another kind") from error
-    pairs = ((name, column.to_numpy()) for name, column in zip(found.column_names, found.columns, strict=True))
     try:
-        return _table(pairs, kinds, options)
+        return _table(_arrow_columns(found), kinds, options)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _pandas_columns(frame: Any) -> Iterator[tuple[Any, Any]]:
+_Columns = Iterator[tuple[Any, Any, bool]]
+"""Names, values, and whether the values were declared to be categories."""
+
+
+def _frame_columns(frame: Any) -> _Columns:
     for i, name in enumerate(frame.columns):
-        yield name, frame.iloc[:, i] if hasattr(frame, "iloc") else frame[name]  # names of pandas' columns may recur
+        values = frame.iloc[:, i] if hasattr(frame, "iloc") else frame[name]  # names of pandas' columns may recur
+        yield name, values, hasattr(getattr(values, "dtype", None), "categories")
 
 
-def _table(pairs: Iterator[tuple[Any, Any]], kinds: Mapping[str, str] | None, options: Mapping[str, Any]) -> Table:
+def _arrow_columns(table: Any) -> _Columns:
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        declared = hasattr(values.type, "value_type") and hasattr(values.type, "index_type")  # a dictionary
+        yield name, (values.cast(values.type.value_type) if declared else values).to_numpy(), declared
+
+
+def _table(found: _Columns, kinds: Mapping[str, str] | None, options: Mapping[str, Any]) -> Table:
     columns: dict[str, Any] = {}
+    declared: set[str] = set()
     notes: list[str] = []
-    for name, values in pairs:
+    for name, values, is_category in found:
         own = next(text for n in count(1) if (text := str(name) if n == 1 else f"{name}_{n}") not in columns)
         if own != str(name):
             notes.append(f"{name} stands over several columns: column {len(columns)} is called {own}")
         columns[own] = values
+        declared |= {own} if is_category else set()
     names = list(columns)
     lenient = kinds is not None
     dropped = {names[i] for i in positions("drop", options.get("drop", []), names, lenient)}
     categorical = {names[i] for i in positions("categorical", options.get("categorical", []), names, lenient)}
-    kinds = dict(kinds or {}) | dict.fromkeys(categorical, CATEGORY)
+    kinds = dict.fromkeys(declared, CATEGORY) | dict(kinds or {}) | dict.fromkeys(categorical, CATEGORY)
     writing = Writing(options.get("decimal", "."), MISSING | frozenset(options.get("missing", ())))
     result = []
     for name in names:
@@ -100,9 +112,8 @@ def _table(pairs: Iterator[tuple[Any, Any]], kinds: Mapping[str, str] | None, op
 
 def _column(name: str, values: Any, kind: str | None, writing: Writing, strict: bool) -> tuple[Column, str]:
     """Return one column of a frame, by the dtype that it has in NumPy."""
-    declared = hasattr(getattr(values, "dtype", None), "categories")  # of pandas, made by the user
     array = _plain(name, values)
-    if array.dtype.kind in "iufb" and not declared:
+    if array.dtype.kind in "iufb":
         if kind is None and array.dtype.kind == "b":
             kind = CATEGORY
         if kind == CATEGORY:
@@ -118,7 +129,7 @@ def _column(name: str, values: Any, kind: str | None, writing: Writing, strict: 
             return Column(name, DATE, np.array(days, dtype=np.float64)), ""
     elif array.dtype.kind == "m":
         return Column(name, NUMBER, np.array(array / np.timedelta64(1, "D"), dtype=np.float64)), ""
-    return writing.column(name, _texts(array), CATEGORY if declared else kind, strict)
+    return writing.column(name, _texts(array), kind, strict)
 
 
 def _plain(name: str, values: Any) -> NDArray[Any]:

@@ -176,7 +176,8 @@ def _are_codes(name: str, distinct: NDArray[Any], counts: NDArray[Any]) -> bool:
         return len(distinct) <= 2 * _MOST_CLASSES
     if len(distinct) > _MOST_CLASSES or distinct[0] not in (0, 1) or distinct[-1] - distinct[0] != len(distinct) - 1:
         return False
-    if counts.min() < max(_FEWEST_ROWS, _SMALLEST_SHARE * counts.sum()):
+    fewest = _FEWEST_ROWS if len(distinct) > 3 else 2
+    if counts.min() < max(fewest, _SMALLEST_SHARE * counts.sum()):
         return False
     rises = np.diff(counts) > 0
     one_peak = not np.any(rises[1:] & ~rises[:-1])
