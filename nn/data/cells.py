@@ -208,6 +208,9 @@ class Writing:
                 self._refuse(name, cells, known, own, kind is not None, unclear and own == DATE)
         if unclear:
             note = f"{name}: dates in which day and month can't be told apart, taken as categories"
+        elif len(read) > _MOST_LEVELS and (share := float(counts[read].sum() / counts.sum())) >= 0.5:
+            word = cells.distinct[int(np.argmin(read))]
+            note = f"{name}: {share:.0%} of its cells are numbers, others such as {word!r} are not: taken as categories"
         return category(name, cells), note
 
     def numeric(self, name: str, values: NDArray[np.float64], kind: str | None) -> Column:
@@ -250,7 +253,7 @@ class Writing:
         row, count = int(np.argmax(bad)), int(bad.sum())
         text = cells.distinct[cells.codes[row]]
         shown = text if len(text) <= 40 else f"{text[:39]}…"
-        others = f" (and {count - 1:,} more cells are none)" if count > 1 else ""
+        others = f" (and {count - 1:,} more)" if count > 1 else ""
         way = "" if forced else f", or the column as categories (categorical={name})"
         if unclear:
             raise ValueError(

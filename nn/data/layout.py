@@ -6,7 +6,7 @@ import csv
 import gzip
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO, TextIOWrapper
@@ -24,6 +24,7 @@ _MOST_LINE = 1 << 24
 _MOST_UNPACKED = 1 << 31
 _SAMPLE_LINES, _SAMPLE_SIZE = (20, 500), 1 << 16
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_FALLBACKS = ("cp1252", "latin-1")  # the second has a character for every byte
 _ROW_NAMES = ("", "unnamed: 0", "rownames", "row.names")  # as R and pandas write them
 _YEARS = (1800, 2100)
 _BEHIND_QUOTES = re.compile(r'" +(?=[,;|\t\r\n])')
@@ -65,7 +66,7 @@ def encodings(path: Path, given: str | None) -> tuple[str, ...]:
     even, odd = start[::2].count(0), start[1::2].count(0)
     if max(even, odd) * 4 > len(start):
         return ("utf-16-be" if even > odd else "utf-16-le",)
-    return ("utf-8", "cp1252", "latin-1")
+    return ("utf-8", *_FALLBACKS)
 
 
 @contextmanager
@@ -127,8 +128,11 @@ def _only_blanks(line: str) -> str:
     return line.rstrip() + "\n"
 
 
-def find_layout(path: Path, encoding: str, options: dict[str, Any]) -> Layout:
-    """Find how a file is written from its first lines; what `options` say is taken from there."""
+def find_layout(path: Path, encoding: str, options: dict[str, Any], known: Collection[str] = ()) -> Layout:
+    """Find how a file is written from its first lines; what `options` say is taken from there.
+
+    The names of columns that are `known` from another file tell whether the first row is a header.
+    """
     sample, whole = _sample(path, encoding)
     separator = options.get("separator", "")
     separator = SEPARATORS.get(separator, separator)
@@ -147,16 +151,23 @@ def find_layout(path: Path, encoding: str, options: dict[str, Any]) -> Layout:
         raise csv.Error("is empty")
     decimal = options.get("decimal") or decimal_mark((cell for row in rows[1:] for cell in row), separator) or "."
     above: list[str] = next(rows_of([comment], separator, strict=False), [])
-    if options.get("header") is None and _are_names_of(above, rows, decimal):
+    header, note = options.get("header"), ""
+    if header is None and known:
+        numbered = all(re.fullmatch("column_[0-9]+", name) for name in known)
+        header = True if any(cell in known for cell in rows[0]) else False if numbered else None
+    if header is None and _are_names_of(above, rows, decimal):
         names, row_names, notes = _column_names(above, rows)
-        notes.append("the comment above the rows has the columns' names")
-        return Layout(encoding, separator, decimal, skipped, False, names, row_names, tuple(notes))
-    header, why = _has_header(rows, decimal) if options.get("header") is None else (options["header"], "")
-    if header:
-        names, row_names, notes = _column_names(rows[0], rows[1:])
+        header, note = False, "the comment above the rows has the columns' names"
     else:
-        names, row_names, notes = tuple(f"column_{i}" for i in range(len(rows[0]))), False, []
-    notes += [why] if why else []
+        if header is None:
+            header, note = _has_header(rows, decimal)
+        if header:
+            names, row_names, notes = _column_names(rows[0], rows[1:])
+        else:
+            names, row_names, notes = tuple(f"column_{i}" for i in range(len(rows[0]))), False, []
+    notes += [note] if note else []
+    if encoding in _FALLBACKS and "encoding" not in options:
+        notes.append(f"read as {encoding}, as it is not UTF-8 (encoding={encoding})")
     return Layout(encoding, separator, decimal, skipped, header, names, row_names, tuple(notes))
 
 

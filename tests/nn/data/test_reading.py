@@ -222,6 +222,27 @@ def test_a_new_file_is_read_by_the_kinds_of_another(tmp_path: Path) -> None:
             read(tmp_path, f"a,b\n,1\n{text},2\n", {"a": kind})
 
 
+def test_the_names_of_known_columns_tell_a_header(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,b\nx,y\n", {"b": "category", "a": "category"}).names == ("a", "b")
+    assert len(read(tmp_path, "a,b\nx,y\n", {"column_0": "category", "column_1": "category"})) == 2
+    assert read(tmp_path, "2001,2002\n2003,2004\n", {"2001": "number"}).names == ("2001", "2002")
+
+
+def test_what_may_surprise_is_said(tmp_path: Path) -> None:
+    words = "a,b\n" + "".join(f"{i},1\n" for i in range(30)) + "".join(f"w{i},1\n" for i in range(20))
+    for text, note in (
+        ("a,b\n1,ä\n".encode("latin-1"), "read as cp1252"),
+        (words, "a: 60% of its cells are numbers, others such as 'w0' are not"),
+        ('a,b\n"1,000",2\n', r"a: 1,000 is read as 1000 (decimal=, for fractions)"),
+        ("a,b\n5 kg,2\n6 kg,2\n7 kg,1\n", "a: numbers in kg"),
+        ("a,b\n007,2\n", "a: codes with leading zeros"),
+        ("a,b\n1/2/2020,2\n", "a: dates in which day and month can't be told apart"),
+        ("1990,1991\n1.5,2\n", "count or are years (header=false for data)"),
+        ("p,x\np,y\n", "taken for data"),
+    ):
+        assert any(note in each for each in read(tmp_path, text).notes)
+
+
 def test_options_as_texts_are_those_of_python() -> None:
     values = {"target_column": "y", "missing": "99,none", "drop": 'a,"b, c"', "header": "false", "separator": ";"}
     assert {name: option_of_text(name, text) for name, text in values.items()} == {
