@@ -10,7 +10,73 @@ from functools import partial
 from typing import Any
 
 TASKS = ("classification", "regression", "multilabel")
+ACTIVATION_ALIASES = {"sigmoid": "logistic", "linear": "identity"}
+"""Activations by other names that are taken too."""
+
 _NEAR = 0.6  # the least likeness of a name that is suggested
+# What things that exist here are called elsewhere.
+_ELSEWHERE = {
+    "learning_rate": "lr eta eta0 rate step_size stepsize alpha learning_rate_init initial_learning_rate",
+    "batch_size": "bs batch batchsize minibatch mini_batch mini_batch_size",
+    "hidden_units": "hidden units layers hidden_layers hidden_layer_sizes hidden_sizes hidden_size neurons width",
+    "epochs": "epoch n_epochs num_epochs nb_epoch max_epochs max_iter iterations",
+    "optimizer": "optim opt optimiser solver algorithm",
+    "weight_decay": "wd decay",
+    "l2": "alpha lambda reg regularization l2_penalty penalty",
+    "dropout": "dropout_rate drop_rate p_drop",
+    "activation": "act activations activation_function nonlinearity transfer",
+    "schedule": "scheduler lr_scheduler lr_schedule learning_rate_schedule",
+    "init": "initializer initialiser initialization initialisation weight_init kernel_initializer",
+    "momentum": "beta mu",
+    "beta1": "beta_1 betas",
+    "beta2": "beta_2 rho",
+    "epsilon": "eps",
+    "clip_norm": "clip grad_clip gradient_clip max_grad_norm clipnorm",
+    "seed": "random_state random_seed rng",
+    "early_stopping": "patience",
+    "folds": "cv k_folds n_folds n_splits k",
+    "repeats": "n_repeats n_seeds seeds",
+    "n_trials": "trials n_iter max_trials num_trials",
+    "n_jobs": "jobs threads workers n_workers cores",
+    "timeout": "minutes time time_limit max_time",
+    "method": "sampler search strategy algorithm",
+    "metric": "score scoring objective",
+    "storage": "db database study_file",
+    "output": "out o file out_file",
+    "target_column": "target label y target_name label_column",
+    "data": "dataset input file csv",
+    "space": "params parameters param_grid param_distributions grid search_space",
+    "save": "model output out",
+    "plot": "plots figure figures",
+    "low": "min start lr_min min_lr",
+    "high": "max end stop lr_max max_lr",
+    "logistic": "sigmoid sigm",
+    "identity": "linear none id",
+    "gelu": "silu swish",
+    "relu": "leaky_relu leakyrelu elu selu rectifier",
+    "he": "kaiming he_normal he_uniform kaiming_normal kaiming_uniform",
+    "glorot": "xavier glorot_uniform glorot_normal xavier_uniform xavier_normal",
+    "cross_entropy": "ce bce nll log_loss logloss categorical_crossentropy binary_crossentropy",
+    "squared_error": "mse l2 mean_squared_error",
+    "sgd": "gd gradient_descent",
+    "cosine": "cosine_annealing cos",
+    "random": "random_search randomized",
+    "grid": "grid_search exhaustive",
+    "tpe": "bayes bayesian optuna gp",
+    "validation_loss": "val_loss",
+    "validation_accuracy": "val_accuracy val_acc acc",
+    "validation_r2": "r2 val_r2",
+}
+
+
+def usual_name(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name of what is called `name` elsewhere, None where there is none.
+
+    >>> usual_name("lr", ["l2", "learning_rate"])
+    'learning_rate'
+    """
+    word = str(name).lower().replace("-", "_")
+    return next((each for each in known if word in _ELSEWHERE.get(each, "").split()), None)
 
 
 def brief(value: object) -> str:
@@ -32,8 +98,8 @@ def one_line(text: object) -> str:
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """Return the error for an unknown name, with the nearest known one suggested.
 
-    A name may lack the first word of a known one. A metric that lacks it is that of the validation part, by which one
-    chooses.
+    What is called so elsewhere goes before what is spelled alike. A name may lack the first word of a known one. A
+    metric that lacks it is that of the validation part, by which one chooses.
 
     >>> raise unknown_name("activation", "rellu", ["relu", "tanh"])
     Traceback (most recent call last):
@@ -48,12 +114,13 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
 
     def nearness(each: str) -> tuple[float, bool, float]:
         whole, rest = (
-            difflib.SequenceMatcher(None, str(name), form).ratio() for form in (each, each.partition("_")[2])
+            difflib.SequenceMatcher(None, str(name).lower(), form).ratio() for form in (each, each.partition("_")[2])
         )
         return max(whole, rest), each.startswith("validation_"), whole
 
-    nearest = max(names, key=nearness, default="")
-    hint = f"; did you mean {nearest!r}?" if nearness(nearest)[0] >= _NEAR else ""
+    usual = usual_name(name, names)
+    nearest = usual or max(names, key=nearness, default="")
+    hint = f"; did you mean {nearest!r}?" if usual or nearness(nearest)[0] >= _NEAR else ""
     return ValueError(f"{kind} must be one of {', '.join(names)}, but got {brief(name)}{hint}")
 
 
@@ -90,17 +157,14 @@ def integer(name: str, value: Any, low: int | None = None, high: int | None = No
     raise ValueError(f"{name} must be {rule}, but got {number if whole else brief(value)}")
 
 
-def batch_size(value: Any, examples: int, *, strict: bool = False) -> Any:
-    """Return "full" or a number of examples up to all there are; unless given, 32, or all where there are fewer.
-
-    With `strict`, a float is refused even where it is whole: it stands for a range of numbers.
-    """
+def batch_size(value: Any, examples: int) -> Any:
+    """Return "full" or a number of examples up to all there are; unless given, 32, or all where there are fewer."""
     if value is None:
         return min(32, examples)
     if isinstance(value, str) and value == "full":
         return value
     try:
-        return integer("batch_size", str(value) if strict and isinstance(value, float) else value, 1, examples)
+        return integer("batch_size", value, 1, examples)
     except ValueError:
         raise ValueError(
             f"batch_size must be between 1 and the {examples:,} training examples, or full, but got {brief(value)}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn import reference
-from nn.checks import TASKS, integer, one_of, real
+from nn.checks import ACTIVATION_ALIASES, TASKS, integer, one_of, real
 from nn.optimizers import Optimizer
 
 ACTIVATIONS = {
@@ -66,7 +66,8 @@ class MLP:
 
     Args:
         layer_sizes: The numbers of inputs, of hidden units in each layer, and of outputs; `(64, 10)` is a linear model.
-        activation ({"relu", "tanh", "logistic", "identity", "gelu"}): The activation function of the hidden layers.
+        activation ({"relu", "tanh", "logistic", "identity", "gelu"}): The activation function of the hidden layers;
+            "sigmoid" and "linear" are other names of "logistic" and "identity".
         output, loss: `"softmax"` with `"cross_entropy"`; `"logistic"` with `"cross_entropy"` (one output: two classes;
             several: as many labels) or, for teaching, with `"squared_error"`; `"identity"` with `"squared_error"`,
             which is ½ Σ (z − y)² over the outputs. What is left out follows the task of the data.
@@ -138,7 +139,8 @@ class MLP:
                 f"layer_sizes must have at least inputs and outputs, such as (64, 10), but got {tuple(layer_sizes)}"
             )
         put("layer_sizes", tuple(integer("layer_sizes", n, 1) for n in layer_sizes))
-        put("activation", one_of("activation", activation, ACTIVATIONS))
+        known = ACTIVATION_ALIASES.get(activation, activation) if isinstance(activation, str) else activation
+        put("activation", one_of("activation", known, ACTIVATIONS))
         put("output", None if output is None else one_of("output", output, OUTPUT_NAMES))
         put("loss_name", None if loss is None else one_of("loss", loss, LOSS_NAMES))
         if output is not None and loss is not None and (output, loss) not in OUTPUTS:

@@ -177,7 +177,7 @@ class Objective:
         layers = tuple(integer("hidden_units", n, 1) for n in (hidden if isinstance(hidden, tuple) else (hidden,)))
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
         model = self._model(layers, *own)
-        size = batch_size(params.get("batch_size", DEFAULTS["batch_size"]), self.train_size, strict=True)
+        size = batch_size(params.get("batch_size"), self.train_size)
         return model, _optimizer(params), size, _schedule(params)
 
     def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:

@@ -20,6 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nn import compiled
+from nn.checks import ACTIVATION_ALIASES
 from nn.estimators.course import Monitor, minimise
 from nn.estimators.epochs import Epochs, Problem, Stepper, pack
 from nn.estimators.sklearn_private import CALLER, Interval, Options, StrOptions, check_sample_weight, fit_context
@@ -67,7 +68,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
     intercepts_: list[Array]
     _parameter_constraints: ClassVar = {
         "hidden_layer_sizes": ["array-like", COUNT],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions({*ACTIVATIONS, *ACTIVATION_ALIASES})],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "batch_size": [StrOptions({"auto"}), COUNT],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from nn.metrics import names_of, shown_name
-from tuning.space import LogUniform, Range, Space, Value, is_number, shown, value_text
+from tuning.space import Range, Space, Value, is_number, shown, value_text
 
 MOST_LEVELS = 12
 """Numbers with more different values than this stand on a continuous axis."""
@@ -98,7 +98,7 @@ def scale_of(space: dict[str, str], name: str) -> bool | None:
     """Return whether a hyper-parameter was searched on a logarithmic scale; None where it had a list of values."""
     for parameters in Space(space).variants():
         if isinstance(parameters.get(name), Range):
-            return isinstance(parameters[name], LogUniform)
+            return parameters[name].log
     return None
 
 

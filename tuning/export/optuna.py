@@ -32,10 +32,9 @@ from typing import Any
 from tuning.analysis import Verdict, larger_is_better, plain, verdicts
 from tuning.export.results import StudyResults
 from tuning.methods import optuna, quiet
-from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
+from tuning.space import Choice, IntUniform, Parameter, Setting, Space, Value, value_text
 from tuning.store import APPLICATION_ID, COMPLETED, PAUSED, PRUNED, Trial
 
-_KINDS = (LogUniform, Uniform, IntUniform, Choice)  # only parameters of one kind can share a name in Optuna
 _FILE = "sqlite:///"
 _APPLICATION = slice(68, 72)  # of the header of an SQLite file, https://sqlite.org/fileformat.html section 1.3
 
@@ -144,9 +143,9 @@ class _Parameters:
 
     def __init__(self, module: Any, space: Space, settings: Iterable[Setting]) -> None:
         self._space = space
-        kinds: defaultdict[str, set[Any]] = defaultdict(set)
+        kinds: defaultdict[str, set[tuple[type, bool]]] = defaultdict(set)
         for _, name, parameter in _places(space):
-            kinds[name].add(next(kind for kind in _KINDS if isinstance(parameter, kind)))
+            kinds[name].add((type(parameter), parameter.log))
         self._apart = {name for name, found in kinds.items() if len(found) > 1}
         declared: defaultdict[str, list[Parameter]] = defaultdict(list)
         for path, name, parameter in _places(space):
@@ -181,8 +180,8 @@ class _Parameters:
         numbers: list[Any] = [*(end for parameter in parameters for end in parameter.ends), *values]
         low, high = min(numbers), max(numbers)
         if isinstance(parameters[0], IntUniform):
-            return kinds.IntDistribution(low, high)
-        return kinds.FloatDistribution(low, high, log=isinstance(parameters[0], LogUniform))
+            return kinds.IntDistribution(low, high, log=parameters[0].log)
+        return kinds.FloatDistribution(low, high, log=parameters[0].log)
 
 
 def _places(space: Space, path: str = "", setting: Setting | None = None) -> Iterator[tuple[str, str, Parameter]]:

@@ -175,10 +175,10 @@ def _suggested(trial: Any, space: Space, path: str) -> Setting:
 
 def _suggest(trial: Any, name: str, parameter: Parameter) -> Value:
     if isinstance(parameter, LogUniform | Uniform):
-        number = float(trial.suggest_float(name, parameter.low, parameter.high, log=isinstance(parameter, LogUniform)))
+        number = float(trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log))
         return min(max(number, parameter.low), parameter.high)
     if isinstance(parameter, IntUniform):
-        return int(trial.suggest_int(name, parameter.low, parameter.high))
+        return int(trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log))
     assert isinstance(parameter, Choice)
     texts = [value_text(value) for value in parameter.values]
     result: Value = parameter.values[texts.index(trial.suggest_categorical(name, texts)) if len(texts) > 1 else 0]

@@ -29,7 +29,6 @@ from tuning.methods.samplers import Proposal, Rounds, Sampler, Score, option
 from tuning.space import (
     Choice,
     IntUniform,
-    LogUniform,
     Parameter,
     Range,
     Setting,
@@ -140,8 +139,8 @@ class _Axis:
             value: Value = self.values[round(x)]
             return value
         if isinstance(self.parameter, IntUniform):
-            return round(x)
-        number = rounded(10.0**x) if isinstance(self.parameter, LogUniform) else rounded(x)
+            return round(10.0**x if self.parameter.log else x)
+        number = rounded(10.0**x) if self.parameter.log else rounded(x)
         ends = (self.parameter.low, self.parameter.high)  # type: ignore[attr-defined]
         # The ends are met exactly, as in the first round, and not passed by the rounding of their logarithms.
         return next((end for end in ends if math.isclose(number, end, rel_tol=1e-9)), number)
@@ -150,9 +149,10 @@ class _Axis:
         """Return the value and its neighbours, each once."""
         x = self.coordinate(value)
         step = self.step if self.step >= self.smallest else 0.0
+        below, above = self.value(x - step), self.value(x + step)
         if isinstance(self.parameter, IntUniform) and step:
-            step = max(step, 1.0)
-        return list(dict.fromkeys([value, self.value(x - step), self.value(x + step)]))
+            below, above = (self.value(self.coordinate(n)) for n in (min(below, value - 1), max(above, value + 1)))
+        return list(dict.fromkeys([value, below, above]))
 
     def adjust(self, before: Any, now: Any) -> None:
         """Halve the step where the value has stayed; double it where it has moved on in the same direction."""
@@ -226,8 +226,11 @@ class _Window:
         low, high = parameter.low, parameter.high
         widened = self.widen is True or (self.widen is not False and name in self.widen)
         step = (_coordinate(parameter, high) - _coordinate(parameter, low)) / (self.points - 1) / 2
-        smallest = 0.5 if isinstance(parameter, IntUniform) else step * SMALLEST_STEP * 2
-        step = max(step, 1.0) if isinstance(parameter, IntUniform) else step
+        smallest = step * SMALLEST_STEP * 2
+        if isinstance(parameter, IntUniform):  # no step is below 1
+            one, half = (_coordinate(parameter, high) - _coordinate(parameter, high - n) for n in (1, 0.5))
+            smallest = max(smallest, half) if parameter.log else half
+            step = max(step, one)
         # A range in which the first round found nothing inside is left in full steps.
         at_end = widened and self.centre[name] in (low, high)
         first, last = (_coordinate(parameter, end) for end in (bounds(name, low, high) if widened else (low, high)))
@@ -236,4 +239,4 @@ class _Window:
 
 def _coordinate(parameter: Parameter, value: Any) -> float:
     """Return where a number lies, in the logarithm where that is uniform; 0 and infinity have a place too."""
-    return math.log10(min(max(value, 1e-300), 1e300)) if isinstance(parameter, LogUniform) else float(value)
+    return math.log10(min(max(value, 1e-300), 1e300)) if parameter.log else float(value)

@@ -71,6 +71,9 @@ PARAMETERS: dict[str, Known] = {
 DEFAULTS: dict[str, object] = {"learning_rate": 0.1, "batch_size": 32, "hidden_units": 32, "optimizer": "sgd"}
 """The values of a setting that names no others; all else has the defaults of nn, as other optimizers' rates do."""
 
+WHOLE = frozenset({"batch_size", "hidden_units", "schedule_every", "schedule_warmup", "schedule_half"})
+"""The parameters that are whole numbers: a range of one of them is a range of whole numbers, however it is written."""
+
 BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 1),  # upwards only the data say how far
     "hidden_units": (1, math.inf),

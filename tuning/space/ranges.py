@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nn.checks import integer, real
+from nn.checks import brief, integer, real
 from tuning.space.values import MAX_INTEGER, Value, number_text, value_text
 
 
 class Parameter:
     """The values of one hyper-parameter: a frozen description with a text form."""
 
+    log: bool = False  # whether it is uniform in the logarithm
     parts: tuple[Any, ...] = ()  # a choice has some, if parameters exist under some of its values alone
 
     def part(self, value: Value) -> Any:
@@ -54,7 +55,11 @@ class Range(Parameter):
     high: float
 
     _check_end = staticmethod(real)
-    _kind = ""  # in its text
+
+    @property
+    def _kind(self) -> str:
+        """What follows the ends in its text."""
+        return ":log" if self.log else ""
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -93,8 +98,9 @@ class LogUniform(Range):
     (0.001, 0.01, 0.1, 1.0)
     """
 
+    log = True
+
     _check_end = staticmethod(partial(real, above=0.0))
-    _kind = ":log"
 
     def at(self, u: float) -> float:
         """Return low^(1 - u) high^u."""
@@ -120,37 +126,77 @@ class Uniform(Range):
         return min(max((1.0 - u) * self.low + u * self.high, self.low), self.high)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IntUniform(Range):
     """A whole number that is uniform between two ends, both included: low < high.
 
+    Args:
+        low, high: The ends; low < high.
+        log: Uniform in the logarithm: 4 to 7, 8 to 15 and 16 to 31 are equally likely. Then 0 < low.
+
     >>> IntUniform(8, 64).grid(3)
     (8, 36, 64)
+    >>> IntUniform(4, 64, log=True).grid(5)
+    (4, 8, 16, 32, 64)
     """
 
     low: int
     high: int
+    log: bool = False
 
     _check_end = staticmethod(partial(integer, low=-MAX_INTEGER, high=MAX_INTEGER))
-    _kind = ":int"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.log, bool):
+            raise ValueError(f"log must be True or False, but got {brief(self.log)}")
+        if self.log and self.low < 1:
+            raise ValueError(f"low must be at least 1 with log, but got {self.low}; start at 1, or leave out log")
 
     def grid(self, points: int) -> tuple[Value, ...]:
-        """Return `points` whole numbers at nearly equal distances, or all where there are no more than that."""
+        """Return `points` whole numbers, or all where there are no more than that, both ends included.
+
+        They are at nearly equal distances, or nearly equal ratios where the logarithm is uniform; the middle for one
+        point.
+        """
         points = integer("points", points, 1)
         if self.high - self.low < points:
             return tuple(range(self.low, self.high + 1))
+        if self.log:
+            return self._log_grid(points)
         if points == 1:
             return ((self.low + self.high) // 2,)
         return tuple(self.low + i * (self.high - self.low) // (points - 1) for i in range(points))
 
+    def _log_grid(self, points: int) -> tuple[Value, ...]:
+        if points == 1:
+            return (round(math.sqrt(self.low) * math.sqrt(self.high)),)
+        ratio = math.log(self.high / self.low) / (points - 1)
+        values = [self.low]
+        for i in range(1, points):  # each above the one before it, and with room for those that follow
+            values.append(min(max(round(self.low * math.exp(i * ratio)), values[-1] + 1), self.high - points + 1 + i))
+        return (*values[:-1], self.high)
+
     def at(self, u: float) -> int:
         """Return the whole number whose share of [0, 1) holds u."""
-        return min(self.low + int(u * (self.high - self.low + 1)), self.high)
+        if not self.log:
+            return min(self.low + int(u * (self.high - self.low + 1)), self.high)
+        # n has the share of the numbers from n to n + 1; in floats, 2 to the power of 3 may be a little less than 8.
+        ends = math.log(self.low), math.log(self.high + 1)
+        value = int(math.exp((1.0 - u) * ends[0] + u * ends[1]) * (1 + 1e-12))
+        return min(max(value, self.low), self.high)
 
     @property
     def size(self) -> int | None:
         """The number of whole numbers."""
         return self.high - self.low + 1
+
+    @property
+    def _kind(self) -> str:
+        return ":log:int" if self.log else ":int"
+
+    def __repr__(self) -> str:
+        return f"IntUniform(low={self.low!r}, high={self.high!r}{', log=True' if self.log else ''})"
 
 
 def rounded(value: float) -> float:

@@ -5,9 +5,11 @@ That text stands on the command line and in TOML files, and `str` gives it:
     1e-3:1:log      LogUniform(0.001, 1.0)          16,32,64    Choice((16, 32, 64))
     0:0.9           Uniform(0.0, 0.9)               64x32       Choice(((64, 32),)): two hidden layers
     8:64:int        IntUniform(8, 64)               relu,tanh   Choice(("relu", "tanh"))
+    8:64:log:int    IntUniform(8, 64, log=True)
 
-Values are numbers, names, true, false, none, and whole numbers joined by x; `()` stands for no layers. A value of a
-choice may have a part of its own, parameters that exist only where it is chosen:
+A range of a parameter that is a whole number, such as batch_size, is one of whole numbers without `:int` too. Values
+are numbers, names, true, false, none, and whole numbers joined by x; `()` stands for no layers. A value of a choice may
+have a part of its own, parameters that exist only where it is chosen:
 
     sgd(momentum=0:0.9; nesterov=false,true),adam      Choice({"sgd": {"momentum": Uniform(0, 0.9), …}, "adam": {}})
 """
@@ -24,10 +26,11 @@ from typing import Any
 
 import numpy as np
 
-from nn.checks import integer
+from nn.checks import ACTIVATION_ALIASES, integer
 from tuning.space.order import even_order
-from tuning.space.ranges import IntUniform, LogUniform, Parameter, Uniform
-from tuning.space.values import INTEGER, NAME, Setting, Value, parse_value, plain_value, value_text
+from tuning.space.parameters import PARAMETERS, WHOLE
+from tuning.space.ranges import IntUniform, LogUniform, Parameter, Range, Uniform
+from tuning.space.values import INTEGER, NAME, Setting, Value, is_number, parse_value, plain_value, value_text
 
 __all__ = ["Choice", "IntUniform", "LogUniform", "Parameter", "Space", "Uniform", "as_parameter", "parse"]
 
@@ -114,7 +117,8 @@ class Space:
     Args:
         parameters: From names to a `Uniform`, `LogUniform`, `IntUniform` or `Choice`; to a list, tuple or array of
             values, or a dict from values to their parts, which are choices; to a text, which is parsed; or to one
-            value, a constant.
+            value, a constant. A tuple of whole numbers as hidden_units is one value, the layers of a network. A range
+            of a parameter that is a whole number becomes an `IntUniform`.
 
     Raises:
         ValueError, TypeError: For no parameters, a name that is given twice, and whatever can't be a parameter.
@@ -122,6 +126,8 @@ class Space:
     >>> space = Space({"momentum": "0:0.9", "batch_size": [16, 32], "optimizer": "sgd"})
     >>> space.at([0.5, 0.5])
     {'momentum': 0.45, 'batch_size': 32, 'optimizer': 'sgd'}
+    >>> Space({"batch_size": LogUniform(8, 64), "hidden_units": (64, 32)})
+    Space({'batch_size': '8:64:log:int', 'hidden_units': '64x32'})
     >>> space = Space({"optimizer": {"sgd": {"momentum": [0.0, 0.9]}, "adam": {}}})
     >>> list(space.grid(7))
     [{'optimizer': 'sgd', 'momentum': 0.0}, {'optimizer': 'sgd', 'momentum': 0.9}, {'optimizer': 'adam'}]
@@ -247,26 +253,67 @@ class Space:
 
 
 def as_parameter(name: str, given: Any) -> Parameter:
-    """Return the parameter that a user wrote for `name`. Raises ValueError or TypeError, which begin with the name."""
+    """Return the parameter that a user wrote for `name`, which begins the text of what is raised.
+
+    Raises ValueError or TypeError for what is no parameter, or none of this name.
+    """
     try:
-        if isinstance(given, Parameter):
-            return given
-        if isinstance(given, str):
-            return parse(given)
-        if isinstance(given, Mapping):
-            return Choice(given)
-        if isinstance(given, np.ndarray) and given.ndim:
-            given = given.tolist()
-        return Choice(given if isinstance(given, list | tuple | range) else (given,))
-    except _InnerError:
-        raise
+        parameter = _parameter(name, given)
+        if name in WHOLE and isinstance(parameter, Range):
+            return _of_whole_numbers(parameter)
+        if name == "activation" and isinstance(parameter, Choice):
+            return _under_own_names(parameter)
+        return parameter
     except (TypeError, ValueError) as error:
-        kind = _InnerError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name}: {error}") from None
+        twice = name == "hidden_units" and "comes twice" in str(error)
+        hint = "; join several hidden layers by x, as in 32x32" if twice else ""
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{name}: {error}{hint}") from None
 
 
-class _InnerError(ValueError):
-    """An error that names its parameter already."""
+def _parameter(name: str, given: Any) -> Parameter:
+    if isinstance(given, Parameter):
+        return given
+    if isinstance(given, str):
+        return parse(given)
+    if isinstance(given, Mapping):
+        return Choice(given)
+    if isinstance(given, tuple) and name == "hidden_units" and all(map(is_number, given)):  # of one network
+        return Choice((given,))
+    if isinstance(given, tuple) and len(given) == 2 and all(map(is_number, given)):
+        kind = "IntUniform" if name in WHOLE else _range_kind(name)
+        low, high = given
+        raise ValueError(
+            f"two numbers in a tuple may be a range or two values, but got {given!r}; "
+            f"write {kind}({low!r}, {high!r}) or [{low!r}, {high!r}]"
+        )
+    if isinstance(given, np.ndarray) and given.ndim:
+        given = given.tolist()
+    return Choice(given if isinstance(given, list | tuple | range) else (given,))
+
+
+def _range_kind(name: str) -> str:
+    return "LogUniform" if name in PARAMETERS and PARAMETERS[name].example.endswith(":log") else "Uniform"
+
+
+def _of_whole_numbers(parameter: Range) -> IntUniform:
+    """Return the range as one of whole numbers, between the same ends."""
+    if isinstance(parameter, IntUniform):
+        return parameter
+    for end in (parameter.low, parameter.high):
+        if not end.is_integer():
+            raise ValueError(f"the ends of a range of whole numbers must be whole, but got {parameter}; round them")
+    return IntUniform(int(parameter.low), int(parameter.high), log=parameter.log)
+
+
+def _under_own_names(choice: Choice) -> Choice:
+    """Return the choice with each activation under the name that it has here, so that none is searched twice."""
+    own = [ACTIVATION_ALIASES.get(value, value) if isinstance(value, str) else value for value in choice.values]
+    if own == list(choice.values):
+        return choice
+    if len(set(own)) < len(own):
+        raise ValueError(f"the values of a choice must be different, but {choice} has one under two names")
+    return Choice(dict(zip(own, choice.parts, strict=True)) if choice.parts else own)
 
 
 def parse(text: str) -> Parameter:
@@ -286,11 +333,11 @@ def parse(text: str) -> Parameter:
         return Uniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
     if len(parts) == 3 and parts[2] == "log":
         return LogUniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
-    if len(parts) == 3 and parts[2] == "int":
+    if parts[2:] in (["int"], ["log", "int"]):
         if not all(INTEGER.fullmatch(end) and len(end) < 200 for end in parts[:2]):
-            raise ValueError(f"low:high:int must have two whole numbers, but got {text!r}")
-        return IntUniform(int(parts[0]), int(parts[1]))
-    raise ValueError(f"a range must be low:high, low:high:log or low:high:int, but got {text!r}")
+            raise ValueError(f"low:high:{':'.join(parts[2:])} must have two whole numbers, but got {text!r}")
+        return IntUniform(int(parts[0]), int(parts[1]), log="log" in parts)
+    raise ValueError(f"a range must be low:high, low:high:log, low:high:int or low:high:log:int, but got {text!r}")
 
 
 def _parse_parts(text: str) -> Choice:
@@ -332,10 +379,7 @@ def _part(value: Any, part: Any) -> Space | None:
         return part
     if part is not None and not isinstance(part, Mapping):
         raise TypeError(f"the part of {value} must be a dict of names and what they may be, but got {part!r}")
-    try:
-        return Space(part) if part else None
-    except ValueError as error:
-        raise _InnerError(str(error)) from None
+    return Space(part) if part else None
 
 
 def _part_text(part: Space | None) -> str:

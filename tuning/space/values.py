@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from nn.checks import integer, real
+from nn.checks import brief, integer, real
 
 Value = bool | int | float | str | tuple[int, ...] | None
 Setting = dict[str, Value]
@@ -63,7 +63,7 @@ def parse_value(text: str) -> Value:
         return real("a value", number)
     if NAME.fullmatch(text):
         return text
-    raise ValueError(f"a value must be a number, a name or whole numbers joined by x, but got {text!r}")
+    raise ValueError(f"a value must be a number, a name or whole numbers joined by x, but got {brief(text)}")
 
 
 def plain_value(value: Any) -> Value:
@@ -80,9 +80,9 @@ def plain_value(value: Any) -> Value:
         units = tuple(integer("a layer's number of units", size, 0, MAX_INTEGER) for size in value)
         return units[0] if len(units) == 1 else units
     if isinstance(value, str):
-        if NAME.fullmatch(value) and parse_value(value) == value:
-            return value
-        raise ValueError(f"a text among values must be a name such as relu, but got {value!r}")
+        if ":" in value:
+            raise ValueError(f"a range must stand alone, outside of any list, but got {value!r} among values")
+        return parse_value(value)
     raise TypeError(f"a value must be a number, a name, a bool, None or a tuple of whole numbers, but got {value!r}")
 
 
