@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import struct
 import zipfile
@@ -26,6 +27,29 @@ _DAMAGE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError),
     *(NotImplementedError, RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+
+
+# Of two letters and more: one is a drive. `Path` makes one slash of several.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+
+
+def local_path(name: str, path: str | os.PathLike[str]) -> Path:
+    """Return a path of this machine's; `name` is what errors call it.
+
+    Raises TypeError for what is no path, and ValueError for a URL, of which a folder would be made.
+
+    >>> local_path("storage", "sqlite:///x.db")
+    Traceback (most recent call last):
+    ValueError: storage must be a path on this machine, but got the URL 'sqlite:///x.db'; write 'x.db'
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, but got {type(path).__name__}")
+    text = os.fspath(path)
+    url = _URL.match(text)
+    if url is not None:
+        way_out = f"write {url[2]!r}" if url[1] in ("sqlite", "file") else "download it first, or name a local file"
+        raise ValueError(f"{name} must be a path on this machine, but got the URL {text!r}; {way_out}")
+    return Path(text)
 
 
 @contextlib.contextmanager
@@ -61,7 +85,7 @@ def write_run(path: str | os.PathLike[str], about: dict[str, Any], arrays: Array
     Raises OSError where it can't be written.
     """
     text = np.array(json.dumps({"format": FORMAT, "version": VERSION, **about}))
-    with replacing(Path(path)) as partial, open(partial, "wb") as file:
+    with replacing(local_path("the path of a run", path)) as partial, open(partial, "wb") as file:
         np.savez(file, about=text, **arrays)  # type: ignore[arg-type]
 
 
@@ -70,7 +94,7 @@ def read_run(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
 
     Raises ValueError, in one line, for a file that is missing, truncated, foreign or of a newer version.
     """
-    name = os.fspath(path)
+    name = str(local_path("the path of a run", path))
     try:
         with open(name, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}

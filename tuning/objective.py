@@ -212,9 +212,7 @@ class Objective:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
         split = self.splits[spec.fold or 0]
         if split.test is None:
-            raise ValueError(
-                f"{split.source.name!r} must have a test part to be tested on, but it was split with test=0"
-            )
+            raise ValueError(f"{split.source.name!r} must have a test part to be tested on, but it has none")
         scores = self._train(spec).evaluate(split.test)
         return {f"test_{name}": float(value) for name, value in scores.items()}
 

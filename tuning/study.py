@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from nn.files import local_path
 from tuning.analysis import Analysis, BestRate, Reference, Summary, Verdict, analyse, reference_of, summarise, verdicts
 from tuning.callbacks import Announcer, Callback, check_callback, log
 from tuning.export import Table, whole
@@ -62,7 +63,7 @@ class Study:
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Return the study of a file, to look at or to resume. Raises ValueError when it is not a whole study."""
-        return cls(Access(StudyFile.open(Path(path), write=False)))
+        return cls(Access(StudyFile.open(local_path("the path of a study", path), write=False)))
 
     @classmethod
     def create(

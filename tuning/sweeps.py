@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from nn.files import local_path
 from nn.metrics import larger_is_better
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
@@ -89,6 +90,7 @@ def sweep(
     {'learning_rate': 0.1, 'hidden_units': 8}
     """
     options = {name: value for name, value in locals().items() if name in OPTIONS}
+    storage = None if storage is None else local_path("storage", storage)
     given_space = space if isinstance(space, Space) else Space(space)
     given = {"seed": seed, "repeats": repeats, "epochs": epochs}
     seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
@@ -120,9 +122,8 @@ def sweep(
     return study.run(executor, n_jobs, progress, callback)
 
 
-def _stored_ranges(storage: str | Path | None, auto: dict[str, str], objective: Objective) -> Space | None:
+def _stored_ranges(path: Path | None, auto: dict[str, str], objective: Objective) -> Space | None:
     """Return the space whose ranges were found when the study in this file was made, if it was made in the same way."""
-    path = None if storage is None else Path(storage)
     if path is None or not path.is_file() or path.stat().st_size == 0:
         return None
     with contextlib.closing(StudyFile.open(path, write=False)) as file:

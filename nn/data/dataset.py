@@ -26,6 +26,7 @@ from nn.data.scaling import Scaling
 from nn.data.separation import separate
 from nn.data.table import CATEGORY
 from nn.data.targets import class_codes, read_targets
+from nn.files import local_path
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -314,6 +315,7 @@ def load_dataset(
     if not text or not os.path.exists(text):
         if path.name == text and not path.suffix:
             raise ValueError(f"{unknown_name('dataset', text, known)}; a path to a file or folder works too")
+        local_path("a dataset", text)
         raise ValueError(f"the path must exist, but there is nothing at {text!r}")
     if path.is_file() and is_table_file(path):
         X, y, task, names = _table_arrays(path, {"task": task, "target_column": target} | options)

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nn.checks import unknown_name
+from nn.checks import unknown_name, usual_name
+from tuning.space import PARAMETERS
 from tuning.sweeps import sweep
 
 KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress", "callback"))
 """The keys of a sweep file: the arguments of `sweep` that are plain values."""
+
+
+class SweepFileError(ValueError):
+    """An error in a sweep file, which names keys of the file."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class SweepFile:
 
     @classmethod
     def read(cls, path: Path) -> SweepFile:
-        """Return the contents of a file; ValueError, with the line, where they are not those of a sweep file."""
+        """Return the contents of a file; SweepFileError, with the line, where they are not those of a sweep file."""
         try:
             text = path.read_bytes().decode()
         except OSError as error:
@@ -34,21 +39,23 @@ class SweepFile:
                 f"config must be a file that can be read, but {str(path)!r} can't: {error.strerror}"
             ) from None
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} must be TOML in UTF-8, but byte {error.start} is not") from None
+            raise SweepFileError(f"{path} must be TOML in UTF-8, but byte {error.start} is not") from None
         try:
             values = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise ValueError(f"{path} must be TOML, but: {error}") from None
+            raise SweepFileError(f"{path} must be TOML, but: {error}") from None
         file = cls(path, text, values)
         for key in values:
             if key not in KEYS:
-                raise ValueError(file.locate(unknown_name("a key of a sweep file", key, KEYS), key))
+                inside = key if key in PARAMETERS else usual_name(key, PARAMETERS)
+                wrong = ValueError(f"{inside} must stand in the table [space], but got {key!r} outside of it")
+                raise file.located(wrong if inside else unknown_name("a key of a sweep file", key, KEYS), key)
         if not isinstance(values.get("space", {}), dict):
-            raise ValueError(file.locate(ValueError("space must be a table, [space], but is a plain value"), "space"))
+            raise file.located(ValueError("space must be a table, [space], but is a plain value"), "space")
         return file
 
-    def locate(self, error: Exception, key: str | None = None) -> str:
-        """Return an error's text with the file, and with the line of the key that it is about where that is clear.
+    def located(self, error: Exception, key: str | None = None) -> SweepFileError:
+        """Return an error with the file, and with the line of the key that it is about where that is clear.
 
         Errors begin with the name of what they are about, or end in the name that they got.
         """
@@ -58,5 +65,6 @@ class SweepFile:
                 rf"(?m)^[ \t]*[\"']?{re.escape(name)}[\"']?[ \t]*[=.]|^[ \t]*\[{re.escape(name)}\]", self.text
             )
             if match:
-                return f"{self.path}, line {self.text.count(chr(10), 0, match.start()) + 1}: {error}"
-        return f"{self.path}: {error}"
+                line = self.text.count(chr(10), 0, match.start()) + 1
+                return SweepFileError(f"{self.path}, line {line}: {error}")
+        return SweepFileError(f"{self.path}: {error}")

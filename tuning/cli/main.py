@@ -1,13 +1,15 @@
 """The `nn-tuning` command.
 
-Errors are one line on standard error. Exit status: 0 for success; 2 for bad input, before any work; 1 where work had to
-end, because the disk is full or no worker is left, say (what was counted is saved); 130 after Ctrl-C.
+Errors are one line on standard error, in which arguments have the names of the command's options. Exit status: 0 for
+success; 2 for bad input, before any work; 1 where work had to end, because the disk is full or no worker is left, say
+(what was counted is saved), or where a training that was to be saved has diverged (nothing is saved); 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -18,9 +20,18 @@ from typing import Any, NamedTuple
 from nn.checks import integer, one_line, one_of, unknown_name
 from tuning.analysis import RULES
 from tuning.cli import options
-from tuning.cli.config import KEYS, SweepFile
-from tuning.cli.options import FORMATS, SHOW_FORMATS, SWEEP_EXAMPLE, CommandError, Parser, given_parameters
-from tuning.cli.train import scores_line, train_command
+from tuning.cli.config import KEYS, SweepFile, SweepFileError
+from tuning.cli.options import (
+    FORMATS,
+    SHOW_ENDINGS,
+    SHOW_FORMATS,
+    SWEEP_EXAMPLE,
+    CommandError,
+    Parser,
+    given_parameters,
+)
+from tuning.cli.train import NothingSaved, scores_line, train_command
+from tuning.cli.wording import on_command_line, options_of
 from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
 from tuning.space import Choice, Setting, as_parameter
@@ -31,8 +42,10 @@ from tuning.sweeps import sweep
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    command = COMMANDS.get(given[0]) if given else None
     try:
-        status = _run(sys.argv[1:] if arguments is None else list(arguments))
+        status = _run(given)
         sys.stdout.flush()
         return status
     except StudyInterrupted as stop:
@@ -41,17 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lost = line.replace("are saved", "had finished") + "; give --storage to save them"
         print(f"nn-tuning: stopped: {saved if stop.study.path else lost}", file=sys.stderr)
         return 130
-    except KeyboardInterrupt:
-        print("nn-tuning: stopped; what was counted is saved, and the same command goes on from there", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        left = str(stop) or (command.stopped if command else "nothing was done")
+        print(f"nn-tuning: stopped; {left}", file=sys.stderr)
         if arguments is None:  # threads that still run would keep the process waiting
             os._exit(130)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
-    except (ValueError, TypeError, OSError, ImportError, WorkersError) as error:
-        print(f"nn-tuning: error: {one_line(str(error))}", file=sys.stderr)
-        return 1 if isinstance(error, StudyWriteError | WorkersError) else 2
+    except (ValueError, TypeError, OSError, ImportError, WorkersError, NothingSaved) as error:
+        print(f"nn-tuning: error: {_worded(command, error)}", file=sys.stderr)
+        return 1 if isinstance(error, StudyWriteError | WorkersError | NothingSaved) else 2
+
+
+def _worded(command: Command | None, error: Exception) -> str:
+    """Return an error in one line, in the words of the command that it ended."""
+    text = one_line(str(error))
+    if command is None or isinstance(error, SweepFileError):
+        return text
+    parser = Parser()
+    command.options(parser)
+    return on_command_line(text, options_of(parser))
 
 
 def _run(arguments: list[str]) -> int:
@@ -91,8 +115,10 @@ def _setting(values: argparse.Namespace) -> Setting:
     for name, text in given_parameters(values).items():
         parameter = as_parameter(name, text)
         if not isinstance(parameter, Choice) or parameter.size != 1:
+            twice = name == "hidden_units" and re.fullmatch(r"\d+(,\d+)+", text)
+            hint = f"join the units of several layers by x, as in {text.replace(',', 'x')}; or " if twice else ""
             raise ValueError(
-                f"{name} must be one value to train with, but got {text!r}; search it with: nn-tuning sweep"
+                f"{name} must be one value to train with, but got {text!r}; {hint}search it with: nn-tuning sweep"
             )
         setting[name] = parameter.values[0]
     return setting
@@ -122,11 +148,15 @@ def _sweep(values: argparse.Namespace) -> None:
             study = sweep(**arguments, executor=executor, progress=False if values.quiet else None)
     except StudyFileError:
         raise
+    except KeyboardInterrupt as stop:
+        if isinstance(stop, StudyInterrupted) or arguments.get("storage") is not None:
+            raise
+        raise KeyboardInterrupt("nothing is saved, as no --storage was given") from None
     except (ValueError, TypeError) as error:
         about = str(error).split(" ")[0].rstrip(":")
         if file is None or about in given or about in on_line:
             raise
-        raise ValueError(file.locate(error)) from None
+        raise file.located(error) from None
     print("\n".join(outcome_lines(study, top)))
 
 
@@ -151,8 +181,7 @@ def _executor(address: str | None) -> AbstractContextManager[Executor | None]:
 
 
 def _show(values: argparse.Namespace) -> None:
-    ending = "" if values.output is None else values.output.suffix[1:].lower()
-    form = one_of("format", values.format or (ending if ending in SHOW_FORMATS else "table"), SHOW_FORMATS)
+    form = _format(values.format, values.output)
     top = None if values.top is None else integer("top", values.top, 1)
     if values.rules:
         print(RULES)
@@ -180,7 +209,24 @@ def _show(values: argparse.Namespace) -> None:
             file.write_text(text, encoding="utf-8")
 
 
+def _format(given: str | None, output: Path | None) -> str:
+    """Return the format that was asked for, or that the ending of the output file names."""
+    if given is not None:
+        one_of("format", given, SHOW_FORMATS)
+    if output is None:
+        return given or "table"
+    ending = output.suffix.lower()
+    found = SHOW_ENDINGS.get(ending)
+    if found is None and given is None:
+        raise ValueError(f"output must end in {', '.join(SHOW_ENDINGS)}, but got {str(output)!r}; or give format=csv")
+    if found is not None and given not in (None, found):
+        raise ValueError(f"format must be {found} for a file that ends in {ending}, but got {given}; leave one out")
+    return given or found or "table"
+
+
 def _report(values: argparse.Namespace) -> None:
+    if values.output is not None and values.output.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"output must end in .html, but got {str(values.output)!r}")
     from tuning.report import write
 
     print(f"Report: {write(Study.open(values.study), values.output or Path(values.study).with_suffix('.html'))}")
@@ -191,31 +237,38 @@ def _test(values: argparse.Namespace) -> None:
 
 
 class Command(NamedTuple):
-    """One of the commands: its purpose, what follows its name, its options, the function that runs it, an example."""
+    """One of the commands: its purpose, what follows its name, its options, the function that runs it, an example.
+
+    `stopped` says what is true after Ctrl-C.
+    """
 
     about: str
     operand: str
     options: Callable[[Parser], None]
     run: Callable[[argparse.Namespace], None]
     example: str
+    stopped: str
 
 
+_COUNTED = "what was counted is saved, and the same command goes on from there"
 # fmt: off
 COMMANDS = {
     "train": Command("train one network", "DATA", options.train, _train,
-        "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20"),
+        "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20",
+        "nothing is saved"),
     "sweep": Command("search learning rate, batch size, hidden units and more", "[DATA]", options.sweep, _sweep,
-        f"{SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5"),
+        f"{SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5",
+        _COUNTED),
     "resume": Command("run what is left of a study", "FILE.db", options.resume, _resume,
-        "nn-tuning resume runs/digits.db"),
+        "nn-tuning resume runs/digits.db", _COUNTED),
     "show": Command("show the best settings of a study", "[FILE.db]", options.show, _show,
-        "nn-tuning show runs/digits.db --top 20"),
+        "nn-tuning show runs/digits.db --top 20", "nothing is written"),
     "report": Command("write a study as one HTML file, with figures and tables", "FILE.db", options.report, _report,
-        "nn-tuning report runs/digits.db --output digits.html"),
+        "nn-tuning report runs/digits.db --output digits.html", "no report is written"),
     "test": Command("score the best setting on the test part, once", "FILE.db", options.study, _test,
-        "nn-tuning test runs/digits.db"),
+        "nn-tuning test runs/digits.db", "no score is saved"),
     "lr-range": Command("test which learning rates a network can use", "DATA", options.lr_range, _lr_range,
-        "nn-tuning lr-range digits --hidden-units 32 --batch-size 32"),
+        "nn-tuning lr-range digits --hidden-units 32 --batch-size 32", "nothing is saved"),
 }
 # fmt: on
 
@@ -223,5 +276,8 @@ COMMANDS = {
 def _overview() -> str:
     lines = [f"  {name:<10}{command.about}" for name, command in COMMANDS.items()]
     usage = "usage: nn-tuning COMMAND …   (nn-tuning COMMAND --help says more)"
-    status = "exit status: 0 done, 2 bad input, 1 work had to end (disk full, workers lost), 130 after Ctrl-C"
+    status = (
+        "exit status: 0 done, 2 bad input, 130 after Ctrl-C,\n"
+        "  1 work had to end (disk full, workers lost), or train --save has diverged: nothing is saved"
+    )
     return "\n".join([usage, "", *lines, "", "  --version", "", f"example:\n  {SWEEP_EXAMPLE}", "", status])

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nn.checks import usual_name
+from nn.files import local_path
 from nn.metrics import metric_of, names_of
 from nn.optimizers import OPTIMIZERS
 from tuning.methods import METHODS, OPTIONS, option_help, option_kind
@@ -22,6 +24,7 @@ SWEEP_EXAMPLE = (
 FORMATS = ("table", "json", "csv")
 _ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
 SHOW_FORMATS = (*FORMATS, "parquet")
+SHOW_ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
 class CommandError(ValueError):
@@ -53,11 +56,12 @@ class Parser(argparse.ArgumentParser):
         values, rest = self.parse_known_args(arguments)
         if not rest:
             return values
-        if not rest[0].startswith("--"):
+        if not rest[0].startswith("-"):
             raise CommandError(f"{self.prog} must have no more arguments, but got {rest[0]!r}; see: {self.prog} --help")
         name = rest[0].partition("=")[0]
-        known = [option for option in self._option_string_actions if option.startswith("--")]
-        near = difflib.get_close_matches(name, known, n=1)
+        known = {option[2:].replace("-", "_"): option for option in self._option_string_actions if option[:2] == "--"}
+        usual = usual_name(name[2:], known)
+        near = [known[usual]] if usual else difflib.get_close_matches(name, known.values(), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
         raise CommandError(f"{self.prog} has no option {name!r}; {hint}")
 
@@ -75,6 +79,13 @@ def _reader(kind: Callable[[str], Any], name: str) -> Callable[[str], Any]:
 
 
 _whole, _real = _reader(int, "a whole number"), _reader(float, "a number")
+
+
+def _path(text: str) -> Path:
+    try:
+        return local_path("", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).strip()) from None
 
 
 def _names(text: str) -> bool | list[str]:
@@ -95,7 +106,7 @@ def _option_of(name: str) -> str:
 
 def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
     group = parser.add_argument_group(
-        "hyper-parameters", None if single else "ranges low:high[:log|:int], or values with commas"
+        "hyper-parameters", None if single else "ranges low:high[:log][:int], or values with commas"
     )
     for name, known in PARAMETERS.items():
         example = known.example.split(",")[0] if single else known.example
@@ -107,6 +118,8 @@ def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
 
 def _default_of(name: str) -> str:
     """Return the default of a parameter as help shows it; each optimizer may have a learning rate of its own."""
+    if name == "batch_size":
+        return f"{DEFAULTS[name]}, or all where there are fewer"
     if name != "learning_rate":
         return str(DEFAULTS[name])
     rates = {known: kind.__dataclass_fields__[name].default for known, kind in OPTIMIZERS.items()}
@@ -132,7 +145,13 @@ def train(parser: Parser) -> None:
     add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")
     add("--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)")
     add("--test", action="store_true", help="score the test part too")
-    add("--save", metavar="FILE.npz", type=Path, help="save the trained model")
+    add(
+        "--save",
+        metavar="FILE.npz",
+        type=_path,
+        help="save the model; after Ctrl-C, as far as it was trained",
+    )
+    add("--plot", metavar="FILE", type=_path, help="draw its curves: a file that ends in .png, .svg or .pdf")
     add("--quiet", action="store_true", help="no line for each epoch")
     _add_parameters(parser, single=True)
 
@@ -141,7 +160,7 @@ def sweep(parser: Parser) -> None:
     """Add the options of `nn-tuning sweep`."""
     _add_data(parser, nargs="?")
     add = parser.add_argument
-    add("--config", type=Path, metavar="FILE.toml", help="a sweep file; options of the command line go first")
+    add("--config", type=_path, metavar="FILE.toml", help="a sweep file; options of the command line go first")
     add("--method", help=f"{', '.join(METHODS)} (grid)")
     for name in OPTIONS:
         add(_option_of(name), type=_READERS[option_kind(name)], help=option_help(name))
@@ -154,7 +173,7 @@ def sweep(parser: Parser) -> None:
     add("--curves", help="layers: keep norms and idle units of each layer in the curves of trials")
     add("--target", type=_real, help="stop once the metric reaches this value")
     add("--seed", type=_whole, help="all random numbers follow from it (0)")
-    add("--storage", metavar="FILE.db", help="the study file; one that is there is continued")
+    add("--storage", metavar="FILE.db", type=_path, help="the study file; one that is there is continued")
     _add_running(parser)
     _add_parameters(parser, single=False)
 
@@ -173,7 +192,7 @@ def show(parser: Parser) -> None:
     parser.add_argument("study", nargs="?", help="the study file")
     parser.add_argument("--rules", action="store_true", help="print the rules of the verdicts")
     parser.add_argument("--format", help="table, json, csv or parquet (as the output file ends, or table)")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write to a file; parquet must have one")
+    parser.add_argument("--output", metavar="FILE", type=_path, help="write to a file: .txt, .json, .csv or .parquet")
     parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
     parser.add_argument(
         "--best-rate-by",
@@ -198,7 +217,7 @@ def lr_range(parser: Parser) -> None:
 def report(parser: Parser) -> None:
     """Add the options of `nn-tuning report`."""
     study(parser)
-    parser.add_argument("--output", metavar="FILE.html", type=Path, help="where to write it (beside the study file)")
+    parser.add_argument("--output", metavar="FILE.html", type=_path, help="where to write it (beside the study file)")
 
 
 def study(parser: Parser) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nn.files import replacing
+from nn.files import local_path, replacing
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -23,7 +23,7 @@ def whole(path: str | os.PathLike[str], what: str = "output") -> Iterator[Path]:
     Traceback (most recent call last):
     ValueError: output must be a file, but '/' is a folder; name a file in it
     """
-    target = Path(path)
+    target = local_path(what, path)
     try:
         if target.is_dir():
             raise ValueError(f"{what} must be a file, but {str(target)!r} is a folder; name a file in it")

@@ -1,4 +1,4 @@
-"""The figure of a network's layers in the course of training."""
+"""Figures of one run with several panels: its curves, and its layers in the course of training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,28 @@ import numpy as np
 from nn.checks import brief
 from nn.run import Run
 from tuning.plots import style
+from tuning.plots.studies import learning_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def course(run: Run) -> Figure:
+    """Draw loss and score of a run in training and validation against the epochs, beside each other.
+
+    Returns:
+        The figure; `plots.save` writes it to a file.
+
+    Raises:
+        TypeError: Where `run` is no run.
+        ValueError: Where it has completed no epoch.
+    """
+    if not isinstance(run, Run):
+        raise TypeError(f"course must get a Run, as train returns it, but got {brief(run)}")
+    figure, axes = style.subplots(1, 2)
+    for ax, metric in zip(axes[0], ("loss", "r2" if run.task == "regression" else "accuracy"), strict=True):
+        learning_curves(run, metric, ax=ax)
+    return figure
 
 
 def layers(run: Run) -> Figure:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nn.files import replacing
+from nn.files import local_path, replacing
 from tuning.charts import COLOURS, SEQUENTIAL
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def library() -> Any:
 
     STYLE["axes.prop_cycle"] = cycler.cycler(color=COLOURS) + cycler.cycler(linestyle=DASHES)
     return matplotlib.pyplot
+
+
+def require() -> None:
+    """Raise ImportError, with the way out, where figures can't be drawn; for work to begin only where they can."""
+    library()
 
 
 @contextlib.contextmanager
@@ -125,7 +130,10 @@ def save(drawn: Axes | Figure, path: str | os.PathLike[str]) -> Path:
         The path of the file.
     """
     figure: Any = getattr(drawn, "figure", drawn)
-    target = Path(path)
+    target = local_path("the path of a figure", path)
+    kinds = sorted(figure.canvas.get_supported_filetypes())
+    if target.suffix[1:].lower() not in ("", *kinds):
+        raise ValueError(f"a figure must be a file that ends in .{', .'.join(kinds)}, but got {str(target)!r}")
     with replacing(target, make_folder=True) as partial:
         figure.savefig(partial, format=target.suffix[1:] or "png")
     library().close(figure)

@@ -352,7 +352,7 @@ def _parse_parts(text: str) -> Choice:
         for item in _split(match[2], ";") if match else ():
             name, equals, what = item.partition("=")
             if not equals:
-                raise ValueError(f"a part must be written as name=values; name=values, but got {item!r} in {text!r}")
+                raise ValueError(f"a part must be name=values, with ; before another, but got {item!r} in {text!r}")
             if name.strip() in part:
                 raise ValueError(f"a part must name each parameter once, but got {name.strip()!r} twice in {text!r}")
             part[name.strip()] = what.strip()

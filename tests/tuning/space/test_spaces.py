@@ -209,7 +209,7 @@ def test_a_flat_space_has_one_variant_and_a_nested_one_for_each_way_it_can_fall(
         (lambda: parse("sgd(momentum=0:0.9"), "parentheses must match"),
         (lambda: parse("sgd)"), "parentheses must match"),
         (lambda: parse("a(" * 9 + "b=1" + ")" * 9), "parentheses must match and be 8 deep"),
-        (lambda: parse("sgd(momentum)"), "a part must be written as name=values"),
+        (lambda: parse("sgd(momentum)"), "a part must be name=values"),
         (lambda: parse("sgd(a=1; a=2)"), "must name each parameter once"),
         (lambda: parse("sgd(a=1),sgd"), "comes twice"),
         (lambda: parse("sgd(momentum=1:0)"), "momentum: low must be below high"),
