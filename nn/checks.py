@@ -66,6 +66,7 @@ _ELSEWHERE = {
     "validation_loss": "val_loss",
     "validation_accuracy": "val_accuracy val_acc acc",
     "validation_r2": "r2 val_r2",
+    "validation_f1_macro": "f1 f1_score f1_macro",
 }
 
 

@@ -139,8 +139,8 @@ class MLP:
                 f"layer_sizes must have at least inputs and outputs, such as (64, 10), but got {tuple(layer_sizes)}"
             )
         put("layer_sizes", tuple(integer("layer_sizes", n, 1) for n in layer_sizes))
-        known = ACTIVATION_ALIASES.get(activation, activation) if isinstance(activation, str) else activation
-        put("activation", one_of("activation", known, ACTIVATIONS))
+        output = ACTIVATION_ALIASES.get(str(output), output)
+        put("activation", one_of("activation", ACTIVATION_ALIASES.get(str(activation), activation), ACTIVATIONS))
         put("output", None if output is None else one_of("output", output, OUTPUT_NAMES))
         put("loss_name", None if loss is None else one_of("loss", loss, LOSS_NAMES))
         if output is not None and loss is not None and (output, loss) not in OUTPUTS:

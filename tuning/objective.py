@@ -174,6 +174,8 @@ class Objective:
     def build(self, params: Mapping[str, Value]) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
         """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise."""
         hidden = params.get("hidden_units", DEFAULTS["hidden_units"])
+        if hidden is None or hidden == 0:
+            raise ValueError(f"hidden_units must be an integer of at least 1, but got {hidden}; () has no hidden layer")
         layers = tuple(integer("hidden_units", n, 1) for n in (hidden if isinstance(hidden, tuple) else (hidden,)))
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
         model = self._model(layers, *own)

@@ -87,7 +87,8 @@ def _run(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     if name not in COMMANDS:
-        raise unknown_name("a command", name, COMMANDS)
+        wrong = str(unknown_name("a command", name, COMMANDS))
+        raise CommandError(wrong if "did you mean" in wrong else f"{wrong}; see: nn-tuning --help")
     command = COMMANDS[name]
     usage, about = f"nn-tuning {name} {command.operand} [options]", f"{command.about[0].upper()}{command.about[1:]}."
     before = f", after {SWEEP_EXAMPLE}" if "FILE.db" in command.operand else ""
@@ -191,7 +192,7 @@ def _show(values: argparse.Namespace) -> None:
         return
     if form == "parquet" and values.output is None:
         raise CommandError("--format parquet must have a file to write, as in --output settings.parquet")
-    by = values.best_rate_by
+    by = values.by
     if by is not None and form != "table":
         raise CommandError(f"--best-rate-by must be given with --format table, but got {form!r}")
     study = Study.open(values.study)
@@ -218,7 +219,7 @@ def _format(given: str | None, output: Path | None) -> str:
     ending = output.suffix.lower()
     found = SHOW_ENDINGS.get(ending)
     if found is None and given is None:
-        raise ValueError(f"output must end in {', '.join(SHOW_ENDINGS)}, but got {str(output)!r}; or give format=csv")
+        raise ValueError(f"output must end in {', '.join(SHOW_ENDINGS)}, but got {str(output)!r}; or give --format csv")
     if found is not None and given not in (None, found):
         raise ValueError(f"format must be {found} for a file that ends in {ending}, but got {given}; leave one out")
     return given or found or "table"

@@ -60,9 +60,9 @@ class Parser(argparse.ArgumentParser):
             raise CommandError(f"{self.prog} must have no more arguments, but got {rest[0]!r}; see: {self.prog} --help")
         name = rest[0].partition("=")[0]
         known = {option[2:].replace("-", "_"): option for option in self._option_string_actions if option[:2] == "--"}
-        usual = usual_name(name[2:], known)
-        near = [known[usual]] if usual else difflib.get_close_matches(name, known.values(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"see: {self.prog} --help"
+        word = name.lstrip("-").replace("-", "_")
+        near = usual_name(word, known) or next(iter(difflib.get_close_matches(word, known, 1, 0.65)), None)
+        hint = f"did you mean {known[near]!r}?" if near else f"see: {self.prog} --help"
         raise CommandError(f"{self.prog} has no option {name!r}; {hint}")
 
 
@@ -196,6 +196,7 @@ def show(parser: Parser) -> None:
     parser.add_argument("--top", type=_whole, metavar="N", help="settings to show (10 in a table, else all)")
     parser.add_argument(
         "--best-rate-by",
+        dest="by",
         type=lambda text: text.split(","),
         metavar="NAMES",
         help="group best rates by batch_size,momentum",

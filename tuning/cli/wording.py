@@ -12,16 +12,21 @@ _WORD = re.compile(
     rf"(?P<quoted>{_QUOTED})"
     r"|(?<![\w.-])(?P<name>[a-z][a-z0-9_]*)=(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;()]*)"
     r"|(?<![\w./-])(?P<compound>[a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?![\w./(=-])"
+    r"|(?P<constant>\b(?:True|False|None)\b)"
     r"|(?P<call>\b[A-Za-z_][\w.]*\((?!\)))"
 )
 _QUOTES = "\"'"
+_CONSTANTS = {"True": "true", "False": "false", "None": "none"}  # as values are written there
 _SUBJECT = re.compile(r"[a-z][a-z0-9]*(?= must| needs|: )")
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
     """Return the options of a command that take a value, by the names that Python has for them."""
     actions = (action for action in parser._actions if action.option_strings and action.nargs != 0)
-    return {action.dest: action.option_strings[-1] for action in actions}
+    options = {action.dest: action.option_strings[-1] for action in actions}
+    if "target_column" in options:  # `target` of `load_dataset`; in a sweep it is a score
+        options.setdefault("target", options["target_column"])
+    return options
 
 
 def on_command_line(text: str, options: Mapping[str, str]) -> str:
@@ -38,10 +43,13 @@ def on_command_line(text: str, options: Mapping[str, str]) -> str:
     """
 
     def renamed(match: re.Match[str]) -> str:
-        option = options.get(match["name"] or match["compound"] or "")
-        if option is None:
+        if match["compound"] and "must be one of" in match.string:  # in the parts of a choice
             return match[0]
-        return f"{option} {match['value'].strip(_QUOTES)}".rstrip() if match["name"] else option
+        option = options.get(match["name"] or match["compound"] or "")
+        if match["constant"] or option is None:
+            return _CONSTANTS.get(match[0], match[0])
+        value = (match["value"] or "").strip(_QUOTES)
+        return f"{option} {_CONSTANTS.get(value, value)}".rstrip()
 
     first, *hints = _CLAUSE.findall(text) or [text]
     kept = [_WORD.sub(renamed, clause) for clause in (first, *(hint for hint in hints if _is_possible(hint, options)))]

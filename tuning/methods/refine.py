@@ -68,8 +68,10 @@ class Refine(Sampler):
     def check_space(self, space: Space) -> None:
         """Raise ValueError where `widen` names what is no range."""
         parameters = [item for variant in space.variants() for item in variant.items()]
-        ranges = {name for name, parameter in parameters if isinstance(parameter, Range)}
+        ranges = dict.fromkeys(name for name, parameter in parameters if isinstance(parameter, Range))
         for name in () if isinstance(self.widen, bool) else self.widen:
+            if not ranges:
+                raise ValueError(f"widen must be left out where no parameter is a range, but got {name!r}")
             if name not in ranges:
                 raise unknown_name("widen", name, ranges)
 

@@ -59,7 +59,7 @@ class Limits:
         ends = (self.timeout, self.target, self.total_epochs)
         if sampler.endless(space) and all(end is None for end in ends):
             raise ValueError(
-                f"method {method} over a continuous range must have an end, but n_trials is None; give n_trials=100"
+                f"method {method} over a continuous range must have an end, but got none; give n_trials=100"
             )
 
     def planned_trials(self, sampler: Sampler, space: Space, definition: Definition) -> int | None:

@@ -222,6 +222,9 @@ def _worker_function(function: Callable[[Any], Any], executor: Executor) -> Work
 def check_workers(executor: Any, n_jobs: Any) -> None:
     """Raise unless `executor` and `n_jobs` can be used."""
     if n_jobs is not None:
-        integer("n_jobs", n_jobs, 1, 4096)
+        try:
+            integer("n_jobs", n_jobs, 1, 4096)
+        except ValueError as error:
+            raise ValueError(f"{error}; leave it out for all cores") from None
     if executor is not None and not isinstance(executor, Executor):
         raise TypeError(f"executor must be None or a concurrent.futures.Executor, but got {type(executor).__name__}")

@@ -54,7 +54,9 @@ class Range(Parameter):
     low: float
     high: float
 
-    _check_end = staticmethod(real)
+    @staticmethod
+    def _check_end(name: str, value: Any) -> Any:
+        return real(name, value)
 
     @property
     def _kind(self) -> str:
@@ -90,6 +92,13 @@ class Range(Parameter):
         return f"{number_text(self.low)}:{number_text(self.high)}{self._kind}"
 
 
+def _positive(name: str, value: Any) -> float:
+    try:
+        return real(name, value, above=0.0)
+    except ValueError as error:
+        raise ValueError(f"{error}; both ends are values, not exponents, and above 0") from None
+
+
 @dataclass(frozen=True)
 class LogUniform(Range):
     """A number whose logarithm is uniform between two ends, both included: 0 < low < high.
@@ -100,7 +109,7 @@ class LogUniform(Range):
 
     log = True
 
-    _check_end = staticmethod(partial(real, above=0.0))
+    _check_end = staticmethod(_positive)
 
     def at(self, u: float) -> float:
         """Return low^(1 - u) high^u."""

@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from nn.checks import ACTIVATION_ALIASES, integer
+from nn.checks import integer
+from tuning.space.meant import of_whole_numbers, own_names, two_meanings, way_out
 from tuning.space.order import even_order
-from tuning.space.parameters import PARAMETERS, WHOLE
+from tuning.space.parameters import WHOLE
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Range, Uniform
 from tuning.space.values import INTEGER, NAME, Setting, Value, is_number, parse_value, plain_value, value_text
 
@@ -253,22 +254,18 @@ class Space:
 
 
 def as_parameter(name: str, given: Any) -> Parameter:
-    """Return the parameter that a user wrote for `name`, which begins the text of what is raised.
-
-    Raises ValueError or TypeError for what is no parameter, or none of this name.
-    """
+    """Return the parameter that a user wrote for `name`. Raises ValueError or TypeError, which begin with the name."""
     try:
         parameter = _parameter(name, given)
         if name in WHOLE and isinstance(parameter, Range):
-            return _of_whole_numbers(parameter)
+            return of_whole_numbers(parameter)
         if name == "activation" and isinstance(parameter, Choice):
-            return _under_own_names(parameter)
+            own = own_names(parameter.values)
+            return Choice(dict(zip(own, parameter.parts, strict=True)) if parameter.parts else own)
         return parameter
     except (TypeError, ValueError) as error:
-        twice = name == "hidden_units" and "comes twice" in str(error)
-        hint = "; join several hidden layers by x, as in 32x32" if twice else ""
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"{name}: {error}{hint}") from None
+        raise kind(f"{name}: {error}{'' if '; ' in str(error) else way_out(name)}") from None
 
 
 def _parameter(name: str, given: Any) -> Parameter:
@@ -278,42 +275,14 @@ def _parameter(name: str, given: Any) -> Parameter:
         return parse(given)
     if isinstance(given, Mapping):
         return Choice(given)
-    if isinstance(given, tuple) and name == "hidden_units" and all(map(is_number, given)):  # of one network
-        return Choice((given,))
-    if isinstance(given, tuple) and len(given) == 2 and all(map(is_number, given)):
-        kind = "IntUniform" if name in WHOLE else _range_kind(name)
-        low, high = given
-        raise ValueError(
-            f"two numbers in a tuple may be a range or two values, but got {given!r}; "
-            f"write {kind}({low!r}, {high!r}) or [{low!r}, {high!r}]"
-        )
+    if isinstance(given, tuple) and all(map(is_number, given)):
+        if name == "hidden_units":  # the layers of one network
+            return Choice((given,))
+        if len(given) == 2:
+            raise two_meanings(name, *given)
     if isinstance(given, np.ndarray) and given.ndim:
         given = given.tolist()
     return Choice(given if isinstance(given, list | tuple | range) else (given,))
-
-
-def _range_kind(name: str) -> str:
-    return "LogUniform" if name in PARAMETERS and PARAMETERS[name].example.endswith(":log") else "Uniform"
-
-
-def _of_whole_numbers(parameter: Range) -> IntUniform:
-    """Return the range as one of whole numbers, between the same ends."""
-    if isinstance(parameter, IntUniform):
-        return parameter
-    for end in (parameter.low, parameter.high):
-        if not end.is_integer():
-            raise ValueError(f"the ends of a range of whole numbers must be whole, but got {parameter}; round them")
-    return IntUniform(int(parameter.low), int(parameter.high), log=parameter.log)
-
-
-def _under_own_names(choice: Choice) -> Choice:
-    """Return the choice with each activation under the name that it has here, so that none is searched twice."""
-    own = [ACTIVATION_ALIASES.get(value, value) if isinstance(value, str) else value for value in choice.values]
-    if own == list(choice.values):
-        return choice
-    if len(set(own)) < len(own):
-        raise ValueError(f"the values of a choice must be different, but {choice} has one under two names")
-    return Choice(dict(zip(own, choice.parts, strict=True)) if choice.parts else own)
 
 
 def parse(text: str) -> Parameter:

@@ -19,7 +19,7 @@ MAX_INTEGER = 2**63 - 1
 _LONGEST = 200
 
 _LAYERS = re.compile(r"[0-9]+(x[0-9]+)+")
-_WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
+_WORDS: dict[str, Value] = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 
 
 def value_text(value: Value) -> str:
@@ -77,6 +77,8 @@ def plain_value(value: Any) -> Value:
     if isinstance(value, float):
         return real("a value", value)
     if isinstance(value, list | tuple):
+        if not all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in value):
+            raise ValueError(f"a list in a list must be the units of hidden layers, but got {brief(value)}")
         units = tuple(integer("a layer's number of units", size, 0, MAX_INTEGER) for size in value)
         return units[0] if len(units) == 1 else units
     if isinstance(value, str):

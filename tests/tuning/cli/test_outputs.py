@@ -197,9 +197,9 @@ def test_a_url_is_refused_as_a_path_in_python() -> None:
         lambda: train(train_model(), data, epochs=1).save(url),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match="must be a path on this machine, but got the URL 'sqlite:///x.db'; write"):
+        with pytest.raises(ValueError, match=r"must be a path on this machine, but got the URL .*; write"):
             call()
-    with pytest.raises(ValueError, match="https://a.org/x.csv'; download it first"):
+    with pytest.raises(ValueError, match=r"https://a\.org/x\.csv'; download it first"):
         load_dataset("https://a.org/x.csv")
     with pytest.raises(TypeError, match="storage must be a path, but got int"):
         sweep(data, {"learning_rate": 0.1}, storage=3)  # type: ignore[arg-type]

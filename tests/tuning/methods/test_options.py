@@ -63,4 +63,7 @@ def test_every_option_can_stand_on_the_command_line_and_in_a_sweep_file(
     line = ["sweep", "iris", "--learning-rate", "0.1,0.2", "--epochs", "1", "--method", wrong, "--quiet"]
     status = main([*line, f"--{name.replace('_', '-')}", str(value if value else "learning_rate")])
     assert status == (0 if name == "points" else 2)
-    assert status == 0 or f"{name} must go with method {' or '.join(takers)}" in capsys.readouterr().err
+    assert (
+        status == 0
+        or f"--{name.replace('_', '-')} must go with method {' or '.join(takers)}" in capsys.readouterr().err
+    )

@@ -118,7 +118,7 @@ def test_a_list_is_a_choice_and_a_plain_value_a_constant() -> None:
         (lambda: Space({"learning_rate": (1e-3, 1)}), r"write LogUniform\(0.001, 1\) or \[0.001, 1\]"),
         (lambda: Space({"dropout": (0, 0.5)}), r"write Uniform\(0, 0.5\) or \[0, 0.5\]"),
         (lambda: Space({"batch_size": (8, 64)}), r"write IntUniform\(8, 64\) or \[8, 64\]"),
-        (lambda: Space({"activation": ["sigmoid", "logistic"]}), "sigmoid,logistic has one under two names"),
+        (lambda: Space({"activation": ["sigmoid", "logistic"]}), "sigmoid, logistic has one twice"),
         (lambda: Space({"hidden_units": "4.5:64"}), "ends of a range of whole numbers must be whole, but got 4.5:64"),
         (lambda: IntUniform(0, 8, log=True), "low must be at least 1"),
         (lambda: IntUniform(1, 8, log="yes"), "log must be True or False"),  # type: ignore[arg-type]
@@ -247,3 +247,20 @@ def test_a_choice_compares_each_value_with_few_others() -> None:
 def test_values_that_are_equal_are_refused_whatever_their_types(values: list[Any]) -> None:
     with pytest.raises(ValueError, match=r"values of a choice must be different, but .* comes twice"):
         Choice(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "way_out"),
+    [
+        ("learning_rate", "0.1 0.2", "try '1e-3:1:log'"),
+        ("learning_rate", {0.1, 0.2}, "try '1e-3:1:log'"),
+        ("learning_rate", [[0.1, 0.2]], "try '1e-3:1:log'"),
+        ("learning_rate", "-3:0:log", "values, not exponents, and above 0"),
+        ("optimizer", object(), "try 'sgd,adam'"),
+        ("hidden_units", "8X8", "join several hidden layers by x, as in 32x32"),
+        ("hidden_units", ["64,32"], "join several hidden layers by x, as in 32x32"),
+    ],
+)
+def test_what_is_no_parameter_is_shown_what_is_one(name: str, given: Any, way_out: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=f"^{name}: .*; .*{way_out}"):
+        Space({name: given})
