@@ -350,3 +350,12 @@ def test_any_argument_makes_a_model_or_an_error_of_one_line(name: str, value: An
     else:
         assert model.init(0).shape == (model.size,)
         assert hash(model) == hash(MLP(**model.arguments))
+
+
+def test_other_names_of_activations_are_taken_and_kept_under_the_own_ones() -> None:
+    assert MLP((2, 3, 2), "sigmoid") == MLP((2, 3, 2), "logistic")
+    assert MLP((2, 3, 2), "linear").activation == "identity"
+    assert MLP((2, 3, 1), output="sigmoid").output == "logistic"
+    for name, near in (("Sigmoid", "logistic"), ("swish", "gelu"), ("ReLU", "relu")):
+        with pytest.raises(ValueError, match=f"did you mean '{near}'"):
+            MLP((2, 3, 2), name)

@@ -34,7 +34,7 @@ from tuning.cli.train import NothingSaved, scores_line, train_command
 from tuning.cli.wording import on_command_line, options_of
 from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
-from tuning.space import Choice, Setting, as_parameter
+from tuning.space import Choice, Setting, as_parameter, way_out
 from tuning.store import StudyFileError, StudyWriteError, environment
 from tuning.study import Study, StudyInterrupted
 from tuning.sweeps import sweep
@@ -114,7 +114,10 @@ def _setting(values: argparse.Namespace) -> Setting:
     """Return the one value of each hyper-parameter that was given."""
     setting: Setting = {}
     for name, text in given_parameters(values).items():
-        parameter = as_parameter(name, text)
+        try:
+            parameter = as_parameter(name, text)
+        except ValueError as error:  # what could be searched is no way out here
+            raise ValueError(str(error).replace(way_out(name), "; give one value")) from None
         if not isinstance(parameter, Choice) or parameter.size != 1:
             twice = name == "hidden_units" and re.fullmatch(r"\d+(,\d+)+", text)
             hint = f"join the units of several layers by x, as in {text.replace(',', 'x')}; or " if twice else ""

@@ -296,8 +296,8 @@ def test_the_command_speaks_json_and_csv_without_nan(capsys: pytest.CaptureFixtu
     ("words", "message"),
     [
         (["--low", "1", "--high", "0.1"], "low must be below high"),
-        (["--batch-size", "0"], "batch_size must be between 1 and the 90"),
-        (["--learning-rate", "0.1"], "must go without learning_rate"),
+        (["--batch-size", "0"], "--batch-size must be between 1 and the 90"),
+        (["--learning-rate", "0.1"], "must go without --learning-rate"),
         (["--hidden-units", "8,16"], "must be one value"),
         (["--steps", "x"], "must be a whole number"),
         (["--format", "jsn"], "did you mean 'json'"),
