@@ -117,7 +117,8 @@ def _setting(values: argparse.Namespace) -> Setting:
         try:
             parameter = as_parameter(name, text)
         except ValueError as error:  # what could be searched is no way out here
-            raise ValueError(str(error).replace(way_out(name), "; give one value")) from None
+            hint = "" if name == "hidden_units" else way_out(name)
+            raise ValueError(f"{str(error).removesuffix(hint)}; give one value" if hint else str(error)) from None
         if not isinstance(parameter, Choice) or parameter.size != 1:
             twice = name == "hidden_units" and re.fullmatch(r"\d+(,\d+)+", text)
             hint = f"join the units of several layers by x, as in {text.replace(',', 'x')}; or " if twice else ""

@@ -26,7 +26,8 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("--lr", "--learning-rate"), ("-lr", "--learning-rate"), ("--eta0", "--learning-rate"), ("--bs", "--batch-size"),
+        ("--lr", "--learning-rate"), ("-lr", "--learning-rate"), ("--eta0", "--learning-rate"),
+        ("--bs", "--batch-size"),
         ("--units", "--hidden-units"), ("--hidden-layer-sizes", "--hidden-units"), ("--wd", "--weight-decay"),
         ("--n-epochs", "--epochs"), ("--opt", "--optimizer"), ("--patience", "--early-stopping"), ("--reg", "--l2"),
         ("--random-state", "--seed"), ("--out", "--save"), ("--target", "--target-column"), ("--act", "--activation"),
@@ -84,11 +85,9 @@ def test_a_sweep_file_is_answered_in_its_own_names(key: str, said: str, capsys: 
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "command", [["train", "--epochs", "1"], ["sweep", "--epochs", "1"], ["lr-range", "--steps", "10"]]
-)
+@pytest.mark.parametrize("command", ["train --epochs 1", "sweep --epochs 1", "lr-range --steps 10"])
 def test_a_default_batch_size_fits_few_rows_and_a_given_one_is_held_to_the_law(
-    command: list[str], capsys: pytest.CaptureFixture[str]
+    command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("few.csv").write_text("a,b,y\n" + "".join(f"{i},{i * i % 5},{i % 2}\n" for i in range(1, 9)))
     name, *options = command.split()
