@@ -155,7 +155,8 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         self.out_activation_ = self._out_activation()
         self.coefs_, self.intercepts_ = [], []
         for n_in, n_out in pairwise(sizes):
-            limit = math.sqrt((2 if self.activation == "logistic" else 6) / (n_in + n_out))
+            logistic = self.activation in ("logistic", "sigmoid")
+            limit = math.sqrt((2 if logistic else 6) / (n_in + n_out))
             self.coefs_.append(self._random_state.uniform(-limit, limit, (n_in, n_out)).astype(dtype, copy=False))
             self.intercepts_.append(self._random_state.uniform(-limit, limit, n_out).astype(dtype, copy=False))
         for name in (*CURVES, "_optimizer"):

@@ -11,7 +11,7 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -162,7 +162,7 @@ def _sweep(values: argparse.Namespace) -> None:
         if file is None or about in given or about in on_line:
             raise
         raise file.located(error) from None
-    print("\n".join(outcome_lines(study, top)))
+    print("\n".join(_advising(outcome_lines(study, top))))
 
 
 def _resume(values: argparse.Namespace) -> None:
@@ -171,7 +171,15 @@ def _resume(values: argparse.Namespace) -> None:
     options = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target", "n_jobs")}
     with _executor(values.dask) as executor:
         study.resume(**options, executor=executor, progress=False if values.quiet else None)
-    print("\n".join(outcome_lines(study, top)))
+    print("\n".join(_advising(outcome_lines(study, top))))
+
+
+def _advising(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines about a study; what they advise to give is an option of another sweep."""
+    parser = Parser()
+    options.sweep(parser)
+    for line in lines:
+        yield on_command_line(line, options_of(parser)) if "; give " in line else line
 
 
 def _executor(address: str | None) -> AbstractContextManager[Executor | None]:
@@ -204,7 +212,7 @@ def _show(values: argparse.Namespace) -> None:
         study.to_parquet(values.output, top=top)
         return
     if form == "table":
-        text = "\n".join(show_lines(study, top or 10, by)) + "\n"
+        text = "\n".join(_advising(show_lines(study, top or 10, by))) + "\n"
     else:
         text = study.to_json(top=top) if form == "json" else study.to_csv(top=top)
     if values.output is None:

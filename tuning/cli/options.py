@@ -145,12 +145,7 @@ def train(parser: Parser) -> None:
     add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")
     add("--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)")
     add("--test", action="store_true", help="score the test part too")
-    add(
-        "--save",
-        metavar="FILE.npz",
-        type=_path,
-        help="save the model; after Ctrl-C, as far as it was trained",
-    )
+    add("--save", metavar="FILE.npz", type=_path, help="save the model; after Ctrl-C, as far as it was trained")
     add("--plot", metavar="FILE", type=_path, help="draw its curves: a file that ends in .png, .svg or .pdf")
     add("--quiet", action="store_true", help="no line for each epoch")
     _add_parameters(parser, single=True)

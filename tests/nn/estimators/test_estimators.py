@@ -651,3 +651,12 @@ def test_without_scikit_learn_the_import_says_what_to_install() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = found.stderr.splitlines()[-1]
     assert last == 'ImportError: nn.estimators needs scikit-learn; install it with: pip install "nn-tuning[sklearn]"'
+
+
+def test_sigmoid_is_another_name_of_logistic_from_the_initial_weights_on() -> None:
+    with warnings.catch_warnings(action="ignore"):  # two epochs do not converge
+        one, other = (
+            estimators.MLPClassifier(4, activation=name, max_iter=2, random_state=0).fit(IRIS, SPECIES)
+            for name in ("sigmoid", "logistic")
+        )
+    assert all(np.array_equal(a, b) for a, b in zip(one.coefs_, other.coefs_, strict=True))

@@ -88,7 +88,7 @@ def test_show_says_what_one_repeat_can_not_tell(tmp_path: Path, capsys: pytest.C
     assert main(["show", str(tmp_path / "a.db")]) == 0
     out = capsys.readouterr().out
     assert out.count("unknown; ") == 3
-    assert "give repeats=5" in out
+    assert "give --repeats 5 or --folds 5" in out
 
 
 def test_show_prints_the_test_scores_once_there_are_some(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

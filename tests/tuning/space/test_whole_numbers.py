@@ -118,3 +118,25 @@ def test_other_names_of_activations_are_the_same_activations() -> None:
     parts = as_parameter("activation", {"sigmoid": {"init": "glorot"}, "relu": {}})
     assert str(parts) == "logistic(init=glorot),relu"
     assert all(a != b for a, b in pairwise(as_parameter("activation", ["sigmoid", "tanh"]).grid(2)))
+
+
+def test_a_logarithmic_range_of_whole_numbers_stays_one_in_optuna() -> None:
+    optuna = pytest.importorskip("optuna")
+    study = sweep("iris", {"hidden_units": "2:16:log"}, points=2, epochs=1, progress=False)
+    (trial, *_) = study.to_optuna(optuna.storages.InMemoryStorage()).trials
+    assert trial.distributions == {"hidden_units": optuna.distributions.IntDistribution(2, 16, log=True)}
+
+
+def test_refine_steps_by_ratios_and_to_the_next_whole_number_at_last() -> None:
+    from tuning.methods.refine import _Axis, _Window
+
+    window = _Window(Space({"hidden_units": "4:64:log"}), {"hidden_units": 16}, 5, False)
+    axis: _Axis = window.axes["hidden_units"]
+    assert axis.around(16) == [16, 11, 23]
+    for _ in range(20):
+        axis.adjust(16, 16)
+        if axis.step >= axis.smallest:
+            assert axis.around(16)[1] < 16 < axis.around(16)[2]
+    assert axis.around(16) == [16]
+    window = _Window(Space({"hidden_units": "4:64:log"}), {"hidden_units": 4}, 5, False)
+    assert window.axes["hidden_units"].around(4)[1:] == [6]
