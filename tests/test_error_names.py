@@ -16,7 +16,7 @@ import nn
 import nn.estimators
 import nn.schedules
 import tuning
-from nn.data import GENERATORS
+from nn.data import GENERATORS, READING
 from tuning import plots
 from tuning.cli.main import COMMANDS
 from tuning.cli.options import Parser
@@ -30,7 +30,7 @@ NOT_ARGUMENTS = {
     "name": "stands for any name: a part is name=values",
     "part": "of a folder of IDX files, an option of load_dataset",
     "study_name": "of optuna.delete_study",
-    "header": "of a CSV file, an option of load_dataset",
+    "axis": "of NumPy's argmax",
 }
 
 
@@ -95,7 +95,7 @@ def public_functions() -> Iterator[Callable[..., Any]]:
 
 
 def argument_names() -> set[str]:
-    names = {*PARAMETERS}
+    names = {*PARAMETERS, *READING}
     for function in (*public_functions(), *GENERATORS.values()):
         try:
             names |= {*inspect.signature(function).parameters}
