@@ -1,0 +1,6 @@
+"""What training gives: a `Run` with its `History`, and the `TrainState` that it can be continued from."""
+
+from nn.run.file import load
+from nn.run.history import History, LayerHistory, measures
+from nn.run.run import Run
+from nn.run.state import TrainState

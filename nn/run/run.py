@@ -1,0 +1,193 @@
+"""A trained network, which predicts, scores and is saved."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nn import compiled, files, notebook
+from nn.checks import one_of
+from nn.data import Dataset, Scaling
+from nn.metrics import PARTS, course_name, r2_from_loss, shown_name
+from nn.model import MLP
+from nn.run.history import History, measures
+from nn.run.state import TrainState
+
+Array = NDArray[Any]
+
+# The fields of a run that are written as text.
+PLAIN = ("status", "reason", "diverged_step", "steps", "task", "class_names", "feature_names", "flat")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """A trained network: its parameters and history, and how the training ended.
+
+    Attributes:
+        model: The network, with output and loss named.
+        theta (array (P,)): The last parameters; under early stopping, those of the best epoch.
+        history: The losses and scores of each epoch.
+        status ({"completed", "diverged", "stopped"}): How the training ended.
+        reason ({"", "early stopping", "target", "callback"}): Why it was stopped.
+        diverged_step: The step, counted from 0, in which it diverged and whose update was not made.
+        steps: The steps that were made.
+        state: What a continuation starts from.
+        task ({"classification", "regression", "multilabel"}): The task of the training data.
+        scaling: The scaling of the data that the run was trained on.
+        classes, class_names, feature_names: The labels in the order of the outputs, and the names of the data.
+        flat: Whether regression targets are (N,) rather than (N, K).
+    """
+
+    model: MLP
+    theta: Array
+    history: History
+    status: str
+    reason: str
+    diverged_step: int | None
+    steps: int
+    state: TrainState
+    task: str
+    scaling: Scaling | None = None
+    classes: Array | None = None
+    class_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    flat: bool = True
+
+    def __repr__(self) -> str:
+        scores = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())
+        return f"Run({self.status}, {self.epochs:,} epochs{scores})"
+
+    def _repr_html_(self) -> str:
+        """Return the view in a notebook: how the run ended, its model and metrics, and the curves of its losses."""
+        how = f"{self.status}{f' ({self.reason})' if self.reason else ''}"
+        where = f" in step {self.diverged_step:,}" if self.diverged_step is not None else ""
+        rows: list[tuple[str, str]] = [("model", repr(self.model)), ("parameters", f"{self.model.size:,}")]
+        rows += [("epochs", f"{self.epochs:,}"), ("steps", f"{self.steps:,}")]
+        rows += [(shown_name(name), f"{value:.4g}") for name, value in self.metrics.items()]
+        epochs = np.arange(1, self.epochs + 1, dtype=np.float64)
+        known = {f"{part}_loss": getattr(self.history, f"{part}_loss") for part in PARTS}
+        lines = {course_name(name): (epochs, np.asarray(loss)) for name, loss in known.items() if loss is not None}
+        picture = notebook.svg_curves(lines, "epoch", "loss", log_y=True, dots=self.epochs == 1)
+        return notebook.html_box("Run", how + where, notebook.html_table(rows) + picture)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that were completed."""
+        return len(self.history)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Losses and scores of the last completed epoch; of the best one under early stopping."""
+        best = len(self.state.best_theta) > 0 and self.status != "diverged"
+        return self.history.metrics(self.state.best_epoch if best else -1)
+
+    def predict(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+        """Predict the targets of examples.
+
+        Raises ValueError or TypeError for other features, NaN, or a Dataset that was scaled by other statistics.
+
+        Args:
+            X (array (N, D) or Dataset): Features in the units that the run was trained in, such as `split.test.X`. A
+                Dataset knows its units.
+            raw: Take the features of an array as they were before the split scaled them, and give numbers in the units
+                that targets had before.
+
+        Returns:
+            Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks.
+        """
+        outputs, unscale = self._outputs(X, raw)
+        if self.task == "multilabel":
+            return (outputs > 0.5).astype(np.int64)
+        if self.task == "regression":
+            values = outputs.astype(np.float64)
+            if unscale:
+                assert self.scaling is not None
+                values = self.scaling.inverse_targets(values)
+            return values[:, 0] if self.flat else values
+        assert self.classes is not None
+        if outputs.shape[1] == 1:
+            return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
+        return self.classes[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+        """Return probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone.
+
+        Arguments and errors are those of `predict`; regression and identity outputs, which have no probabilities, are a
+        ValueError too.
+        """
+        if self.model.output == "identity" or self.task == "regression":
+            raise ValueError(f"probabilities need a softmax or logistic output, but got {self.model.output}")
+        outputs, _ = self._outputs(X, raw)
+        if self.task == "multilabel" or self.model.output == "softmax":
+            return outputs
+        if outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        return outputs / outputs.sum(axis=1, keepdims=True)
+
+    def evaluate(self, data: Dataset) -> dict[str, float]:
+        """Score the run on a data set.
+
+        Args:
+            data: A part of the split, such as `split.validation`, or raw data, which is scaled as the training part
+                was.
+
+        Returns:
+            The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; the metrics
+                that the training was asked for are there too.
+
+        Raises:
+            ValueError, TypeError: For data with another task, other features, other classes, or scaled by other
+                statistics.
+        """
+        if not isinstance(data, Dataset):
+            raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")
+        one_of("task of the data", data.task, [self.task])
+        data = self._scaled(data)
+        if self.classes is not None and data.classes is not None and not np.array_equal(self.classes, data.classes):
+            data = data.with_classes(self.classes)
+        loss, right = compiled.score(self.model, self.theta, data)
+        score = {"r2": float(r2_from_loss(loss, data.targets))} if self.task == "regression" else {"accuracy": right}
+        scores = {"loss": loss, **score}
+        measured = measures(self.model, self.theta, data, self.history.asked)
+        return scores | {name.partition("_")[2]: value for name, value in measured.items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to an `.npz` file without pickle, which `nn.load` reads.
+
+        The file appears whole or not at all; an older one of that name is replaced. Raises OSError where that fails.
+        """
+        about = {"model": self.model.arguments, **{name: getattr(self, name) for name in PLAIN}}
+        arrays = {"theta": self.theta}
+        for prefix, parts in (
+            ("state", self.state.to_arrays()),
+            ("history", vars(self.history) | {"layers": self.history.layers and self.history.layers.records}),
+            ("scaling", {} if self.scaling is None else vars(self.scaling)),
+        ):
+            arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
+        if self.classes is not None:
+            arrays["classes"] = self.classes
+        files.write_run(path, about, arrays)
+
+    def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
+        """Return the outputs (N, K) of the network, and whether regression values are to be given in raw units."""
+        unscale = raw and self.scaling is not None and self.scaling.target_mean is not None
+        if isinstance(X, Dataset):
+            unscale = unscale or (X.scaling is None and self.scaling is not None and self.task == "regression")
+            X = self._scaled(X).X
+        elif raw and self.scaling is not None:
+            X = self.scaling.transform(X)
+        return compiled.outputs_of(self.model, self.theta, X), unscale
+
+    def _scaled(self, data: Dataset) -> Dataset:
+        if data.scaling is None and self.scaling is not None:
+            return data.scaled_by(self.scaling)
+        if data.scaling is not None and not (self.scaling and self.scaling.equals(data.scaling)):
+            raise ValueError(
+                "the data must be raw or scaled as the run's own was, but was scaled with other statistics; "
+                "give the data that was not split yet, or a part of the same split"
+            )
+        return data
