@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import field
 from functools import partial
@@ -94,6 +96,14 @@ def one_line(text: object) -> str:
     """Return a text in one line; of an error, its name and what it says."""
     shown = f"{type(text).__name__}: {text}" if isinstance(text, BaseException) else str(text)
     return " ".join(shown.split())
+
+
+def warn(text: str) -> None:
+    """Warn at the line that called into this package, whichever way it took from there."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "nn":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:

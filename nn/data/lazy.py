@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._arrays import check_finite, check_table, chunk_slices, feature_dtype, row_numbers
+from nn._arrays import as_array, check_finite, check_table, chunk_slices, feature_dtype, row_numbers
 
 
 class _Source:
@@ -92,6 +92,23 @@ class LazyRows:
             mean, std = self.mean + self.std * mean, self.std * std
         return LazyRows(self._source, self.rows, mean, std, self.dtype)
 
+    def unscaled(self) -> LazyRows:
+        """Return the view on the numbers as the file has them."""
+        return LazyRows(self._source, self.rows, dtype=self.dtype)
+
+    def joined(self, others: Sequence[LazyRows]) -> LazyRows:
+        """Return the view on these rows and then those of others. Raises ValueError unless all are of one file."""
+        if any(other._source is not self._source for other in others):
+            raise ValueError("the parts of a memory-mapped set must be rows of one file, but are of several")
+        rows = [np.arange(len(each)) if each.rows is None else each.rows for each in (self, *others)]
+        return LazyRows(self._source, np.concatenate(rows), self.mean, self.std, self.dtype)
+
+    def equals(self, other: Any) -> bool:
+        """Return whether the other view has the same rows of the same file, and scales them alike."""
+        pairs = [(self.rows, other.rows), (self.mean, other.mean), (self.std, other.std)]
+        same = all(a is b or (a is not None and b is not None and np.array_equal(a, b)) for a, b in pairs)
+        return same and self._source is other._source and self.dtype == other.dtype
+
     def astype(self, dtype: Any, copy: bool = False) -> LazyRows:
         """Return the view whose `take` gives float32 or float64; nothing is copied, whatever `copy` says."""
         if self.dtype == np.dtype(dtype):
@@ -127,3 +144,17 @@ def standardise(X: NDArray[Any], mean: NDArray[np.float64], std: NDArray[np.floa
     for piece in chunk_slices(len(X), 8 * X.shape[1]):
         result[piece] = (X[piece] - mean) / std
     return result
+
+
+def own_features(X: Any) -> NDArray[Any] | LazyRows:
+    """Return features as an array of their own in C order, float32 or float64; those of a mapped file stay there."""
+    if isinstance(X, LazyRows):
+        if len(X) < 2:
+            raise ValueError(f"X must have at least 2 rows and 1 feature, but got shape {X.shape}")
+        return X
+    if isinstance(X, np.memmap):
+        return LazyRows(X)
+    array = as_array("X", X)
+    check_table(array)
+    with np.errstate(over="ignore"):
+        return np.array(array, dtype=feature_dtype(array.dtype), order="C", copy=True, subok=False)

@@ -66,6 +66,56 @@ def fold_numbers(n: int, k: int, seed: Any, codes: Rows | None = None) -> Rows:
     return result
 
 
+def group_rows(groups: Rows, validation: float, test: float, seed: Any) -> dict[str, Rows]:
+    """Return the ascending row numbers of each part, with each of the groups (n,) whole in one of them.
+
+    The shares are met as nearly as the groups' sizes allow. Which groups are test does not depend on `validation`.
+    """
+    sizes = split_sizes(len(groups), validation, test)
+    counts = np.bincount(groups)
+    needed = sum(size > 0 for size in sizes)
+    if len(counts) < needed:
+        raise ValueError(f"by must have a group for each of the {needed} parts, but has {len(counts)}")
+    order = np.random.default_rng(integer("seed", seed, 0)).permutation(len(counts))
+    part_of = np.zeros(len(counts), dtype=np.int64)
+    for part, wanted in ((2, sizes[2]), (1, sizes[1])):
+        free = [group for group in order if part_of[group] == 0]
+        spare = len(free) - (1 if part == 1 else 1 + (sizes[1] > 0))
+        total = taken = 0
+        for group in free:
+            nearer = 2 * (wanted - total) >= counts[group]
+            if wanted > 0 and taken < spare and nearer:
+                part_of[group] = part
+                total, taken = total + int(counts[group]), taken + 1
+        if wanted > 0 and not taken:
+            part_of[min(free, key=lambda group: int(counts[group]))] = part
+    names = ("train", "validation", "test")
+    rows = {name: np.flatnonzero(part_of[groups] == part) for part, name in enumerate(names)}
+    if len(rows["train"]) < 2:
+        raise ValueError(f"a split must leave at least 2 training rows, but by leaves {len(rows['train'])}")
+    return rows
+
+
+def ordered_rows(n: int, validation: float, test: float) -> dict[str, Rows]:
+    """Return the row numbers of each part in the given order: first training, then validation, test last."""
+    train, held, _ = split_sizes(n, validation, test)
+    return {"train": np.arange(train), "validation": np.arange(train, train + held), "test": np.arange(train + held, n)}
+
+
+def group_fold_numbers(groups: Rows, k: int, seed: Any) -> Rows:
+    """Return the fold (n,) of every row, 0 to k - 1, with each of the groups (n,) whole in one; sizes are even."""
+    present, codes = np.unique(groups, return_inverse=True)
+    if k > len(present):
+        raise ValueError(f"folds must be at most the {len(present):,} groups, but got {k:,}")
+    counts = np.bincount(codes)
+    order = np.random.default_rng(integer("seed", seed, 0)).permutation(len(present))
+    fold_of, sizes = np.empty(len(present), dtype=np.int64), np.zeros(k, dtype=np.int64)
+    for group in order[np.argsort(-counts[order], kind="stable")]:
+        fold_of[group] = np.argmin(sizes)
+        sizes[fold_of[group]] += counts[group]
+    return fold_of[codes]
+
+
 def _class_shares(counts: Rows, n_train: int, n_validation: int, n_test: int) -> tuple[Rows, Rows]:
     """Return the number of rows of each class for validation, and for test; the others are for training."""
     n = int(counts.sum())

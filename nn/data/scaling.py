@@ -31,12 +31,25 @@ class Scaling:
     target_std: Floats | None = None
 
     @classmethod
-    def fit(cls, X: NDArray[Any] | LazyRows, Y: Floats | None = None) -> Scaling:
-        """Return the scaling of features X (N, D) and, where given, of targets Y (N, K)."""
+    def fit(
+        cls, X: NDArray[Any] | LazyRows, Y: Floats | None = None, leave: NDArray[np.bool_] | None = None
+    ) -> Scaling:
+        """Return the scaling of features X (N, D) and, where given, of targets Y (N, K).
+
+        Features of which `leave` (D,) is True are left as they are.
+        """
         mean, std = _moments("feature", X)
+        if leave is not None:
+            mean[leave], std[leave] = 0.0, 1.0
         if Y is None:
             return cls(mean, std)
         return cls(mean, std, *_moments("target", Y))
+
+    def to_json(self) -> dict[str, list[float] | None]:
+        """Return the statistics as plain values."""
+        return {
+            name: None if (own := getattr(self, name)) is None else own.tolist() for name in self.__dataclass_fields__
+        }
 
     def equals(self, other: Scaling) -> bool:
         """Return whether the other scaling has the same statistics."""
@@ -69,6 +82,10 @@ class Scaling:
         if self.target_mean is None or self.target_std is None:
             return values
         return values * self.target_std + self.target_mean
+
+    def inverse(self, X: Any) -> NDArray[Any]:
+        """Return scaled features (N, D) in their own units again."""
+        return np.asarray(X * self.std + self.mean, dtype=X.dtype)
 
     def then(self, after: Scaling) -> Scaling:
         """Return one scaling that has the effect of this one and then `after`."""

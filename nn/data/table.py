@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nn.checks import warn
 
 NUMBER, CATEGORY, DATE = "number", "category", "date"
 KINDS = (NUMBER, CATEGORY, DATE)
@@ -85,3 +87,98 @@ class Table:
         """Return the table without the columns of these names."""
         gone = set(names)
         return replace(self, columns=tuple(column for column in self.columns if column.name not in gone))
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Return the rows of tables with the same columns one after another.
+
+    Raises ValueError where the columns have other names or kinds than those of the first.
+    """
+    first = tables[0]
+    for other in tables[1:]:
+        here, there = ({c.name: c.kind for c in table} for table in (first, other))
+        if here != there:
+            name = next(name for name in {**here, **there} if here.get(name) != there.get(name))
+            kinds = " and ".join(f"a {kind}" if kind else "missing" for kind in (here.get(name), there.get(name)))
+            raise ValueError(f"the parts must have the same columns, but {name!r} is {kinds} in two of them")
+    return Table(tuple(_one_below_another([table[name] for table in tables]) for name in first.names))
+
+
+def _one_below_another(columns: list[Column]) -> Column:
+    first = columns[0]
+    if first.kind != CATEGORY:
+        return replace(first, values=np.concatenate([column.values for column in columns]))
+    levels = tuple(sorted({level for column in columns for level in column.levels}))
+    places = {level: place for place, level in enumerate(levels)}
+    # A missing cell is −1, so that the last place is its own.
+    codes = [np.array([*(places[level] for level in c.levels), -1], dtype=np.int32)[c.values] for c in columns]
+    return replace(first, values=np.concatenate(codes), levels=levels)
+
+
+def table_of_array(X: NDArray[Any], names: Sequence[str]) -> Table:
+    """Return the table of numbers X (N, len(names))."""
+    columns = np.array(X.T, dtype=np.float64, order="C")
+    return Table(tuple(Column(name, NUMBER, values) for name, values in zip(names, columns, strict=True)))
+
+
+def as_kind(column: Column, kind: str) -> Column:
+    """Return a column as one of the kind that training had, which a few cells may not show by themselves.
+
+    A column without a value can be of any kind, and numbers can be categories. Raises ValueError for others.
+    """
+    if column.kind == kind:
+        return column
+    if column.missing.all():
+        values = np.full(len(column), -1, np.int32) if kind == CATEGORY else np.full(len(column), np.nan)
+        return Column(column.name, kind, values)
+    if kind != CATEGORY or column.kind != NUMBER:
+        raise ValueError(f"column {column.name!r} of X must be a {kind} as in training, but is a {column.kind}")
+    texts = [
+        "" if value != value else f"{value:.0f}" if value.is_integer() else repr(value)
+        for value in column.values.tolist()
+    ]
+    levels = tuple(sorted({*texts} - {""}))
+    places = {level: place for place, level in enumerate(levels)} | {"": -1}
+    return Column(column.name, kind, np.array([places[text] for text in texts], np.int32), levels)
+
+
+def numbers_of(table: Table, names: Sequence[str] | None) -> NDArray[np.float64]:
+    """Return the columns of these names, which must be numbers, as an array (N, D); all where none are named.
+
+    Warns, in one line, of columns that are ignored. Raises ValueError for missing columns and cells.
+    """
+    wanted = table.names if names is None else tuple(names)
+    missing = [name for name in wanted if name not in table.names]
+    if missing or len(table.names) < len(wanted):
+        raise ValueError(
+            f"X must have the columns of the training data, but lacks {listed(missing)}; it has {listed(table.names)}"
+        )
+    extra = [name for name in table.names if name not in wanted]
+    if extra:
+        warn(f"columns that training did not have are ignored: {listed(extra)}")
+    for name in wanted:
+        column = table[name]
+        if column.kind != NUMBER or column.missing.any():
+            what = f"is a {column.kind}" if column.kind != NUMBER else f"lacks {int(column.missing.sum()):,} of them"
+            raise ValueError(f"column {name!r} of X must have numbers, as in training, but {what}")
+    return np.column_stack([table[name].values for name in wanted])
+
+
+def checked_table(table: Table) -> Table:
+    """Return the table; raise ValueError where a number is infinite."""
+    for column in table:
+        wide = np.isinf(column.values) if column.kind != CATEGORY else np.zeros(1)
+        if wide.any():
+            row = int(np.argmax(wide))
+            place = f"row {row:,}" if table.lines is None else f"line {table.lines[row]:,}"
+            raise ValueError(
+                f"X must be finite, but column {column.name!r} has infinity in {int(wide.sum()):,} rows, "
+                f"first in {place}; fill it"
+            )
+    return table
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some of the names, for one line."""
+    shown = ", ".join(repr(name) for name in names[:8])
+    return shown if len(names) <= 8 else f"{shown} and {len(names) - 8:,} more"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn._arrays import as_array, check_finite
+from nn._arrays import as_array, check_finite, names_of
 from nn.checks import TASKS, one_of
 
 _MANY_CLASSES = 100
@@ -116,6 +116,15 @@ def class_codes(y: Any, classes: NDArray[Any]) -> NDArray[np.int64]:
         wrong = labels[int(np.argmin(known))].item()
         raise ValueError(f"y must have labels among the {len(classes)} classes ({shown}), but got {wrong!r}")
     return codes.astype(np.int64)
+
+
+def class_names_of(names: Any, classes: NDArray[Any] | None) -> tuple[str, ...] | None:
+    """Return a name for each class: the given ones, or else the labels. Raises ValueError where there are none."""
+    if classes is None:
+        if names is not None:
+            raise ValueError(f"class_names must be None outside classification, but got {names!r}")
+        return None
+    return names_of("class_names", names, len(classes)) or tuple(str(label) for label in classes.tolist())
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
