@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nn.optimizers import Adam as Adam
     from nn.optimizers import AdamW as AdamW
     from nn.optimizers import RMSprop as RMSprop
+    from nn.run import Ensemble as Ensemble
     from nn.run import History as History
     from nn.run import LayerHistory as LayerHistory
     from nn.run import Run as Run
@@ -44,6 +45,7 @@ _HOME = {
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "RMSprop": "optimizers",
+    "Ensemble": "run",
     "History": "run",
     "LayerHistory": "run",
     "Run": "run",

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 Arrays = dict[str, NDArray[Any]]
 
 FORMAT = "nn-tuning run"
-VERSION = 1
+VERSION = 2
+"""1 holds a run on arrays; 2 has runs on tables, and several in one file, too. What 1 can hold is written as 1."""
 
 # What zipfile, NumPy and json raise for the many ways in which a file can be broken.
 _DAMAGE = (
@@ -79,12 +80,12 @@ def replacing(target: Path, make_folder: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_run(path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
+def write_run(path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays, version: int) -> None:
     """Write arrays, and what JSON can say about them, to `path`: whole or not at all, in the place of an older file.
 
     Raises OSError where it can't be written.
     """
-    text = np.array(json.dumps({"format": FORMAT, "version": VERSION, **about}))
+    text = np.array(json.dumps({"format": FORMAT, "version": version, **about}))
     with replacing(local_path("the path of a run", path)) as partial, open(partial, "wb") as file:
         np.savez(file, about=text, **arrays)  # type: ignore[arg-type]
 

@@ -210,6 +210,8 @@ def train(
         class_names=part.class_names,
         feature_names=part.feature_names,
         flat=part.y.ndim == 1,
+        encoding=part.encoding,
+        spread=part.spread if part.scaling is None else None,
     )
 
 

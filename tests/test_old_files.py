@@ -64,6 +64,6 @@ def test_an_old_run_opens_and_goes_on() -> None:
     new = train(model, split, optimizer, epochs=4, seed=1)
     np.testing.assert_allclose(old.theta, new.theta, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(old.history.validation_loss, new.history.validation_loss, rtol=1e-4)
-    assert (old.predict(split.test.X) == new.predict(split.test.X)).all()
+    assert (old.predict(split.test) == new.predict(split.test)).all()
     longer = [train(model, split, optimizer, epochs=8, seed=1, resume=run.state) for run in (old, new)]
     np.testing.assert_allclose(longer[0].theta, longer[1].theta, rtol=1e-3, atol=1e-4)

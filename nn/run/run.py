@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nn import compiled, files, notebook
 from nn.checks import one_of
-from nn.data import Dataset, Scaling
+from nn.data import Dataset, Encoding, Scaling
 from nn.metrics import PARTS, course_name, r2_from_loss, shown_name
 from nn.model import MLP
 from nn.run.history import History, measures
+from nn.run.inputs import Inputs
 from nn.run.state import TrainState
 
 Array = NDArray[Any]
@@ -38,6 +39,8 @@ class Run:
         state: What a continuation starts from.
         task ({"classification", "regression", "multilabel"}): The task of the training data.
         scaling: The scaling of the data that the run was trained on.
+        encoding: How the columns of a table become features; None where the data were an array.
+        spread: The mean and spread of the training features, where they have no scaling.
         classes, class_names, feature_names: The labels in the order of the outputs, and the names of the data.
         flat: Whether regression targets are (N,) rather than (N, K).
     """
@@ -56,6 +59,8 @@ class Run:
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     flat: bool = True
+    encoding: Encoding | None = None
+    spread: Scaling | None = None
 
     def __repr__(self) -> str:
         scores = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())
@@ -85,27 +90,29 @@ class Run:
         best = len(self.state.best_theta) > 0 and self.status != "diverged"
         return self.history.metrics(self.state.best_epoch if best else -1)
 
-    def predict(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+    def predict(self, X: Any, *, scaled: bool = False, **former: Any) -> Array:
         """Predict the targets of examples.
 
-        Raises ValueError or TypeError for other features, NaN, or a Dataset that was scaled by other statistics.
+        Warns, in one line, of columns and categories that training did not have, and of inputs that look as if they
+        were scaled already. Raises ValueError or TypeError for other features, NaN, or a Dataset that was scaled by
+        other statistics.
 
         Args:
-            X (array (N, D) or Dataset): Features in the units that the run was trained in, such as `split.test.X`. A
-                Dataset knows its units.
-            raw: Take the features of an array as they were before the split scaled them, and give numbers in the units
-                that targets had before.
+            X (array (N, D), frame or Dataset): Raw inputs, as they were before the data were split. The columns of a
+                frame are found by their names, those of an array by their order. A Dataset knows whether it is scaled.
+            scaled: Whether an array has the features as the network takes them, encoded and scaled, such as
+                `split.test.X`.
 
         Returns:
-            Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks.
+            Labels as in the data's y (N,); numbers (N,) or (N, K); or 0/1 (N, K) in multilabel tasks. Numbers are in
+                the units of the data; where the inputs are scaled, in those that scaled targets have.
         """
-        outputs, unscale = self._outputs(X, raw)
+        outputs, unscale = self._outputs(X, scaled, former)
         if self.task == "multilabel":
             return (outputs > 0.5).astype(np.int64)
         if self.task == "regression":
             values = outputs.astype(np.float64)
-            if unscale:
-                assert self.scaling is not None
+            if unscale and self.scaling is not None:
                 values = self.scaling.inverse_targets(values)
             return values[:, 0] if self.flat else values
         assert self.classes is not None
@@ -113,7 +120,7 @@ class Run:
             return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
         return self.classes[outputs.argmax(axis=1)]
 
-    def predict_proba(self, X: ArrayLike | Dataset, *, raw: bool = False) -> Array:
+    def predict_proba(self, X: Any, *, scaled: bool = False, **former: Any) -> Array:
         """Return probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone.
 
         Arguments and errors are those of `predict`; regression and identity outputs, which have no probabilities, are a
@@ -121,7 +128,7 @@ class Run:
         """
         if self.model.output == "identity" or self.task == "regression":
             raise ValueError(f"probabilities need a softmax or logistic output, but got {self.model.output}")
-        outputs, _ = self._outputs(X, raw)
+        outputs, _ = self._outputs(X, scaled, former)
         if self.task == "multilabel" or self.model.output == "softmax":
             return outputs
         if outputs.shape[1] == 1:
@@ -132,8 +139,8 @@ class Run:
         """Score the run on a data set.
 
         Args:
-            data: A part of the split, such as `split.validation`, or raw data, which is scaled as the training part
-                was.
+            data: A part of the split, such as `split.validation`, or raw data, whose columns are found by their names
+                and which is encoded and scaled as the training part was.
 
         Returns:
             The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; the metrics
@@ -146,7 +153,7 @@ class Run:
         if not isinstance(data, Dataset):
             raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")
         one_of("task of the data", data.task, [self.task])
-        data = self._scaled(data)
+        data = self._inputs.dataset(data)
         if self.classes is not None and data.classes is not None and not np.array_equal(self.classes, data.classes):
             data = data.with_classes(self.classes)
         loss, right = compiled.score(self.model, self.theta, data)
@@ -160,34 +167,39 @@ class Run:
 
         The file appears whole or not at all; an older one of that name is replaced. Raises OSError where that fails.
         """
+        files.write_run(path, *self.to_parts(), version=1 if self.encoding is None else 2)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return the run as plain values, which JSON can hold, and arrays by name."""
         about = {"model": self.model.arguments, **{name: getattr(self, name) for name in PLAIN}}
+        if self.encoding is not None:
+            about["encoding"] = self.encoding.to_json()
         arrays = {"theta": self.theta}
         for prefix, parts in (
             ("state", self.state.to_arrays()),
             ("history", vars(self.history) | {"layers": self.history.layers and self.history.layers.records}),
             ("scaling", {} if self.scaling is None else vars(self.scaling)),
+            ("spread", {} if self.spread is None else vars(self.spread)),
         ):
             arrays |= {f"{prefix}.{name}": part for name, part in parts.items() if part is not None}
         if self.classes is not None:
             arrays["classes"] = self.classes
-        files.write_run(path, about, arrays)
+        return about, arrays
 
-    def _outputs(self, X: ArrayLike | Dataset, raw: bool) -> tuple[Array, bool]:
-        """Return the outputs (N, K) of the network, and whether regression values are to be given in raw units."""
-        unscale = raw and self.scaling is not None and self.scaling.target_mean is not None
-        if isinstance(X, Dataset):
-            unscale = unscale or (X.scaling is None and self.scaling is not None and self.task == "regression")
-            X = self._scaled(X).X
-        elif raw and self.scaling is not None:
-            X = self.scaling.transform(X)
-        return compiled.outputs_of(self.model, self.theta, X), unscale
+    @property
+    def _inputs(self) -> Inputs:
+        return Inputs(self.encoding, self.scaling, self.spread, self.feature_names)
 
-    def _scaled(self, data: Dataset) -> Dataset:
-        if data.scaling is None and self.scaling is not None:
-            return data.scaled_by(self.scaling)
-        if data.scaling is not None and not (self.scaling and self.scaling.equals(data.scaling)):
-            raise ValueError(
-                "the data must be raw or scaled as the run's own was, but was scaled with other statistics; "
-                "give the data that was not split yet, or a part of the same split"
+    def _outputs(self, X: Any, scaled: bool, former: dict[str, Any]) -> tuple[Array, bool]:
+        """Return the outputs (N, K) of the network, and whether the inputs were raw."""
+        if former:
+            name = next(iter(former))
+            hint = (
+                "; raw inputs are the default now, and scaled=True says that they are scaled" if name == "raw" else ""
             )
-        return data
+            raise TypeError(f"predictions must be asked for with X and scaled alone, but got {name}={hint}")
+        if isinstance(X, Dataset):
+            features, raw = self._inputs.dataset(X).X, not X.settled
+        else:
+            features, raw = (X, False) if scaled else (self._inputs.of(X), True)
+        return compiled.outputs_of(self.model, self.theta, features), raw

@@ -281,11 +281,11 @@ def test_the_table_starts_from_what_works() -> None:
         ("abc", "X must"),
     ],
 )
-@pytest.mark.parametrize("raw", [False, True])
-def test_predicting_for_what_does_not_fit_is_refused(given: Any, says: str, raw: bool) -> None:
+@pytest.mark.parametrize("scaled", [False, True])
+def test_predicting_for_what_does_not_fit_is_refused(given: Any, says: str, scaled: bool) -> None:
     run = train(MODEL, SPLIT, batch_size=4, epochs=1)
     for call in (run.predict, run.predict_proba):
-        refused(lambda call=call: call(given, raw=raw), says)
+        refused(lambda call=call: call(given, scaled=scaled), says)
 
 
 def test_evaluating_on_what_does_not_fit_is_refused() -> None:

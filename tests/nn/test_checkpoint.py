@@ -62,8 +62,8 @@ def test_a_run_comes_back_as_it_was(case: str, dtype: str, tmp_path: Path) -> No
     run.save(tmp_path / "run.npz")
     again = load(tmp_path / "run.npz")
     assert_equal_runs(run, again)
-    np.testing.assert_array_equal(again.predict(X, raw=True), run.predict(X, raw=True))
-    assert again.predict(X, raw=True).dtype == run.predict(X, raw=True).dtype
+    np.testing.assert_array_equal(again.predict(X), run.predict(X))
+    assert again.predict(X).dtype == run.predict(X).dtype
     assert again.evaluate(split.validation) == run.evaluate(split.validation)
 
 
@@ -237,7 +237,7 @@ def rewritten(whole: bytes, path: Path, about: dict[str, Any] | None = None, **a
     "about",
     [
         {"format": "another"},
-        {"version": 2},
+        {"version": 3},
         {"version": "1"},
         {"model": None},
         {"model": {}},

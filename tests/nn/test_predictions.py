@@ -69,28 +69,27 @@ def test_predictions_come_in_the_form_of_the_targets(case: str) -> None:
     run = train(MLP((4, 12, outputs), "tanh"), split, SGD(0.05, momentum=0.9), batch_size=8, epochs=40)
     rows = split.rows["test"]
     for asked, answer in (
-        (split.test.X, run.predict(split.test.X)),
-        (raw.X[rows], run.predict(raw.X[rows], raw=True)),
+        (split.test.X, run.predict(split.test.X, scaled=True)),
+        (raw.X[rows], run.predict(raw.X[rows])),
         (raw.subset(rows), run.predict(raw.subset(rows))),
-        (split.test, run.predict(split.test, raw=True)),
         (split.test, run.predict(split.test)),
     ):
         assert answer.shape == raw.y[rows].shape, type(asked)
         assert answer.dtype.kind == raw.y.dtype.kind
-    scaled, unscaled = run.predict(split.test.X), run.predict(raw.X[rows], raw=True)
+    scaled, unscaled = run.predict(split.test.X, scaled=True), run.predict(raw.X[rows])
     if raw.task == "regression":
         assert split.scaling is not None
         close(split.scaling.inverse_targets(scaled), unscaled, 1e-6)
         np.testing.assert_array_equal(run.predict(raw.subset(rows)), unscaled)
         assert np.abs(unscaled - raw.y[rows]).mean() < 0.5 * np.abs(raw.y - raw.y.mean(axis=0)).mean()
         with pytest.raises(ValueError, match=r"^probabilities need a softmax or logistic output"):
-            run.predict_proba(split.test.X)
+            run.predict_proba(split.test.X, scaled=True)
     else:
         np.testing.assert_array_equal(scaled, unscaled)
         right = scaled == split.test.y
         assert run.evaluate(split.test)["accuracy"] == np.mean(right.all(axis=1) if right.ndim == 2 else right)
-        chances = run.predict_proba(split.test.X)
-        close(chances, run.predict_proba(raw.X[rows], raw=True), 1e-6)
+        chances = run.predict_proba(split.test.X, scaled=True)
+        close(chances, run.predict_proba(raw.X[rows]), 1e-6)
         assert chances.min() >= 0
         assert chances.max() <= 1
         if raw.classes is not None:

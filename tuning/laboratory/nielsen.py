@@ -202,7 +202,7 @@ def start_of(model: MLP, seed: int) -> Array:
 
 def accuracy(run: Run, judged: Dataset) -> float:
     """Return the percentage of images whose own output is the largest."""
-    return 100 * float(np.mean(run.predict_proba(judged.X).argmax(axis=1) == judged.targets))
+    return 100 * float(np.mean(run.predict_proba(judged).argmax(axis=1) == judged.targets))
 
 
 def learn(setting: Setting, data: Dataset, judged: Dataset, seed: int, every: int = 1) -> Array:

@@ -147,11 +147,11 @@ def decision_boundary_animation(
 
 def _shares(run: Run, data: Dataset, grid: Array) -> Array:
     """Return the probabilities (points, K) of each class, or 1 for the predicted one where there are none."""
-    raw = data.scaling is None and run.scaling is not None
+    scaled = data.settled
     if run.model.output != "identity":
-        return run.predict_proba(grid, raw=raw)
+        return run.predict_proba(grid, scaled=scaled)
     assert run.classes is not None
-    return (run.predict(grid, raw=raw)[:, None] == run.classes).astype(np.float64)
+    return (run.predict(grid, scaled=scaled)[:, None] == run.classes).astype(np.float64)
 
 
 def _ink(k: int) -> str:

@@ -373,7 +373,7 @@ def test_regions_have_the_colour_of_the_predicted_class_on_raw_and_on_scaled_dat
         pixels = np.asarray(image.get_array())
         x_low, x_high, y_low, y_high = image.get_extent()
         grid = np.stack(np.meshgrid(np.linspace(x_low, x_high, 30), np.linspace(y_low, y_high, 30)), axis=-1)
-        shares = run.predict_proba(grid.reshape(-1, 2), raw=data.scaling is None).reshape(30, 30, 2)
+        shares = run.predict_proba(grid.reshape(-1, 2), scaled=data.settled).reshape(30, 30, 2)
         inks = np.array([to_rgb(style.COLOURS[k]) for k in range(2)])
         lightest = 1 - 0.45 * (1 - inks)
         sure = shares.max(axis=-1) > 0.999
