@@ -58,9 +58,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         self.train_size = min(len(split.train) for split in self.splits)
-        first = self.splits[0].train
-        self.task: str = first.task
-        self._ends = (first.n_features, first.n_outputs)
+        self.task: str = self.splits[0].train.task
         self._model = lru_cache(maxsize=256)(self._make_model)
 
     @classmethod
@@ -118,15 +116,28 @@ class Objective:
 
     @cached_property
     def description(self) -> DataDescription:
-        """The identity of the data and of their split."""
+        """The identity of the data and of their split, which covers every number that is trained and scored on.
+
+        What has been split as it was read has the identity of its source, its rows, and how a table was encoded; parts
+        that were made or changed by hand have that of their own numbers.
+        """
         split = self.splits[0]
         rows = hashlib.sha256()
         for each in self.splits:
             for part in ("train", "validation", "test"):
                 rows.update(f"{part} {len(each.rows[part])}".encode())
                 rows.update(each.rows[part].astype("<i8").tobytes())
-        source = split.source
-        return DataDescription(source.name, self.task, source.fingerprint, rows.hexdigest()[:16], bool(split.scaled))
+        fingerprint, shown = self._fingerprint(), rows.hexdigest()[:16]
+        return DataDescription(split.train.name, self.task, fingerprint, shown, bool(split.scaled))
+
+    def _fingerprint(self) -> str:
+        source = self.splits[0].source
+        if source is None or not (self.folds or self.splits[0].derived):  # folds are made from their source
+            return _digest([split.fingerprint for split in self.splits])
+        if source.table is None or source.settled:
+            return source.fingerprint
+        codes = [split.train.encoding for split in self.splits]
+        return _digest([source.fingerprint, *(code.to_json() for code in codes if code is not None)])
 
     # -- checks, before anything is trained --------------------------------------------------------------------
 
@@ -171,21 +182,27 @@ class Objective:
 
     # -- from a setting to what is trained ---------------------------------------------------------------------
 
-    def build(self, params: Mapping[str, Value]) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
-        """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise."""
+    def build(
+        self, params: Mapping[str, Value], fold: int | None = None
+    ) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
+        """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise.
+
+        The model has the features of the fold, by default the first: the folds of a table may differ in them.
+        """
         hidden = params.get("hidden_units", DEFAULTS["hidden_units"])
         if hidden is None or hidden == 0:
             raise ValueError(f"hidden_units must be an integer of at least 1, but got {hidden}; () has no hidden layer")
         layers = tuple(integer("hidden_units", n, 1) for n in (hidden if isinstance(hidden, tuple) else (hidden,)))
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
-        model = self._model(layers, *own)
+        part = self.splits[fold or 0].train
+        model = self._model((part.n_features, *layers, part.n_outputs), *own)
         size = batch_size(params.get("batch_size"), self.train_size)
         return model, _optimizer(params), size, _schedule(params)
 
     def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:
         from nn.model import MLP
 
-        return MLP((self._ends[0], *layers, self._ends[1]), **dict(options)).for_task(self.task)
+        return MLP(layers, **dict(options)).for_task(self.task)
 
     def __call__(self, spec: TrialSpec) -> TrialResult:
         """Train one trial. What goes wrong in it becomes its result; only KeyboardInterrupt and the like pass."""
@@ -214,14 +231,14 @@ class Objective:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
         split = self.splits[spec.fold or 0]
         if split.test is None:
-            raise ValueError(f"{split.source.name!r} must have a test part to be tested on, but it has none")
+            raise ValueError(f"{split.train.name!r} must have a test part to be tested on, but it has none")
         scores = self._train(spec).evaluate(split.test)
         return {f"test_{name}": float(value) for name, value in scores.items()}
 
     def _train(self, spec: TrialSpec) -> Any:
         from nn.training import train
 
-        model, optimizer, size, schedule = self.build(spec.params)
+        model, optimizer, size, schedule = self.build(spec.params, spec.fold)
         split = self.splits[spec.fold or 0]
         if schedule is not None and schedule.takes_length:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
@@ -277,6 +294,10 @@ def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
     if folds is not None:
         return tuple(whole.folds(folds, seed=int(SPLIT["seed"]), test=SPLIT["test"]))
     return (whole.split(SPLIT["validation"], SPLIT["test"], int(SPLIT["seed"])),)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _constant_scores(split: Split) -> dict[str, float]:
