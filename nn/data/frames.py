@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.data.cells import MISSING, Texts, Writing, category
-from nn.data.columns import positions
-from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table
+from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table, positions
 
 
 def is_frame(value: Any) -> bool:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from nn.checks import TASKS, brief, known_options, one_of
 from nn.data.cells import SEPARATORS
-from nn.data.columns import positions
-from nn.data.table import Table
+from nn.data.table import Table, positions
 
 COLUMN, COLUMNS, TEXT, TEXTS, CHOICE, FLAG, PATH = "column", "columns", "text", "texts", "choice", "flag", "path"
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from nn.checks import TASKS, one_of
 from nn.data.cells import number_of
-from nn.data.columns import positions
-from nn.data.table import CATEGORY, DATE, Column, Table
+from nn.data.table import CATEGORY, DATE, Column, Table, positions
 
 _MOST_CLASSES = 10  # of whole numbers; where the column is called a class, twice as many
 _MANY_TEXTS = 20

@@ -20,9 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.data.cells import MISSING, Texts, Writing, decimal_mark
-from nn.data.columns import positions
 from nn.data.layout import Layout, encodings, find_layout, open_lines, rows_of
-from nn.data.table import CATEGORY, Table
+from nn.data.table import CATEGORY, Table, positions
 
 _FEWEST_ROWS, _BLOCK_CELLS = 16, 1 << 14
 
