@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nn.checks import one_of
 from tuning.analysis.comparison import tied_with_best
-from tuning.analysis.intervals import NORMAL_QUANTILE, normal_cdf
+from tuning.analysis.intervals import CONFIDENCE, normal_cdf, student_t_quantile
 from tuning.analysis.ranking import Summary
 from tuning.analysis.scores import Scores
 from tuning.space import Setting, Value, is_number
@@ -22,6 +22,10 @@ GROUPS = ("batch_size", "hidden_units")
 FEWEST_TO_DRAW = 5
 """With fewer repeats than this, a bootstrap knows too few different means; the rates tied with the best are taken."""
 RESAMPLES = 1000
+UNEVEN = 2.0
+"""A curve whose bends at neighbouring rates differ by more than this factor is no parabola there."""
+SHIFT = 0.1
+"""The part of a step between rates by which the vertex of a parabola may be off where one fits."""
 _SEED = 0
 
 
@@ -30,9 +34,11 @@ class BestRate:
     """The best learning rate among the settings of a group, which share the values in `group`.
 
     `learning_rate` is the vertex of a parabola in the logarithm of the rate, through the best rate tried (`tried`) and
-    those beside it; `tried` itself where that is the lowest or the highest. `low` and `high` are the ends of its 95 %
-    interval, made as `method` says; None with one repeat or fold. `score` is the score at `tried`. `at_edge` says that
-    `tried` is the lowest or highest rate tried in the group, diverged ones included: a better one may lie outside.
+    those beside it; `tried` itself where that is the lowest or the highest, or where no parabola fits. `low` and `high`
+    are the ends of its 95 % interval, made as `method` says; None with one repeat or fold. `score` is the score at
+    `tried`. `at_edge` says that `tried` is the lowest or highest rate tried in the group, diverged ones included: a
+    better one may lie outside. `fits` says whether the curve bends like a parabola around `tried`; beside a cliff it
+    does not, and nothing tells where between the rates tried the best one lies.
     """
 
     group: Setting
@@ -43,6 +49,7 @@ class BestRate:
     at_edge: bool
     tried: float
     method: str
+    fits: bool
 
 
 def group_names(by: str | Iterable[str] | None, known: Iterable[str]) -> tuple[str, ...]:
@@ -64,13 +71,17 @@ def best_rates(scores: Scores, summaries: Sequence[Summary], by: Sequence[str] =
 
     At each rate, the best of the settings that have it stands for it. A rate at which none is ranked, as it diverged,
     counts as the worst that did not. The interval is a bootstrap over repeats (or folds), which are drawn whole, as
-    they are paired: quantiles p and 1 − p of the vertices, with
+    they are paired: quantiles p and 1 − p of the best rates of resamples, with
 
-        p = Φ(−√(n/(n−1)) · 1.96)
+        p = Φ(−√(n/(n−1)) · t),  t the 97.5 % quantile of Student's t with 2n − 2 degrees of freedom
 
-    for the 1/n that the variance of a resample of n lacks. The score is no parabola: on a lopsided curve, the vertex is
-    too far from the best rate tried, and else off by up to a fifth of a step. So each vertex is moved at random by up
-    to all of the way to that rate, and then by up to a fifth of a step, two fifths towards a rate that diverged.
+    for the 1/n that the variance of a resample of n lacks, and the little that few repeats know of it.
+
+    The score is no parabola. Where one fits, the best rate of a resample is drawn between the vertex and the best rate
+    tried, and moved by up to a tenth of a step. It fits where the curve bends alike at the best rate tried and at both
+    beside it, by a factor of 2. Where it bends more on one side, or there the other way, as at the foot of a cliff, or
+    a rate diverged two steps away or nearer, all that is known is that the best rate lies before the next one tried on
+    that side: it is drawn from all of that. Most of the resamples decide which it is.
     With fewer than 5 repeats or 3 rates, the interval reaches from the rate below the lowest that is tied with the best
     to the one above the highest.
     """
@@ -95,43 +106,80 @@ def _best(part: Scores, rates: list[float], by: Sequence[str]) -> BestRate:
     worst = gains[list(best.values())].min(axis=0)
     curve = np.array([gains[best[rate]] if rate in best else worst for rate in rates])  # (R, U)
     logs, units = np.log(rates) if rates[0] > 0 else None, curve.shape[1]
+    lost = np.array([rate not in best for rate in rates])
     tried = vertex = _rate(part.params[0])
     place = rates.index(tried)
     inside = 0 < place < len(rates) - 1
-    if inside and logs is not None:
-        vertex = math.exp(_vertices(logs, curve.mean(axis=1)[None], place)[0])
     low = high = None
     method = f"one {part.unit.removesuffix('s')} can't tell"
-    if units >= FEWEST_TO_DRAW and len(best) >= 3 and logs is not None:
-        low, high = _drawn(logs, curve, np.array([rate not in best for rate in rates]))
-        method = f"parabola, bootstrap over {units} {part.unit}"
+    fits = False
+    if inside and logs is not None:
+        mean = curve.mean(axis=1)[None]
+        fits = not np.any(_uneven(logs, mean, lost, np.array([place])))
+    if logs is not None and units >= FEWEST_TO_DRAW and len(best) >= 3:
+        low, high, even = _drawn(logs, curve, lost)
+        fits = inside and even
+        method = f"{'parabola' if even else 'rates beside the best, as no parabola fits'}, bootstrap over {units} "
+        method += part.unit
     elif (same := tied_with_best(part)) is not None:
         places = [rates.index(_rate(params)) for params, tied in zip(part.params, same, strict=True) if tied]
         low, high = rates[max(min(places) - 1, 0)], rates[min(max(places) + 1, len(rates) - 1)]
         method = f"rates tied over {units} {part.unit}, and those beside them"
+    if fits and logs is not None:
+        vertex = math.exp(_vertices(logs, mean, place)[0])
     if low is not None and high is not None:
         low, high = min(low, vertex), max(high, vertex)
     names = {name: part.params[0][name] for name in by if name in part.params[0]}
     at_edge = len(rates) > 1 and not inside
-    return BestRate(names, vertex, low, high, float(part.values[0].mean()), at_edge, tried, method)
+    return BestRate(names, vertex, low, high, float(part.values[0].mean()), at_edge, tried, method, fits)
 
 
-def _drawn(logs: Array, curve: Array, lost: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the interval of the best rate by a bootstrap over the columns of `curve` (R, U); some rates are `lost`."""
+def _drawn(logs: Array, curve: Array, lost: NDArray[np.bool_]) -> tuple[float, float, bool]:
+    """Return the interval of the best rate by a bootstrap over the columns of `curve` (R, U), and if a parabola fits.
+
+    At the `lost` (R,) rates, trials diverged.
+    """
     units, rng = curve.shape[1], np.random.default_rng(_SEED)
     means = rng.multinomial(units, np.full(units, 1 / units), RESAMPLES) @ curve.T / units  # (RESAMPLES, R)
-    way, shift = rng.random(RESAMPLES), rng.uniform(-0.2, 0.2, RESAMPLES)
+    way, u = rng.random(RESAMPLES), rng.random(RESAMPLES)
     found, places = np.empty(RESAMPLES), means.argmax(axis=1)
+    open_below, open_above = (sides.mean() >= 0.5 for sides in _uneven(logs, means, lost, places))
     for place in np.unique(places).tolist():
         drawn = places == place
         below, above = max(place - 1, 0), min(place + 1, len(logs) - 1)
         vertices = _vertices(logs, means[drawn], place)
-        moved = shift[drawn] * (logs[above] - logs[below]) / (above - below)
-        moved *= np.where(lost[np.where(moved > 0, above, below)], 2, 1)
-        found[drawn] = vertices + way[drawn] * (logs[place] - vertices) + moved
-    p = normal_cdf(-math.sqrt(units / (units - 1)) * NORMAL_QUANTILE)
+        first, last = np.minimum(vertices, logs[place]), np.maximum(vertices, logs[place])
+        if not (open_below or open_above):
+            first = last = vertices + way[drawn] * (logs[place] - vertices)
+        shift = SHIFT * (logs[above] - logs[below]) / (above - below)
+        low = logs[below] if open_below else first - shift
+        high = logs[above] if open_above else last + shift
+        found[drawn] = low + u[drawn] * (high - low)
+    t = student_t_quantile((1 + CONFIDENCE) / 2, 2 * units - 2)
+    p = normal_cdf(-math.sqrt(units / (units - 1)) * t)
     low, high = np.exp(np.clip(np.quantile(found, [p, 1 - p]), logs[0], logs[-1])).tolist()
-    return low, high
+    return low, high, not (open_below or open_above)
+
+
+def _uneven(
+    logs: Array, means: Array, lost: NDArray[np.bool_], places: NDArray[np.intp]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return where curves (N, R) that are highest at `places` (N,) bend too unevenly below (N,), and where above.
+
+    The first and the last rate have no neighbours to compare with, and the second counts as bending like the first.
+    """
+    bends = np.full((len(means), len(logs) + 2), np.nan)
+    bends[:, 2:-2] = -2 * np.diff(np.diff(means) / np.diff(logs)) / (logs[2:] - logs[:-2])
+    below, here, above = (bends[np.arange(len(means)), places + k] for k in range(3))
+    below, above = (np.where(np.isnan(side), here, side) for side in (below, above))
+    gone = np.concatenate([[False, False], lost, [False, False]])
+
+    def side(there: Array, opposite: Array) -> NDArray[np.bool_]:
+        return (there <= 0) | (np.maximum(here, there) > UNEVEN * np.where(opposite > 0, opposite, here))
+
+    inside = (places > 0) & (places < len(logs) - 1)
+    diverged_below, diverged_above = gone[places] | gone[places + 1], gone[places + 3] | gone[places + 4]
+    return inside & (side(below, above) | diverged_below), inside & (side(above, below) | diverged_above)
 
 
 def _vertices(logs: Array, means: Array, place: int) -> Array:

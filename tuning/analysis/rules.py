@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from tuning.analysis.curves import ABOVE, Array, Curves, Found, Rule, TrialCurves, Where, running_median
-from tuning.analysis.reference import CLEARLY, CLEARLY_ALONE, FAR, NEGLIGIBLE
+from tuning.analysis.reference import CLEARLY, CLEARLY_ALONE, FAR, MUCH, NEGLIGIBLE
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
 TOO_LARGE, TOO_SMALL, FEW_EPOCHS = "too large a rate", "too small a rate", "too few epochs"
@@ -87,6 +87,7 @@ def _scores_part(c: Curves) -> Found:
         score[:, end].mean(axis=1) - score[each, np.minimum(since, score.shape[1]) - 1] for score in (held, train)
     )
     holds = (gap >= GAP) & (between[:, end].min(axis=1) >= GAP / 2) & (gained <= SHARED * alone) & c.was_above_guess
+    holds &= c.held[:, end].min(axis=1) > (1 - NEGLIGIBLE) * c.held[:, : -c.end].min(axis=1)
     return Found(holds, words, {"gap": gap}, since)
 
 
@@ -192,11 +193,19 @@ def _falls(c: Curves) -> tuple[Where, Array, Array]:
 
 
 def _gains(c: Curves) -> tuple[Where, Array]:
-    """Return where V was clearly lower at the end than before the last quarter (T,), and by which share of itself."""
-    before, last = c.held[:, -1 - c.end], c.held[:, -1]
-    gain = np.divide(before - last, before, out=np.zeros(len(last)), where=before > 0)
-    worth = before - last > NEGLIGIBLE * np.minimum(c.V[:, 0], c.guess_held)
-    return (gain >= FALL) & worth & (c.train[:, -1] < c.train[:, -1 - c.end]), gain
+    """Return where V would clearly fall on (T,), and the share of itself by which it fell in the last quarter.
+
+    As many epochs again are four more quarters. Each is taken to gain what the one before did, times the ratio of the
+    gains of the last two.
+    """
+    first, before, last = c.held[:, -1 - 2 * c.end], c.held[:, -1 - c.end], c.held[:, -1]
+    fell = np.maximum(before - last, 0.0)
+    gain = np.divide(fell, before, out=np.zeros(len(last)), where=before > 0)
+    ratio = np.clip(np.divide(fell, first - before, out=np.ones(len(last)), where=first > before), 0.0, 1.0)
+    further = np.where(gain >= FALL / 4, fell * (ratio + ratio**2 + ratio**3 + ratio**4), 0.0)
+    worth = fell > NEGLIGIBLE * np.minimum(c.V[:, 0], c.guess_held)
+    falls = (gain >= FALL) | (further >= FALL * last)
+    return falls & worth & (c.train[:, -1] < c.train[:, -1 - c.end]), gain
 
 
 def _crawls(c: Curves) -> Found:
@@ -315,18 +324,6 @@ TABLE = (
         advice="take a third of the learning rate",
     ),
     Rule(
-        OVERFIT,
-        2,
-        f"V rises: the level of its end is {RISE:.0%} above its minimum or more, all of its end is {FIRM_RISE:.0%} "
-        f"above or more, and the rise is {NOISE:g} times V's noise or more, while L went on falling; it starts at the "
-        "epoch of the minimum. Or the scores part: at the end, accuracy or R2 in training is "
-        f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0), "
-        f"and validation gained less than {SHARED:.0%} of what training did since the gap came to stay above half of "
-        "that, where it starts. A trial that was never better than guessing does not overfit",
-        by_curves=(_validation_rises, _scores_part),
-        advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
-    ),
-    Rule(
         TOO_SMALL,
         7,
         f"L stood still: it changed by less than {STILL:.1%}, and mostly downward. Or it is still falling, at an even "
@@ -337,10 +334,24 @@ TABLE = (
         advice="take three times the learning rate",
     ),
     Rule(
+        OVERFIT,
+        2,
+        f"V rises: the level of its end is {RISE:.0%} above its minimum or more, all of its end is {FIRM_RISE:.0%} "
+        f"above or more, and the rise is {NOISE:g} times V's noise or more, while L went on falling; it starts at the "
+        "epoch of the minimum. Or the scores part: at the end, accuracy or R2 in training is "
+        f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0), "
+        f"and validation gained less than {SHARED:.0%} of what training did since the gap came to stay above half of "
+        f"that, where it starts; but not where the end of V is a new low, by {NEGLIGIBLE:.0%} or more. A trial that was "
+        "never better than guessing does not overfit",
+        by_curves=(_validation_rises, _scores_part),
+        advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
+    ),
+    Rule(
         FEW_EPOCHS,
         6,
         f"still falling: the last quarter made {FALL:.0%} of the whole fall of L and of V or more, or V fell in it by "
-        f"{FALL:.0%} of itself or more; and it is not the rate that is too small",
+        f"{FALL:.0%} of itself or more, or would in as many epochs again if it slows down as it did from the quarter "
+        "before to the last; and it is not the rate that is too small",
         by_curves=(_would_go_on,),
         advice="take twice the epochs",
     ),
@@ -375,7 +386,8 @@ TABLE = (
         1,
         "none of these, and better than guessing where that is known",
         by_curves=(_nothing_wrong,),
-        advice="to do better, search near it",
+        advice="see that it stays so with repeats=5 or more; to do better, try twice the units; then score it on the test "
+        "part",
     ),
 )
 
@@ -388,7 +400,8 @@ holds is the verdict. "The end" is the last quarter of the epochs; its level is 
 {chr(10).join(_wrap(f"{rule.name:<16}  {rule.text}{rule.advice and f'. Next: {rule.advice}'}") for rule in TABLE)}
 Noise is the median size of V's second differences divided by the square root of 6, times 1.48. A rate is clearly better
 if the mean validation loss of the other is {CLEARLY:g} times its own or more, and beyond the noise of the differences
-between repeats, unless the metric clearly says the opposite; with one repeat, if it is {CLEARLY_ALONE:g} times or more.
+between repeats, or {MUCH:g} times whatever the noise, unless the metric clearly says the opposite; with one repeat, if
+it is {CLEARLY_ALONE:g} times or more.
 The study overrules the curves: no rate is too large where the lower ones did worse, or too small where the higher did.
 Losses below {NEGLIGIBLE:.0%} of that of a constant answer are all the same.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in

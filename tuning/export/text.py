@@ -115,9 +115,10 @@ def _rates(rates: list[BestRate]) -> list[str]:
 
 
 def rate_cells(rate: BestRate) -> list[str]:
-    """Return the best learning rate of a group, its interval, the best tried, its score, and if it is at the edge."""
+    """Return the best learning rate of a group, its interval, the best tried, its score, and what can't be told."""
     span = "unknown" if rate.low is None or rate.high is None else f"{rate.low:.3g} to {rate.high:.3g}"
-    edge = "at the edge of what was tried" if rate.at_edge else ""
+    unsure = "" if rate.fits else "between these, nothing tells where"
+    edge = "at the edge of what was tried" if rate.at_edge else unsure
     return [f"{rate.learning_rate:.3g}", span, f"{rate.tried:.4g}", f"{rate.score:.4f}", edge]
 
 
