@@ -22,7 +22,7 @@ GROUPS = ("batch_size", "hidden_units")
 FEWEST_TO_DRAW = 5
 """With fewer repeats than this, a bootstrap knows too few different means; the rates tied with the best are taken."""
 RESAMPLES = 1000
-UNEVEN = 2.0
+UNEVEN = 2.5
 """A curve whose bends at neighbouring rates differ by more than this factor is no parabola there."""
 SHIFT = 0.1
 """The part of a step between rates by which the vertex of a parabola may be off where one fits."""
@@ -73,15 +73,15 @@ def best_rates(scores: Scores, summaries: Sequence[Summary], by: Sequence[str] =
     counts as the worst that did not. The interval is a bootstrap over repeats (or folds), which are drawn whole, as
     they are paired: quantiles p and 1 − p of the best rates of resamples, with
 
-        p = Φ(−√(n/(n−1)) · t),  t the 97.5 % quantile of Student's t with 2n − 2 degrees of freedom
+        p = Φ(−√(n/(n−1)) · t),  t the 97.5 % quantile of Student's t with n − 1 degrees of freedom
 
     for the 1/n that the variance of a resample of n lacks, and the little that few repeats know of it.
 
     The score is no parabola. Where one fits, the best rate of a resample is drawn between the vertex and the best rate
     tried, and moved by up to a tenth of a step. It fits where the curve bends alike at the best rate tried and at both
-    beside it, by a factor of 2. Where it bends more on one side, or there the other way, as at the foot of a cliff, or
-    a rate diverged two steps away or nearer, all that is known is that the best rate lies before the next one tried on
-    that side: it is drawn from all of that. Most of the resamples decide which it is.
+    beside it, by a factor of 2.5. Where it bends more on one side, or there the other way, as at the foot of a cliff,
+    or a rate diverged two steps away or nearer, all that is known is that the best rate lies before the next one tried
+    on that side: it is drawn from all of that. Most of the resamples decide which it is.
     With fewer than 5 repeats or 3 rates, the interval reaches from the rate below the lowest that is tied with the best
     to the one above the highest.
     """
@@ -155,7 +155,7 @@ def _drawn(logs: Array, curve: Array, lost: NDArray[np.bool_]) -> tuple[float, f
         low = logs[below] if open_below else first - shift
         high = logs[above] if open_above else last + shift
         found[drawn] = low + u[drawn] * (high - low)
-    t = student_t_quantile((1 + CONFIDENCE) / 2, 2 * units - 2)
+    t = student_t_quantile((1 + CONFIDENCE) / 2, units - 1)
     p = normal_cdf(-math.sqrt(units / (units - 1)) * t)
     low, high = np.exp(np.clip(np.quantile(found, [p, 1 - p]), logs[0], logs[-1])).tolist()
     return low, high, not (open_below or open_above)

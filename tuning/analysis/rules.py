@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from tuning.analysis.curves import ABOVE, Array, Curves, Found, Rule, TrialCurves, Where, running_median
+from tuning.analysis.layer_rules import DEAD_SHARE, FAINT, died, fades, nowhere
 from tuning.analysis.reference import CLEARLY, CLEARLY_ALONE, FAR, MUCH, NEGLIGIBLE
 from tuning.store import COMPLETED, DIVERGED, FAILED, PRUNED
 
@@ -31,8 +32,6 @@ STEADY = 0.15
 STILL = 1e-3
 CLIMB = 0.05
 JUMP = 0.05
-DEAD_SHARE = 0.9
-FAINT = 1e-3
 WORSE_FIT = 1.25
 WORSE_SCORE = 1.10
 
@@ -93,37 +92,6 @@ def _scores_part(c: Curves) -> Found:
 
 def _never_differ(c: Curves) -> Found:
     return Found(c.symmetric, lambda i: "init zeros starts all units of a layer alike, and they get the same gradients")
-
-
-def _died(c: Curves) -> Found:
-    if "dead" not in c.layers or c.layers["dead"].shape[2] == 0:
-        return _nowhere(c)
-    share = np.nan_to_num(c.layers["dead"][:, -c.end :].mean(axis=1))  # (T, layers); NaN where it is not relu
-    worst = share.argmax(axis=1)
-    most = share.max(axis=1)
-
-    def words(i: int) -> str:
-        return f"{most[i]:.0%} of the units of hidden layer {worst[i] + 1} fire for no training example"
-
-    return Found(most >= DEAD_SHARE, words, {"share": most, "layer": worst + 1})
-
-
-def _fades(c: Curves) -> Found:
-    if "gradient_norm" not in c.layers or c.layers["gradient_norm"].shape[2] < 3:
-        return _nowhere(c)
-    norms = np.median(c.layers["gradient_norm"], axis=1)  # (T, layers)
-    most = norms.max(axis=1)
-    share = np.divide(norms.min(axis=1), most, out=np.ones(len(most)), where=most > 0)
-    layer = norms.argmin(axis=1) + 1
-
-    def words(i: int) -> str:
-        return f"the gradient of layer {layer[i]} is {share[i]:.1g} of the largest of a layer, and the loss stays high"
-
-    return Found((share < FAINT) & (c.level > 0.5 * c.start), words, {"share": share, "layer": layer})
-
-
-def _nowhere(c: Curves) -> Found:
-    return Found(np.zeros(len(c.L), bool), lambda i: "")
 
 
 def _ends_high(c: Curves) -> Found:
@@ -234,7 +202,7 @@ def _would_go_on(c: Curves) -> Found:
 def _guesses(c: Curves) -> Found:
     score = c.scores[1][:, -c.end :].mean(axis=1)
     if not c.guess_name:
-        return _nowhere(c)
+        return nowhere(c)
     low, high = c.scored(score)
     could_tell = high < (1 + c.guess_score) / 2
 
@@ -302,7 +270,7 @@ TABLE = (
         10,
         f"at the end, {DEAD_SHARE:.0%} of the units of a relu layer or more fire for no training example: what does "
         "not fire gets no gradient and stays dead (needs what is recorded per layer)",
-        by_curves=(_died,),
+        by_curves=(died,),
         advice="take a tenth of the learning rate, or tanh",
     ),
     Rule(
@@ -310,7 +278,7 @@ TABLE = (
         9,
         f"the gradient of a layer is less than {FAINT:g} of the largest of a layer, and L stays above half of its "
         "start: such a layer does not learn (needs what is recorded per layer)",
-        by_curves=(_fades,),
+        by_curves=(fades,),
         advice="take fewer layers, or relu",
     ),
     Rule(
@@ -341,8 +309,8 @@ TABLE = (
         "epoch of the minimum. Or the scores part: at the end, accuracy or R2 in training is "
         f"{GAP:.2f} above that in validation or more, and never less than half of that (R2 below 0 counts as 0), "
         f"and validation gained less than {SHARED:.0%} of what training did since the gap came to stay above half of "
-        f"that, where it starts; but not where the end of V is a new low, by {NEGLIGIBLE:.0%} or more. A trial that was "
-        "never better than guessing does not overfit",
+        f"that, where it starts; but not where the end of V is a new low, by {NEGLIGIBLE:.0%} or more. A trial that "
+        "was never better than guessing does not overfit",
         by_curves=(_validation_rises, _scores_part),
         advice="stop at that epoch, or take more data, fewer units or a penalty, l2",
     ),
@@ -386,8 +354,8 @@ TABLE = (
         1,
         "none of these, and better than guessing where that is known",
         by_curves=(_nothing_wrong,),
-        advice="see that it stays so with repeats=5 or more; to do better, try twice the units; then score it on the test "
-        "part",
+        advice="to be sure, repeat it with repeats=5; to do better, try twice the units; at the end, score it by "
+        "study.test()",
     ),
 )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nn import metrics
 from tests.tuning.fakes import METRICS, a_study
 from tuning.analysis import Scores, Summary, best_rates, importance, optimism, tied_with_best, ties
+from tuning.export import rate_cells
 from tuning.store import COMPLETED, DIVERGED, TrialResult, TrialSpec
 
 
@@ -191,6 +192,30 @@ def test_a_best_rate_at_the_edge_is_marked_and_one_repeat_has_no_interval() -> N
     (single,) = best_rates(scores.rows([0]), summaries[:1])
     assert not single.at_edge
     assert best_rates(Scores([{"momentum": 0.9}], scores.values[:1], "validation_accuracy", "repeats"), []) == []
+
+
+def test_beside_a_cliff_nothing_tells_where_the_best_rate_lies_and_the_interval_reaches_to_its_foot() -> None:
+    rates = 10.0 ** np.arange(-3, 0.1, 0.5)
+    noise = 0.01 * np.random.default_rng(0).normal(size=(7, 6))
+    params: list[Any] = [{"learning_rate": float(rate)} for rate in rates]
+
+    def found(curve: Any) -> Any:
+        order = np.argsort(-curve)
+        summaries = [Summary(params[i], {}, {}, 6, COMPLETED, 1) for i in order]
+        scores = Scores([params[i] for i in order], (curve[:, None] + noise)[order], "validation_r2", "repeats")
+        return best_rates(scores, summaries, ())[0]
+
+    decades = np.log10(rates) + 1.2  # the best is at 0.063, between 0.03 and 0.1
+    smooth = found(-(decades**2))
+    cliff = found(np.where(decades > 0, -3.0, 0.5 * decades))
+    assert (smooth.fits, cliff.fits) == (True, False)
+    assert smooth.learning_rate == pytest.approx(10**-1.2, rel=0.1)
+    assert smooth.high < 0.12
+    assert cliff.learning_rate == cliff.tried == pytest.approx(10**-1.5)
+    assert cliff.low < 10**-1.2 < cliff.high
+    assert "no parabola fits" in cliff.method
+    assert rate_cells(cliff)[-1] == "between these, nothing tells where"
+    assert rate_cells(smooth)[-1] == ""
 
 
 def test_a_rate_of_zero_has_no_logarithm_and_still_a_best_rate() -> None:

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from nn import Dataset
-from scripts.checks.truth_table import Case, blobs, cases, shuffled, trained, unbalanced, waves
+from scripts.checks.constructed import blobs, waves
+from scripts.checks.truth_table import Case, cases, shuffled, trained, unbalanced
 from tuning import Study, sweep
 from tuning.analysis import Reference, TrialCurves, verdict_of
-from tuning.analysis.reference import Rates
+from tuning.analysis.reference import Rates, _beyond_noise, _said
 from tuning.analysis.rules import (
     FEW_EPOCHS,
     GOOD,
     GUESSING,
+    OVERFIT,
     TABLE,
     TOO_LARGE,
     TOO_SMALL,
@@ -158,3 +160,39 @@ def test_what_a_study_keeps_of_each_layer_is_judged_by() -> None:
     assert judged(flat | norms | dead).startswith("dead units: 95% of the units of hidden layer 2")
     learnt = {"train_loss": LEARNT, "validation_loss": LEARNT}
     assert judged(learnt | norms | {"layer_1_dead": np.full(40, 0.5)}).startswith("good")
+
+
+def test_a_rate_with_five_times_the_loss_is_too_large_though_its_accuracy_is_tied_and_the_repeats_disagree() -> None:
+    rates, same = np.array([0.1, 1.0]), np.zeros((2, 5))
+    losses = np.array([[0.02] * 5, [0.01, 0.01, 0.01, 0.22, 0.25]])  # the mean is five times as large, the median half
+    said = _said(rates, losses, same, 0.7)[1]
+    assert (said.best, said.best_loss) == (0.1, pytest.approx(0.02))
+    found = verdict_of(curves(LEARNT, LEARNT), Reference(rates={'{"learning_rate":0.1}': said}))
+    assert (found.name, found.advice) == (TOO_LARGE, "take learning_rate 0.1")
+    tied = losses.copy()
+    tied[1, 3:] = 0.04  # twice as large in two repeats of five
+    assert np.isnan(_said(rates, tied, same, 0.7)[1].best)
+    better = np.array([[-0.90] * 5, [-0.95] * 5]) + 1e-3 * np.arange(5) * [[1], [-1]]
+    assert np.isnan(_said(rates, losses, better, 0.7)[1].best)  # the metric that decides clearly says the opposite
+
+
+def test_one_repeat_that_went_wrong_does_not_hide_that_nine_are_worse() -> None:
+    worse = np.array([[0.3] * 9 + [-2.0], [0.3, -0.3] * 5])
+    assert _beyond_noise(worse, 0.05, 0.7).tolist() == [True, False]
+
+
+def test_a_loss_that_falls_by_little_but_steadily_would_go_on() -> None:
+    steady = 1.0 - 0.004 * E  # 4 % in the last quarter, and as much in the three before
+    assert verdict_of(curves(LEARNT, steady), said(higher_worse=True)).name == FEW_EPOCHS
+    settles = 0.5 + 0.5 * np.exp(-E / 8)
+    assert verdict_of(curves(LEARNT, settles), said(higher_worse=True)).name == GOOD
+
+
+def test_it_does_not_overfit_yet_where_the_validation_loss_makes_a_new_low_and_a_better_rate_comes_first() -> None:
+    gap = np.full(40, 0.9), np.full(40, 0.5)
+    falls = 1 + np.exp(-E / 12)
+    assert verdict_of(curves(LEARNT, 0.5 + LEARNT, *gap)).name == OVERFIT
+    assert verdict_of(curves(LEARNT, falls, *gap)).name != OVERFIT
+    rises = LEARNT + 0.02 * np.maximum(E - 15, 0)
+    assert verdict_of(curves(LEARNT, rises)).name == OVERFIT
+    assert verdict_of(curves(LEARNT, rises), said(best=0.4, loss=0.3, best_loss=0.1)).name == TOO_SMALL
