@@ -4,10 +4,11 @@
     python scripts/checks/interval_coverage.py --quick      a tenth of the simulated studies
 
 The truths are printed first. Methods were chosen on other seeds, but for two numbers of the best rate's interval, how
-unevenly a curve may bend and the degrees of freedom, which were chosen after the lowest of these was seen. Exit status 1 where the coverage of a kind of interval, averaged over its
-truths, is not 93 % to 97 %, or that of one truth is below 90 % (80 % for a skewed truth with under 10 repeats) by more
-than two standard errors of the simulation. Where no parabola fits, the answer to the best rate is that nothing can tell
-where it lies between the rates tried; such answers count for the 90 %, and have no part in the average.
+unevenly a curve may bend and the degrees of freedom, which were chosen after the lowest of these was seen. Exit status
+1 where the coverage of a kind of interval, averaged over its truths, is not 93 % to 97 %, or that of one truth is below
+90 % (80 % for a skewed truth with under 10 repeats) by more than two standard errors of the simulation. Where no
+parabola fits, the answer to the best rate is that nothing can tell where it lies between the rates tried; such answers
+count for the 90 %, and have no part in the average.
 """
 
 from __future__ import annotations

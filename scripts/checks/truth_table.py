@@ -1,7 +1,6 @@
 """Hold the verdicts to cases whose truth is known by construction, and print how often they are right.
 
     python scripts/checks/truth_table.py              every case with 10 seeds, about a minute
-    python scripts/checks/truth_table.py --search     the best of 25 rates over 20 other seeds: BEST of constructed.py
 
 The thresholds of the rules were chosen while looking at the first data sets of `constructed.py`, and mended by those of
 LATER; by those of FRESH, nothing was chosen.
@@ -11,14 +10,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nn import MLP, SGD, Dataset, Split, load_dataset, train
-from scripts.checks.constructed import BEST, DATA, FRESH, LATER, blobs, waves
+from scripts.checks.constructed import BEST, DATA, EPOCHS, FRESH, LATER, SHORT, blobs, waves
 from tuning import Study, sweep
 from tuning.analysis import Reference, TrialCurves, verdict_of
 from tuning.analysis.rules import (
@@ -37,41 +36,10 @@ from tuning.analysis.rules import (
 from tuning.objective import Objective
 from tuning.store import COMPLETED, DIVERGED
 
-EPOCHS, SHORT = 30, 6
 CLEAR = 1.1
 FIRST = "data sets that the thresholds were chosen on"
 GROUPS = dict.fromkeys(LATER, "data sets added later, that the rules were mended by")
 GROUPS |= dict.fromkeys(FRESH, "data sets that nothing was chosen by")
-
-
-def search(names: Iterable[str] = tuple(DATA)) -> Iterator[str]:
-    """Yield the entries of BEST, found by training."""
-    for name in names:
-        for optimizer, low, high in (("sgd", 1e-3, 10.0), ("adam", 1e-4, 1.0)):
-            for epochs in (EPOCHS, SHORT):
-                space = {"hidden_units": 32, "optimizer": optimizer}
-                how: dict[str, Any] = {"epochs": epochs, "repeats": 20, "seed": 7_000, "progress": False}
-                rates = np.geomspace(low, high, 25).tolist()
-                rate = sweep(DATA[name](), space | {"learning_rate": rates}, metric="validation_loss", **how).best
-                best = float(f"{rate.params['learning_rate']:.3g}")
-                study = sweep(DATA[name](), space | {"learning_rate": [best / 4, best, 2.5 * best]}, **how)
-                longer = sweep(DATA[name](), space | {"learning_rate": [best]}, **how | {"epochs": 2 * epochs})
-                losses = [
-                    t.metrics["validation_loss"] if t.state == COMPLETED else np.nan
-                    for t in [*study.trials, *longer.trials]
-                ]
-                below, middle, above, after = np.array(losses).reshape(4, 20)
-                times = _times(below, middle), _times(above, middle), _times(middle, after)
-                yield f'    ("{name}", "{optimizer}", {epochs}): {(best, *times)},'
-
-
-def _times(other: Any, middle: Any) -> float | None:
-    """Return how many times as large the mean of `other` is; 1 where that is within twice the standard error."""
-    difference = other - middle
-    if not np.isfinite(difference).all():
-        return None
-    clear = difference.mean() > 2 * difference.std(ddof=1) / np.sqrt(len(difference))
-    return round(float(other.mean() / middle.mean()), 2) if clear else 1.0
 
 
 # -- the cases ---------------------------------------------------------------------------------------------------
@@ -247,15 +215,10 @@ def results(seeds: range, chosen: Callable[[Case], bool] = lambda case: True) ->
 
 
 def main() -> None:
-    """Print the entries of BEST, or the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--search", action="store_true", help="print the best rates, found by training")
     parser.add_argument("--seeds", type=int, default=10, help="seeds of each case (10)")
     args = parser.parse_args()
-    if args.search:
-        for line in search():
-            print(line, flush=True)
-        return
     matrix: dict[tuple[str, str], Counter[str]] = {}
     allowed: dict[str, tuple[str, ...]] = {}
     for case, found in results(range(args.seeds)):
