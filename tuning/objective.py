@@ -227,6 +227,23 @@ class Objective:
         except Exception as error:  # a trial that fails must not take the others with it
             return TrialResult.of_error(error, time.perf_counter() - start)
 
+    def start(self, params: Mapping[str, Value], seed: int, fold: int | None = None) -> dict[str, float]:
+        """Return the losses of a trial before its first step, by metric; of data that are not in memory, none.
+
+        They take no compiler: the mathematics in NumPy are enough.
+        """
+        from nn.reference import SOFTMAX_CROSS_ENTROPY, forward, loss_forward
+
+        model, split = self.build(params)[0], self.splits[fold or 0]
+        losses: dict[str, float] = {}
+        for where, data in zip(PARTS, (split.train, split.validation), strict=True):
+            if data is not None and isinstance(data.X, np.ndarray):
+                y = data.targets
+                y = y if model.network.output == SOFTMAX_CROSS_ENTROPY else y.reshape(len(data), -1)
+                A, _, Z = forward(model.network, model.init(seed), data.X)
+                losses[f"{where}_loss"] = loss_forward(Z, A[-1], y, model.network.output) / len(data)
+        return losses
+
     def test(self, spec: TrialSpec) -> dict[str, float]:
         """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
         split = self.splits[spec.fold or 0]

@@ -18,7 +18,7 @@ from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
 from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, work_of
 from tuning.space import Space
-from tuning.store import STATES, Access, Definition, StudyFile, TrialResult, Trials, TrialSpec, check_same, now
+from tuning.store import STATES, Access, Definition, StudyFile, Trial, TrialResult, Trials, TrialSpec, check_same, now
 
 if TYPE_CHECKING:
     import pandas
@@ -345,6 +345,12 @@ class Study:
         d, settings = self.definition, self.limits.settings(self.trials_per_setting)
         even = bool(self._access.reading().get("even"))  # a grid that was begun in the old order is finished in it
         return sampler_of(d.method, d.method_options, settings, d.seed, self._given, even)
+
+    def start(self, trial: Trial) -> dict[str, float]:
+        """Return the losses of a trial before its first step; empty where the study was opened without its data."""
+        if not isinstance(self._objective, Objective):
+            return {}
+        return self._objective.start(trial.params, trial.seed, trial.fold)
 
     def _prepared(self, data: Any) -> Objective:
         """Return the objective on the study's data, and raise unless they are the study's."""

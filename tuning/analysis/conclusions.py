@@ -22,7 +22,7 @@ from tuning.analysis.rates import BestRate, best_rates, group_names
 from tuning.analysis.reference import Reference
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
-from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trials, setting_text
+from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trial, Trials, setting_text
 
 Array = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ class StudyLike(Protocol):
     def verdicts(self) -> list[Verdict]: ...
     def reference(self) -> Reference: ...
     def analysis(self) -> Analysis: ...
+    def start(self, trial: Trial) -> dict[str, float]: ...
 
 
 class SettingRow(NamedTuple):

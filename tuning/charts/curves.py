@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 class LearningCurve:
     """A metric after each epoch (E,): the mean over trials, the lowest and the highest of them.
 
-    `diverged` says whether one of the trials did.
+    `diverged` says whether one of the trials did. Where the start is known, it is the first point, of epoch 0.
     """
 
     label: str
@@ -35,11 +35,12 @@ class LearningCurve:
     low: Array
     high: Array
     diverged: bool
+    first: int = 1
 
     @property
     def epochs(self) -> Array:
-        """The numbers of the epochs, from 1 (E,)."""
-        return np.arange(1.0, len(self.mean) + 1)
+        """The numbers of the epochs (E,), from `first`."""
+        return np.arange(self.first, self.first + len(self.mean), dtype=np.float64)
 
 
 def learning_curves(
@@ -59,7 +60,7 @@ def learning_curves(
         if (text := setting_text(trial.params)) in trials:
             trials[text].append(trial)
     metric = metric or scores.metric
-    return title, [_curve(label, trials[setting_text(setting.params)], metric) for label, setting in chosen]
+    return title, [_curve(label, trials[setting_text(setting.params)], metric, study) for label, setting in chosen]
 
 
 def _chosen(scores: ScoredStudy, by: str | None, top: int) -> tuple[str, list[tuple[str, ScoredSetting]]]:
@@ -78,14 +79,20 @@ def _chosen(scores: ScoredStudy, by: str | None, top: int) -> tuple[str, list[tu
     return words(by), [(short(groups[i][0]), groups[i][1][0]) for i in places]
 
 
-def _curve(label: str, trials: Sequence[Trial], metric: str) -> LearningCurve:
+def _curve(label: str, trials: Sequence[Trial], metric: str, study: StudyLike) -> LearningCurve:
     every = [trial.curves.get(metric, np.empty(0)) for trial in trials]
     length = min(map(len, every))
     curves = np.array([curve[:length] for curve in every])  # (trials, E)
     diverged = any(trial.state == DIVERGED for trial in trials)
     if length == 0:
         label += " (diverged at once)" if diverged else " (no epoch)"
-    return LearningCurve(label, curves.mean(axis=0), curves.min(axis=0), curves.max(axis=0), diverged)
+    starts = (
+        [study.start(trial).get(metric, math.nan) for trial in trials] if length and metric.endswith("loss") else []
+    )
+    known = len(starts) > 0 and bool(np.isfinite(starts).all())
+    if known:
+        curves = np.column_stack([starts, curves])
+    return LearningCurve(label, curves.mean(axis=0), curves.min(axis=0), curves.max(axis=0), diverged, 1 - known)
 
 
 def run_curves(run: Run, metric: str) -> list[LearningCurve]:

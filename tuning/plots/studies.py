@@ -102,7 +102,8 @@ def learning_curves(
 
     A line of a study is the mean over repeats and folds, with a band from the lowest to the highest. A line that ends
     in a cross diverged there. Loss and score of the training part are means over each epoch, in which the parameters
-    move: lines of one start differ from the first epoch on.
+    move: lines of one start differ from the first epoch on. Where a study has its data at hand, lines of a loss begin
+    with it at the initial parameters, in epoch 0: those of all rates at one point.
 
     Args:
         given: The study or the run whose curves are drawn.

@@ -224,6 +224,20 @@ def test_layers_of_a_run_are_its_history() -> None:
         assert names == ["layer 1 (4 to 8)", "layer 2 (8 to 6)", "layer 3 (6 to 3)"]
 
 
+@pytest.mark.parametrize("data", ["iris", "diabetes"])
+def test_the_learning_curves_of_all_rates_begin_at_one_point_the_loss_before_the_first_step(data: str) -> None:
+    space = {"learning_rate": [0.01, 0.1], "hidden_units": 4, "batch_size": "full"}
+    study = sweep(data, space, epochs=3, repeats=2, progress=False)
+    for metric in ("train_loss", "validation_loss"):
+        lines = plots.learning_curves(study, metric).lines
+        assert [list(line.get_xdata()) for line in lines] == [[0, 1, 2, 3]] * 2
+        assert lines[0].get_ydata()[0] == lines[1].get_ydata()[0]  # type: ignore[index]
+    # With one batch an epoch, the loss of epoch 1 is that before the only update.
+    assert np.ptp(plots.learning_curves(study, "train_loss").lines[0].get_ydata()[:2]) < 1e-6  # type: ignore[index]
+    score = "validation_accuracy" if data == "iris" else "validation_r2"
+    assert plots.learning_curves(study, score).lines[0].get_xdata()[0] == 1  # type: ignore[index]
+
+
 def test_layers_need_a_run_that_recorded_some() -> None:
     split = load_dataset("iris").split(seed=0)
     with pytest.raises(TypeError, match=r"^layers must get a Run, as train returns it, but got 3$"):
