@@ -24,12 +24,12 @@ from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
-from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec
+from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec, best_epoch
 
 if TYPE_CHECKING:
     from nn.data import Dataset, Split
     from nn.model import MLP
-    from nn.run import TrainState
+    from nn.run import Run, TrainState
     from nn.schedules import Schedule
 
 SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
@@ -48,6 +48,8 @@ class Objective:
         source: The name or path that the data came from, so that another process can load them by itself.
         asked: Metrics to follow beside those that every training has.
         curves: "layers", where the curves of a trial are those of its layers too.
+        early_stopping: The epochs without a lower validation loss after which a trial ends; it keeps its best epoch.
+        class_weight: "balanced", where all classes have the same total weight.
     """
 
     splits: tuple[Split, ...]
@@ -55,6 +57,8 @@ class Objective:
     source: str | None = None
     asked: tuple[str, ...] = ()
     curves: str | None = None
+    early_stopping: int | None = None
+    class_weight: str | None = None
 
     def __post_init__(self) -> None:
         self.train_size = min(len(split.train) for split in self.splits)
@@ -72,10 +76,10 @@ class Objective:
         return cls(_splits(data, folds), folds, _source(data))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        how = self.asked, self.curves, self.early_stopping, self.class_weight
         if self.source is not None:
-            identity = self.source, self.folds, self.description.fingerprint
-            return _objective_of_source, (*identity, self.asked, self.curves)
-        return Objective, (self.splits, self.folds, None, self.asked, self.curves)
+            return _objective_of_source, (self.source, self.folds, self.description.fingerprint, how)
+        return Objective, (self.splits, self.folds, None, *how)
 
     def portable(self) -> Self:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
@@ -90,6 +94,18 @@ class Objective:
         if not asked and curves is None:
             return self
         return replace(self, asked=(*self.asked, *asked), curves=curves or self.curves)
+
+    def training_with(self, early_stopping: int | None, class_weight: str | None) -> Self:
+        """Return the objective whose trials are trained in this way. Raises ValueError for what does not fit."""
+        if early_stopping is None and class_weight is None:
+            return self
+        if early_stopping is not None:
+            early_stopping = integer("early_stopping", early_stopping, 1)
+        if class_weight is not None:
+            one_of("class_weight", class_weight, ["balanced"])
+            if self.task != "classification":
+                raise ValueError(f"class_weight must be None for {self.task}, but got {class_weight!r}")
+        return replace(self, early_stopping=early_stopping, class_weight=class_weight)
 
     # -- what a study writes down ------------------------------------------------------------------------------
 
@@ -183,18 +199,18 @@ class Objective:
     # -- from a setting to what is trained ---------------------------------------------------------------------
 
     def build(
-        self, params: Mapping[str, Value], fold: int | None = None
+        self, params: Mapping[str, Value], split: Split | None = None
     ) -> tuple[MLP, Optimizer, int | str, Schedule | None]:
         """Return model, optimizer, batch size and schedule of a setting; raises what their constructors raise.
 
-        The model has the features of the fold, by default the first: the folds of a table may differ in them.
+        The model has the inputs of `split`, by default the first: folds may differ in what categories become.
         """
+        part = (split or self.splits[0]).train
         hidden = params.get("hidden_units", DEFAULTS["hidden_units"])
         if hidden is None or hidden == 0:
             raise ValueError(f"hidden_units must be an integer of at least 1, but got {hidden}; () has no hidden layer")
         layers = tuple(integer("hidden_units", n, 1) for n in (hidden if isinstance(hidden, tuple) else (hidden,)))
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
-        part = self.splits[fold or 0].train
         model = self._model((part.n_features, *layers, part.n_outputs), *own)
         size = batch_size(params.get("batch_size"), self.train_size)
         return model, _optimizer(params), size, _schedule(params)
@@ -208,11 +224,13 @@ class Objective:
         """Train one trial. What goes wrong in it becomes its result; only KeyboardInterrupt and the like pass."""
         start = time.perf_counter()
         try:
-            run = self._train(spec)
+            run = self.run(spec)
             history = run.history
             curves = {name: np.asarray(getattr(history, name), dtype=np.float64) for name in self.metrics}
-            metrics = {name: float(curve[-1]) for name, curve in curves.items() if len(curve)}
-            if self.curves is not None:
+            best = None if self.early_stopping is None or run.status == "diverged" else best_epoch(curves)
+            at = -1 if best is None else best - 1
+            metrics = {name: float(curve[at]) for name, curve in curves.items() if len(curve)}
+            if self.curves is not None and history.layers is not None:
                 curves |= history.layers.curves()
             diverged = run.status == "diverged" or not all(map(math.isfinite, metrics.values()))
             return TrialResult(
@@ -249,14 +267,15 @@ class Objective:
         split = self.splits[spec.fold or 0]
         if split.test is None:
             raise ValueError(f"{split.train.name!r} must have a test part to be tested on, but it has none")
-        scores = self._train(spec).evaluate(split.test)
+        scores = self.run(spec).evaluate(split.test)
         return {f"test_{name}": float(value) for name, value in scores.items()}
 
-    def _train(self, spec: TrialSpec) -> Any:
+    def run(self, spec: TrialSpec, split: Split | None = None) -> Run:
+        """Train one trial and return its run; on `split`, by default that of its fold."""
         from nn.training import train
 
-        model, optimizer, size, schedule = self.build(spec.params, spec.fold)
-        split = self.splits[spec.fold or 0]
+        split = split or self.splits[spec.fold or 0]
+        model, optimizer, size, schedule = self.build(spec.params, split)
         if schedule is not None and schedule.takes_length:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
             schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
@@ -269,6 +288,8 @@ class Objective:
             seed=spec.seed,
             schedule=schedule,
             metrics=self.asked,
+            early_stopping=self.early_stopping if split.validation is not None else None,
+            class_weight=self.class_weight,
             resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),
         )
 
@@ -349,15 +370,13 @@ def _source(data: Any) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _objective_of_source(
-    source: str, folds: int | None, fingerprint: str, asked: tuple[str, ...], curves: str | None
-) -> Objective:
+def _objective_of_source(source: str, folds: int | None, fingerprint: str, how: tuple[Any, ...]) -> Objective:
     """Return the objective in a worker process, which loads its data once."""
     objective = Objective.prepare(source, folds)
     found = objective.description.fingerprint
     if found != fingerprint:
         raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
-    return objective.following(*asked, curves=curves)
+    return Objective(objective.splits, folds, source, *how)
 
 
 def _optimizer(params: Mapping[str, Any]) -> Optimizer:

@@ -110,7 +110,8 @@ class Study:
     def work(self) -> dict[str, int] | None:
         """The `epochs` that were trained, and the `full_epochs` that the same trials take without pruning.
 
-        Of a method that prunes; None of others. A trial that diverged counts with what it trained in both.
+        Of a method that prunes, without early stopping; None of others. A trial that diverged counts with what it
+        trained in both.
         """
         return self._access.reading().get("work")
 
@@ -270,7 +271,7 @@ class Study:
                 self._summaries = self._analysis = None
                 self.new_trials = runner.saved
                 log.info("%r ends, %s: %d new trials", self, self.stopped, self.new_trials)
-            if sampler.budgets:
+            if sampler.budgets and self.definition.early_stopping is None:
                 file.put("work", work_of(file.epochs(), self.definition.epochs))
         if self.stopped == INTERRUPTED:
             raise StudyInterrupted(self)
@@ -361,7 +362,9 @@ class Study:
             raise ValueError("data must be given for a study that was made from arrays, as in study.resume(data)")
         objective = Objective.prepare(source, self.folds)
         check_same(self.path, {"data": self.definition.data.to_json()}, {"data": objective.description.to_json()})
-        return objective.following(*self.definition.metrics, curves=self.definition.curves)
+        d = self.definition
+        objective = objective.following(*d.metrics, curves=d.curves)
+        return objective.training_with(d.early_stopping, d.class_weight)
 
 
 def _written(text: str, path: str | os.PathLike[str] | None) -> str:

@@ -38,6 +38,8 @@ def sweep(
     folds: int | None = None,
     metric: str | None = None,
     curves: str | None = None,
+    early_stopping: int | None = None,
+    class_weight: str | None = None,
     target: float | None = None,
     timeout: float | None = None,
     storage: str | Path | None = None,
@@ -69,6 +71,9 @@ def sweep(
             `nn.metrics.METRICS`.
         curves: "layers" has the curves of each trial hold what its run recorded of each layer too, under such names as
             "layer_1_gradient_norm"; see `nn.LayerHistory`.
+        early_stopping: End a trial after so many epochs without a lower validation loss. Its metrics are those of its
+            best epoch; its curves are whole.
+        class_weight: "balanced" gives each class the same total weight in the training loss.
         target, timeout: Stop once the metric's mean over a setting reaches the target; after so many seconds.
         storage: The study file; one that has the same definition is continued. In memory unless given.
         executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
@@ -106,7 +111,7 @@ def sweep(
     objective = Objective.prepare(data, folds)
     if metric is None:
         metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
-    objective = objective.following(metric, curves=curves)
+    objective = objective.following(metric, curves=curves).training_with(early_stopping, class_weight)
     the_space = objective.conditioned(given_space)
     auto = the_space.texts() if is_auto(the_space) else None
     if auto is not None:
@@ -116,7 +121,7 @@ def sweep(
     definition = Definition(
         space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
         repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
-        auto=auto, curves=curves,
+        auto=auto, curves=curves, early_stopping=objective.early_stopping, class_weight=objective.class_weight,
     )  # fmt: skip
     study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
     return study.run(executor, n_jobs, progress, callback)

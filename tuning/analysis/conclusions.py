@@ -22,7 +22,7 @@ from tuning.analysis.rates import BestRate, best_rates, group_names
 from tuning.analysis.reference import Reference
 from tuning.analysis.scores import Scores
 from tuning.analysis.verdicts import UNCLEAR, VERDICTS, Verdict, common, names_by_curves
-from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trial, Trials, setting_text
+from tuning.store import COMPLETED, DIVERGED, PRUNED, Definition, Record, Trial, Trials, best_epoch, setting_text
 
 Array = NDArray[np.float64]
 
@@ -190,7 +190,7 @@ class _Cells:
         self.epochs = self.full_epochs = 0
         self.held_out = reference.held_out
         rows, cells, texts, seconds = [], [], [], []
-        curves: dict[tuple[tuple[str, ...], int], tuple[list[int], list[bytes]]] = {}
+        curves: dict[tuple[tuple[str, ...], int, bool], tuple[list[int], list[bytes]]] = {}
         for trial in records:
             row = place.get(trial.setting)
             if row is None:  # another process has added it since the settings were ranked
@@ -200,18 +200,21 @@ class _Cells:
             texts.append(trial.metrics)
             seconds.append(trial.duration)
             self.epochs += trial.epochs
-            self.full_epochs += definition.epochs if trial.state == PRUNED else trial.epochs
+            # Under early stopping, nobody knows how far a pruned trial would have gone.
+            known = trial.state == PRUNED and not reference.keeps_best
+            self.full_epochs += definition.epochs if known else trial.epochs
             if trial.state in (COMPLETED, PRUNED):
-                kind = trial.curve_names, trial.epochs
+                blob, epochs = _up_to_best(trial) if reference.keeps_best else (trial.curves, trial.epochs)
+                kind = trial.curve_names, epochs, epochs < trial.epochs
                 places, blobs = curves.setdefault(kind, ([], []))
                 places.append(row)
-                blobs.append(trial.curves)
+                blobs.append(blob)
                 if len(places) == _BLOCK:
-                    self._judge(trial.curve_names, *curves.pop(kind), reference)
+                    self._judge(kind, *curves.pop(kind), reference)
             else:
                 self.found[row].append(trial.state if trial.state in VERDICTS else UNCLEAR)
-        for (names, _), (places, blobs) in curves.items():
-            self._judge(names, places, blobs, reference)
+        for kind, (places, blobs) in curves.items():
+            self._judge(kind, places, blobs, reference)
         shape = (len(self.summaries), definition.trials_per_setting)
         self.metrics = np.full((*shape, len(self.columns)), np.nan)  # (settings, repeats x folds, metrics)
         self.seconds = np.full(shape, np.nan)
@@ -221,11 +224,17 @@ class _Cells:
             self.metrics[rows, cells] = np.array(values, dtype=np.float64)  # None, for what is not finite, is NaN
             self.seconds[rows, cells] = seconds
 
-    def _judge(self, names: tuple[str, ...], places: list[int], blobs: list[bytes], reference: Reference) -> None:
-        """Take in the verdicts on trials of these settings that have the same curves with equally many epochs."""
+    def _judge(
+        self, kind: tuple[tuple[str, ...], int, bool], places: list[int], blobs: list[bytes], reference: Reference
+    ) -> None:
+        """Take in the verdicts on trials of these settings that have the same curves with equally many epochs.
+
+        `kind` is the names of the curves, the epochs, and whether early stopping let more follow.
+        """
+        names, _, stopped = kind
         table = np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), len(names), -1 if names else 0)
         settings = [setting_text(self.summaries[row].params) for row in places]
-        found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, settings, reference)
+        found = names_by_curves({name: table[:, i] for i, name in enumerate(names)}, settings, reference, stopped)
         for row, name in zip(places, found, strict=True):
             self.found[row].append(name)
 
@@ -236,6 +245,13 @@ class _Cells:
         if self.folds:
             values = values.reshape(len(ranked), self.repeats, self.folds).mean(axis=1)
         return Scores(ranked, values, metric, "folds" if self.folds else "repeats")
+
+
+def _up_to_best(trial: Record) -> tuple[bytes, int]:
+    """Return the curves of a trial up to the epoch that early stopping keeps, and the number of their epochs."""
+    table = np.frombuffer(trial.curves, dtype="<f8").reshape(len(trial.curve_names), -1 if trial.curve_names else 0)
+    best = best_epoch(dict(zip(trial.curve_names, table, strict=True))) or trial.epochs
+    return table[:, :best].tobytes(), best
 
 
 def _optimism(scores: Scores, summaries: list[Summary]) -> Optimism:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tuning.analysis.intervals import share_interval
 from tuning.analysis.reference import NEGLIGIBLE, Rates, Reference, is_symmetric
-from tuning.store import setting_of
+from tuning.store import best_epoch, setting_of
 
 Array = NDArray[np.float64]
 Where = NDArray[np.bool_]
@@ -44,7 +44,7 @@ class TrialCurves(NamedTuple):
     """The end of a trial, and the curves by which it is judged.
 
     `layers` are curves (E, layers) of what was recorded of each layer: "gradient_norm", and of hidden ones "dead", the
-    share of units that never fired.
+    share of units that never fired. `stopped`: more epochs followed, in which the validation loss did not fall again.
     """
 
     state: str
@@ -56,12 +56,23 @@ class TrialCurves(NamedTuple):
     error: str | None = None
     setting: str = "{}"  # JSON
     layers: Mapping[str, Array] = {}
+    stopped: bool = False
+
+    def up_to_best(self) -> TrialCurves:
+        """Return the curves up to the epoch with the lowest validation loss, which early stopping keeps."""
+        best = best_epoch({} if self.validation_loss is None else {"validation_loss": self.validation_loss})
+        if best is None or self.validation_loss is None or best == len(self.validation_loss):
+            return self
+        names = ("train_loss", "validation_loss", "train_score", "validation_score")
+        cut = {name: getattr(self, name)[:best] for name in names if getattr(self, name) is not None}
+        return self._replace(**cut, layers={name: curve[:best] for name, curve in self.layers.items()}, stopped=True)
 
 
 class Curves:
     """Losses and scores (T, E) of T trials with equally many epochs, prepared for the rules.
 
-    `layers` are the curves (T, E, layers) of `TrialCurves`; `rates` what other rates say of each trial's setting.
+    `layers` are the curves (T, E, layers) of `TrialCurves`, `stopped` as there; `rates` what other rates say of each
+    trial's setting.
     """
 
     def __init__(
@@ -71,8 +82,10 @@ class Curves:
         reference: Reference,
         settings: Sequence[str],
         layers: Mapping[str, Array],
+        stopped: bool = False,
     ) -> None:
         L, V = losses
+        self.goes_on = np.full(len(L), not stopped)
         self.broken = np.asarray(~(np.isfinite(L) & np.isfinite(V)).all(axis=1))  # (T,)
         self.L, self.V = (np.where(self.broken[:, None], 1.0, curve) for curve in (L, V))
         self.train, self.held = running_median(self.L), running_median(self.V)

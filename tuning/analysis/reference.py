@@ -63,12 +63,14 @@ class Reference:
         guess: Losses and scores of the best constant answer, by metric; empty where they are not known.
         held_out: The number of examples in the validation part.
         rates: What the other rates say of each setting, by its text; a setting that is alone is not there.
+        keeps_best: Whether trials keep their best epoch, by early stopping: what came after it is not judged.
     """
 
     best_loss: float | None = None
     guess: Mapping[str, float] = field(default_factory=dict)
     held_out: int | None = None
     rates: Mapping[str, Rates] = field(default_factory=dict)
+    keeps_best: bool = False
 
 
 def reference_of(
@@ -84,7 +86,7 @@ def reference_of(
     """
     known = guess or ({"validation_r2": 0.0} if "validation_r2" in definition.metrics else {})
     rates = {} if len(summaries) < 2 else _rates(definition, outcomes, known.get("validation_loss"))
-    return Reference(reference_loss(summaries), known, held_out, rates)
+    return Reference(reference_loss(summaries), known, held_out, rates, definition.early_stopping is not None)
 
 
 def is_symmetric(setting: Setting) -> bool:

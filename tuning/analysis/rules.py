@@ -179,7 +179,7 @@ def _gains(c: Curves) -> tuple[Where, Array]:
 def _crawls(c: Curves) -> Found:
     falls, train, held = _falls(c)
     steady = np.minimum(train, held) >= STEADY
-    holds = falls & (steady | (c.column("higher_better") > 0)) & ~(c.column("higher_worse") > 0)
+    holds = falls & c.goes_on & (steady | (c.column("higher_better") > 0)) & ~(c.column("higher_worse") > 0)
 
     def words(i: int) -> str:
         fall = f"{train[i]:.0%} of the fall of the training loss, {c.L[i, 0]:.4g} to {c.L[i, -1]:.4g}"
@@ -196,7 +196,7 @@ def _would_go_on(c: Curves) -> Found:
         last = f"by {gain[i]:.0%} in the last {c.end} epochs, to {c.V[i, -1]:.4g}"
         return f"validation loss is still falling: {last}{why}"
 
-    return Found(_falls(c)[0] | gains, words, {"gain": gain})
+    return Found((_falls(c)[0] | gains) & c.goes_on, words, {"gain": gain})
 
 
 def _guesses(c: Curves) -> Found:
@@ -372,6 +372,7 @@ between repeats, or {MUCH:g} times whatever the noise, unless the metric clearly
 it is {CLEARLY_ALONE:g} times or more.
 The study overrules the curves: no rate is too large where the lower ones did worse, or too small where the higher did.
 Losses below {NEGLIGIBLE:.0%} of that of a constant answer are all the same.
+Under early stopping, the epochs after the one that is kept do not count but to show that it fell no further.
 The verdict on a setting is the one of most of its trials; of two as frequent, the later in
 {textwrap.fill(", ".join(VERDICTS), 119)}.
 Where some of its trials diverged or failed, it says how many."""

@@ -41,6 +41,8 @@ def verdicts(trials: Iterable[Trial | TrialCurves], reference: Reference | float
     known = reference if isinstance(reference, Reference) else Reference(reference)
     iterator = iter(trials)
     while block := [t if isinstance(t, TrialCurves) else curves_of(t) for t in islice(iterator, _BLOCK)]:
+        if known.keeps_best:
+            block = [trial.up_to_best() for trial in block]
         found: dict[int, Verdict] = {}
         alike: dict[tuple[Any, ...], list[int]] = {}  # places of trials with equally many epochs and the same curves
         for place, trial in enumerate(block):
@@ -51,30 +53,33 @@ def verdicts(trials: Iterable[Trial | TrialCurves], reference: Reference | float
                 assert trial.train_loss is not None
                 scored = trial.train_score is not None and trial.validation_score is not None
                 layers = tuple((name, curve.shape) for name, curve in trial.layers.items())
-                alike.setdefault((len(trial.train_loss), scored, layers), []).append(place)
-        for (_, scored, layers), places in alike.items():
+                alike.setdefault((len(trial.train_loss), scored, layers, trial.stopped), []).append(place)
+        for (_, scored, layers, stopped), places in alike.items():
             these = [block[place] for place in places]
             L, V, *scores = (
                 np.array(column) for column in zip(*(t[1 : 5 if scored else 3] for t in these), strict=True)
             )
             deep = {name: np.array([t.layers[name] for t in these]) for name, _ in layers}
             both = (scores[0], scores[1]) if scored else None
-            each = _found(Curves((L, V), both, known, [t.setting for t in these], deep))
+            each = _found(Curves((L, V), both, known, [t.setting for t in these], deep, stopped))
             for i, (place, k) in enumerate(zip(places, _first(each), strict=True)):
                 rule, holds = each[k]
                 found[place] = holds.verdict(rule, i)
         yield from (found[place] for place in range(len(block)))
 
 
-def names_by_curves(curves: Mapping[str, Array], settings: Sequence[str], reference: Reference) -> list[str]:
+def names_by_curves(
+    curves: Mapping[str, Array], settings: Sequence[str], reference: Reference, stopped: bool = False
+) -> list[str]:
     """Return the names alone of the verdicts on T trials that completed or were pruned; much faster.
 
-    `curves` has an array (T, E) for each metric that was followed; `settings` (T,) are the texts of their settings.
+    `curves` has an array (T, E) for each metric that was followed; `settings` (T,) are the texts of their settings;
+    `stopped` as in `TrialCurves`.
     """
     L, V = curves.get("train_loss"), curves.get("validation_loss")
     if L is None or V is None or L.shape[1] < MIN_EPOCHS:
         return [UNCLEAR] * len(settings)
-    each = _found(Curves((L, V), _scores_of(curves), reference, settings, _layers_of(curves)))
+    each = _found(Curves((L, V), _scores_of(curves), reference, settings, _layers_of(curves), stopped))
     return [each[k][0].name for k in _first(each)]
 
 

@@ -138,9 +138,8 @@ def train(parser: Parser) -> None:
     add = parser.add_argument
     add("--epochs", type=_whole, default=20, help="passes over the training part (20)")
     add("--seed", type=_whole, default=0, help="of initial weights, shuffling and dropout (0)")
-    add("--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss")
+    _add_training(parser)
     add("--metrics", metavar="NAMES", type=lambda text: text.split(","), default=(), help=f"to follow: {_ASKED}")
-    add("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
     add("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
     add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")
     add("--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)")
@@ -165,6 +164,7 @@ def sweep(parser: Parser) -> None:
     add("--repeats", type=_whole, help="seeds for each setting (1)")
     add("--folds", type=_whole, help="cross-validation with so many folds")
     add("--metric", help=f"what decides: {', '.join(names_of())}")
+    _add_training(parser)
     add("--curves", help="layers: keep norms and idle units of each layer in the curves of trials")
     add("--target", type=_real, help="stop once the metric reaches this value")
     add("--seed", type=_whole, help="all random numbers follow from it (0)")
@@ -223,6 +223,12 @@ def study(parser: Parser) -> None:
 
 def _add_data(parser: Parser, **options: Any) -> None:
     parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path", **options)
+
+
+def _add_training(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--early-stopping", type=_whole, metavar="EPOCHS", help="stop after so many without a better validation loss")
+    add("--class-weight", metavar="balanced", help="balanced: every class has the same total weight")
 
 
 def _add_running(parser: Parser) -> None:

@@ -64,6 +64,8 @@ def _options(study: Study) -> dict[str, Any]:
         "folds": d.folds,
         "metric": d.metric,
         "curves": d.curves,
+        "early_stopping": d.early_stopping,
+        "class_weight": d.class_weight,
         "target": study.limits.target,
         "seed": d.seed,
         "storage": None if study.path is None else str(study.path),

@@ -14,7 +14,7 @@ from tuning.analysis import mean, sign
 from tuning.callbacks import Announcer
 from tuning.methods import Proposal, Sampler, Score
 from tuning.space import Space
-from tuning.store import COMPLETED, PAUSED, Definition, StudyFile, StudyFileError, Trial, TrialSpec
+from tuning.store import COMPLETED, PAUSED, Definition, StudyFile, StudyFileError, Trial, TrialSpec, best_epoch
 
 
 class Search:
@@ -100,17 +100,27 @@ class Search:
         """Return the score of a proposal from what the file has, with as many epochs as it proposed."""
         metric, first, epochs = self.definition.metric, proposal.place * self._per_setting, proposal.epochs
         trials = [self.file.trial(first + i) for i in range(self._per_setting)]
-        full = epochs >= self.definition.epochs
+        full, keeps_best = epochs >= self.definition.epochs, self.definition.early_stopping is not None
         gain, loss = (
-            mean([_value(trial, name, epochs, full) for trial in trials]) for name in (metric, "validation_loss")
+            mean([_value(trial, name, epochs, full, keeps_best) for trial in trials])
+            for name in (metric, "validation_loss")
         )
         return Score(sign(metric) * gain, -loss)
 
 
-def _value(trial: Trial | None, metric: str, epochs: int, full: bool) -> float:
-    """Return a metric of a trial as it was after so many epochs; NaN where it did not come so far."""
+def _value(trial: Trial | None, metric: str, epochs: int, full: bool, keeps_best: bool) -> float:
+    """Return a metric of a trial as it was after so many epochs, or of the best of them where it keeps that.
+
+    NaN where it did not come so far; a trial that early stopping has ended is as it was at its end from then on.
+    """
     if trial is None or (full and trial.state != COMPLETED):
         return math.nan
+    if keeps_best:
+        if trial.epochs < epochs and trial.state != COMPLETED:
+            return math.nan
+        curves = {name: curve[:epochs] for name, curve in trial.curves.items()}
+        best = best_epoch(curves)
+        return math.nan if best is None or metric not in curves else float(curves[metric][best - 1])
     curve = trial.curves.get(metric)
     if curve is not None and not full:
         return float(curve[epochs - 1]) if len(curve) >= epochs else math.nan

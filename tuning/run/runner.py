@@ -107,7 +107,7 @@ class Runner:
         else:
             self._interrupted = self._lost = True
             return
-        if spec.continues and result.state == COMPLETED:
+        if spec.continues and result.state == COMPLETED and result.epochs >= spec.epochs:  # not stopped early
             result = replace(result, state=PAUSED)
         self._finished.append((spec, result))
         if result.state != PAUSED:

@@ -15,6 +15,7 @@ from tuning.store.trial import (
     Trial,
     TrialResult,
     TrialSpec,
+    best_epoch,
     seed_of,
     setting_of,
     setting_text,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from tuning.store.definition import Definition, check_same, environment, now
+from tuning.store.definition import Definition, environment, now
 from tuning.store.study_file import StudyFile, check_writable
 
 
@@ -31,7 +31,7 @@ class Access:
             return cls(StudyFile.create(path, {"definition": definition.to_json(), **about, **made}))
         # To look first leaves a file that is refused as it was, to the last byte.
         with contextlib.closing(StudyFile.open(path, write=False)) as file:
-            check_same(path, file.get("definition"), {"curves": definition.curves, **definition.to_json()})
+            definition.check_continues(path, file.get("definition"))
         file = StudyFile.open(path, write=True)
         file.put("limits", about["limits"])
         return cls(file)

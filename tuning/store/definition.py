@@ -18,6 +18,8 @@ from tuning.space import Setting
 from tuning.store.schema import StudyFileError
 from tuning.store.trial import TrialSpec, seed_of, setting_text
 
+_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight")
+"""The fields that stand in a file only where they have a value."""
 _BOUNDS = {"epochs": (1, 1_000_000), "repeats": (1, 100_000), "folds": (2, None), "seed": (0, None)}
 
 
@@ -51,7 +53,8 @@ class Definition:
     `space` has the text of each hyper-parameter's values in the order of the search, and `auto` the space as it was
     given, where range tests found ranges in it. `method_options` are those of `Sampler.options`, `epochs` the most of a
     trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`. `curves` is "layers"
-    where those of each layer are recorded too.
+    where those of each layer are recorded too. `early_stopping` is the patience in epochs, `class_weight` "balanced"
+    where all classes have the same total weight.
     """
 
     space: dict[str, str]
@@ -66,6 +69,8 @@ class Definition:
     data: DataDescription
     auto: dict[str, str] | None = None
     curves: str | None = None
+    early_stopping: int | None = None
+    class_weight: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))
@@ -90,7 +95,14 @@ class Definition:
     def to_json(self) -> dict[str, Any]:
         """Return the plain values that a study file has as the definition."""
         content = {**asdict(self), "metrics": list(self.metrics), "data": self.data.to_json()}
-        return {name: value for name, value in content.items() if name not in ("auto", "curves") or value is not None}
+        return {name: value for name, value in content.items() if name not in _OPTIONAL or value is not None}
+
+    def check_continues(self, path: Path | None, content: Mapping[str, Any]) -> None:
+        """Raise StudyFileError, saying what differs, unless `content`, which `to_json` wrote, is this definition.
+
+        The ranges of `auto` may be given as they were found.
+        """
+        check_same(path, content, {**{name: None for name in _OPTIONAL if name != "auto"}, **self.to_json()})
 
     @property
     def trials_per_setting(self) -> int:

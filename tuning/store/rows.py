@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tuning.store.schema import encode
-from tuning.store.trial import DIVERGED, FAILED, PAUSED, Trial, TrialResult, TrialSpec, setting_of
+from tuning.store.trial import COMPLETED, DIVERGED, FAILED, PAUSED, Trial, TrialResult, TrialSpec, setting_of
 
 COLUMNS = (
     "number, identity, params, repeat, fold, seed, state, epochs, metrics, curve_names, curves, duration, "
@@ -23,7 +23,7 @@ ON CONFLICT DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _PROGRESS)},
     duration = trials.duration + excluded.duration
 WHERE trials.state = '{PAUSED}' AND excluded.identity = trials.identity
-    AND (excluded.epochs > trials.epochs OR excluded.state = '{DIVERGED}')
+    AND (excluded.epochs > trials.epochs OR excluded.state IN ('{COMPLETED}', '{DIVERGED}'))
 """
 """Only a paused trial changes; one that failed later keeps the epochs that it had (`FAIL`)."""
 FAIL = f"UPDATE trials SET state = '{FAILED}', error = ? WHERE number = ? AND state = '{PAUSED}'"

@@ -82,13 +82,26 @@ def seed_of(study_seed: int, repeat: int, fold: int | None) -> int:
     return int(np.random.SeedSequence(study_seed, spawn_key=key).generate_state(1)[0])
 
 
+def best_epoch(curves: Mapping[str, NDArray[np.float64]]) -> int | None:
+    """Return the epoch, from 1, with the lowest validation loss; the first of equal ones. None without such a loss.
+
+    >>> best_epoch({"validation_loss": np.array([0.9, 0.4, 0.6])})
+    2
+    """
+    losses = curves.get("validation_loss")
+    if losses is None or np.isnan(losses).all():
+        return None
+    return int(np.nanargmin(losses)) + 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialResult:
     """The result of a trial.
 
-    `metrics` are those of the last epoch; `curves` has one (epochs,) float64 array for each metric that was followed;
-    `duration` is in seconds; `diverged_step` is set where the state is "diverged", `error` where it is "failed".
-    `checkpoint` is what a trial that may get more epochs needs to continue, to the last bit.
+    `metrics` are those of the last epoch, under early stopping of the best one; `curves` has one (epochs,) float64
+    array for each metric that was followed; `duration` is in seconds; `diverged_step` is set where the state is
+    "diverged", `error` where it is "failed". `checkpoint` is what a trial that may get more epochs needs to continue,
+    to the last bit.
     """
 
     state: str
@@ -118,6 +131,14 @@ class Trial(TrialResult):
     repeat: int
     fold: int | None
     seed: int
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, from 1, after which the validation loss was lowest for the first time: early stopping keeps it.
+
+        None where there is no such curve.
+        """
+        return best_epoch(self.curves)
 
     def exactly_equals(self, other: Trial) -> bool:
         """Return whether everything but the duration is the same to the last bit; NaN equals NaN."""
