@@ -252,7 +252,8 @@ class Objective:
         """
         from nn.reference import SOFTMAX_CROSS_ENTROPY, forward, loss_forward
 
-        model, split = self.build(params)[0], self.splits[fold or 0]
+        split = self.splits[fold or 0]
+        model = self.build(params, split)[0]
         losses: dict[str, float] = {}
         for where, data in zip(PARTS, (split.train, split.validation), strict=True):
             if data is not None and isinstance(data.X, np.ndarray):
@@ -262,20 +263,18 @@ class Objective:
                 losses[f"{where}_loss"] = loss_forward(Z, A[-1], y, model.network.output) / len(data)
         return losses
 
-    def test(self, spec: TrialSpec) -> dict[str, float]:
-        """Return the scores on the test part of the trial trained once more: the same training, to the last bit."""
-        split = self.splits[spec.fold or 0]
-        if split.test is None:
-            raise ValueError(f"{split.train.name!r} must have a test part to be tested on, but it has none")
-        scores = self.run(spec).evaluate(split.test)
-        return {f"test_{name}": float(value) for name, value in scores.items()}
-
     def run(self, spec: TrialSpec, split: Split | None = None) -> Run:
-        """Train one trial and return its run; on `split`, by default that of its fold."""
+        """Train one trial and return its run; on `split`, by default that of its fold.
+
+        Where that has no validation part, nothing stops early, and what is asked for is followed in training.
+        """
         from nn.training import train
 
         split = split or self.splits[spec.fold or 0]
         model, optimizer, size, schedule = self.build(spec.params, split)
+        asked = self.asked
+        if split.validation is None:
+            asked = tuple(dict.fromkeys(name.replace("validation_", "train_", 1) for name in asked))
         if schedule is not None and schedule.takes_length:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
             schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
@@ -287,8 +286,8 @@ class Objective:
             epochs=spec.epochs,
             seed=spec.seed,
             schedule=schedule,
-            metrics=self.asked,
-            early_stopping=self.early_stopping if split.validation is not None else None,
+            metrics=asked,
+            early_stopping=None if split.validation is None else self.early_stopping,
             class_weight=self.class_weight,
             resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),
         )

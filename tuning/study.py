@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Sequence
+import contextlib
+import warnings
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nn.files import local_path
-from tuning.analysis import Analysis, BestRate, Reference, Summary, Verdict, analyse, reference_of, summarise, verdicts
+from nn.metrics import PARTS
 from tuning.callbacks import Announcer, Callback, check_callback, log
-from tuning.export import Table, whole
+from tuning.export import seen_before
+from tuning.final import final_epochs, fitted, tested
 from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
+from tuning.results import Results
 from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, work_of
-from tuning.space import Space
-from tuning.store import STATES, Access, Definition, StudyFile, Trial, TrialResult, Trials, TrialSpec, check_same, now
+from tuning.store import (
+    Access,
+    Definition,
+    StudyFile,
+    StudyFileError,
+    Trial,
+    TrialResult,
+    TrialSpec,
+    check_same,
+    setting_text,
+)
 
 if TYPE_CHECKING:
-    import pandas
+    from nn import Ensemble, Run
 
 
 class StudyInterrupted(KeyboardInterrupt):
@@ -32,7 +43,7 @@ class StudyInterrupted(KeyboardInterrupt):
         self.study = study
 
 
-class Study:
+class Study(Results):
     """A study: its definition, its trials, and the best of them. Made by `sweep` or `Study.open`.
 
     `definition` has everything that the results depend on, `limits` what ends the study before its last setting;
@@ -44,21 +55,12 @@ class Study:
     def __init__(
         self, access: Access, objective: Callable[[TrialSpec], TrialResult] | None = None, given: Any = None
     ) -> None:
-        self._access = access
+        super().__init__(access)
         self._objective = objective
         self._given = given
-        self._summaries: list[Summary] | None = None
-        self._analysis: tuple[int, Analysis] | None = None
-        self.path = access.path
         self.stopped: str | None = None
         self.new_trials = 0
-        file = access.reading()
-        self.definition = Definition.from_json(self.path, file.get("definition"))
-        self.limits = Limits(**file.get("limits"))
-        self.space = Space(self.definition.space)
-        self.metric = self.definition.metric
-        self.repeats = self.definition.repeats
-        self.folds = self.definition.folds
+        self.limits = Limits(**access.reading().get("limits"))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -87,40 +89,6 @@ class Study:
     # -- the file ----------------------------------------------------------------------------------------------
 
     @property
-    def trials(self) -> Trials:
-        """The finished trials by number, in whatever order they came back; read as they are asked for."""
-        return Trials(self._access.reading())
-
-    @property
-    def tested(self) -> dict[str, Any] | None:
-        """The result of `test`, if it was called: `params`, `scores` and `time`."""
-        return self._access.reading().get("test")
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """The origin of the study: `created`, an ISO time; `environment`; the `source` of the data, or None."""
-        return {name: self._access.reading().get(name) for name in ("created", "environment", "source")}
-
-    @property
-    def sizes(self) -> dict[str, int] | None:
-        """The numbers of examples in training, validation and test; None in files that do not say."""
-        return self._access.reading().get("sizes")
-
-    @property
-    def work(self) -> dict[str, int] | None:
-        """The `epochs` that were trained, and the `full_epochs` that the same trials take without pruning.
-
-        Of a method that prunes, without early stopping; None of others. A trial that diverged counts with what it
-        trained in both.
-        """
-        return self._access.reading().get("work")
-
-    @property
-    def trials_per_setting(self) -> int:
-        """The number of trials of one setting: one for each repeat and fold."""
-        return self.definition.trials_per_setting
-
-    @property
     def planned(self) -> int | None:
         """The number of trials of the whole study; None where it ends by time or target only."""
         return self.limits.planned_trials(self._sampler(), self.space, self.definition)
@@ -130,14 +98,6 @@ class Study:
         planned, done = self.planned, f"{self._access.reading().count():,}"
         return f"{done} trials are saved" if planned is None else f"{done} of {planned:,} trials are saved"
 
-    def describe_states(self) -> str:
-        """Return how many trials ended in which way, with the first error where any failed."""
-        file = self._access.reading()
-        done = file.epochs()
-        text = ", ".join(f"{done[state][0]:,} {state}" for state in STATES if state in done) or "no trial is finished"
-        error = file.first_error()
-        return f"{text} ({error})" if error else text
-
     def close(self) -> None:
         """Close the file; the study opens it again when it is asked for more."""
         self._access.close()
@@ -146,82 +106,11 @@ class Study:
         where = "in memory" if self.path is None else repr(str(self.path))
         return f"Study({where}, {self.definition.method}: {self.progress_line()})"
 
-    # -- results -----------------------------------------------------------------------------------------------
-
-    @property
-    def best(self) -> Summary:
-        """The best setting: `params`, and `metrics` as means over repeats and folds. ValueError when there is none."""
-        ranked = self.summaries()
-        if not ranked or ranked[0].rank is None:
-            raise ValueError(f"a study must have a setting whose trials all completed, but: {self.describe_states()}")
-        return ranked[0]
-
-    def summaries(self) -> list[Summary]:
-        """Return every setting that has a trial, the best first."""
-        if self._summaries is None:
-            self._summaries = summarise(self._access.reading().outcomes(), self.metric, self.trials_per_setting)
-        return list(self._summaries)
-
-    def analysis(self) -> Analysis:
-        """Return the conclusions: intervals, ties, best learning rates, importances, optimism, verdicts."""
-        file = self._access.reading()
-        count = file.count()
-        if self._analysis is None or self._analysis[0] != count:
-            self._analysis = count, analyse(self.definition, self.summaries(), file.records(), self.reference())
-        return self._analysis[1]
-
-    def best_rates(self, by: str | Sequence[str] | None = None) -> list[BestRate]:
-        """Return the best learning rate, with its interval, for each combination of the values of some parameters.
-
-        Args:
-            by: The name of a parameter, or several; none of them, (), for one rate of the whole study. Batch size and
-                hidden units unless given.
-
-        Raises:
-            ValueError: For a name that no setting has.
-        """
-        return self.analysis().best_rates(by)
-
-    def verdicts(self) -> list[Verdict]:
-        """Return the verdict on each trial with its evidence, in the order of `trials`."""
-        return list(verdicts(self.trials, self.reference()))
-
-    def reference(self) -> Reference:
-        """Return the reference of the verdicts: the best loss, the best constant answer, and the other rates."""
-        file = self._access.reading()
-        held_out = (self.sizes or {}).get("validation")
-        return reference_of(self.definition, self.summaries(), file.outcomes(), file.get("guess"), held_out)
-
-    def table(self, n: int | None = None) -> Table:
-        """Return the best `n` settings, or all, as rows that print as a table; see `tuning.export.Table`."""
-        return Table.of(self.analysis(), n)
-
     def _repr_html_(self) -> str:
         """Return the best settings, and the score against the learning rate, for a notebook."""
         from tuning.export.notebook import study_html
 
         return study_html(self)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return the table as a DataFrame, with scikit-learn's habits in naming columns; needs pandas."""
-        return self.table().to_pandas(self.metric)
-
-    def to_csv(self, path: str | os.PathLike[str] | None = None, *, top: int | None = None) -> str:
-        """Return the table, or its `top` rows, as CSV, and write it to a file if `path` is given."""
-        return _written(self.table(top).to_csv(), path)
-
-    def to_parquet(self, path: str | os.PathLike[str], *, top: int | None = None) -> None:
-        """Write the table, or its `top` rows, to a Parquet file; needs pyarrow."""
-        self.table(top).to_parquet(path)
-
-    def to_json(self, path: str | os.PathLike[str] | None = None, *, top: int | None = None) -> str:
-        """Return analysis and table as one JSON object, and write it to a file if `path` is given.
-
-        `settings` has the rows of the table, or the `top` ones; `test` the result of `test`, if it was called; the
-        others are those of `Analysis`.
-        """
-        about = json.dumps({**self.analysis().to_dict(), "test": self.tested}, allow_nan=False)
-        return _written(f'{about[:-1]}, "settings": {self.table(top).to_json()}}}\n', path)
 
     def to_optuna(self, storage: str, name: str | None = None) -> Any:
         """Return the trials as a study of Optuna's, written to its storage, for its plots and its dashboard.
@@ -326,21 +215,55 @@ class Study:
         log.info("%r is resumed", self)
         return self.run(executor, n_jobs, progress, callback)
 
-    def test(self, data: Any = None) -> dict[str, float]:
-        """Return the scores of the best setting on the test part: means over repeats and folds.
+    def best_run(self, data: Any = None) -> Run:
+        """Train the first trial of the best setting once more, to the same bits, and return its run.
 
-        They are computed once. The study remembers them, with the setting and the time, and returns them from then
-        on, whatever is added to it later. `data` as for `resume`.
+        That is repeat 0, and fold 0 where there are folds: a network of the training part, whose metrics are those that
+        the study has of this trial. `data` as for `resume`.
+        """
+        return self._prepared(data).run(next(self.definition.trials_of(self.best.params)))
+
+    def test(self, data: Any = None) -> dict[str, float]:
+        """Return the scores of the best setting on the test part, by networks of all that is not test.
+
+        There is a network for each repeat and fold, trained for the epochs that were best in the search; their mean is
+        scored (see `tuning.final`). That is done once: the study remembers the scores and from then on returns them,
+        with a warning that they have been seen, whatever is added to it later. `data` as for `resume`.
         """
         known = self.tested
         if known is None:
-            objective, best = self._prepared(data), self.best
-            scores = [objective.test(spec) for spec in self.definition.trials_of(best.params)]
-            means = {name: sum(score[name] for score in scores) / len(scores) for name in scores[0]}
-            known = {"params": best.params, "time": now(), "scores": means}
+            known = tested(self._prepared(data), self.definition, self.best.params, self.final_epochs)
             with self._access.writing() as file:
                 file.put("test", known)
-        return known["scores"]
+            return dict(known["scores"])
+        warnings.warn(f"the test part was {seen_before(known)}", stacklevel=2)
+        with contextlib.suppress(StudyFileError), self._access.writing() as file:  # to look takes no right to write
+            file.put("test", known | {"looks": known.get("looks", 1) + 1})
+        return dict(known["scores"])
+
+    def final_run(self, data: Any = None) -> Run | Ensemble:
+        """Return the model to be used: the best setting, trained on all rows, those of the test part among them.
+
+        It is made as the one that `test` scores, and is an `nn.Ensemble` where there are repeats or folds. `data` as
+        for `resume`.
+
+        >>> from tuning import sweep
+        >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=10)
+        >>> study.final_run().epochs
+        10
+        """
+        objective = self._prepared(data)
+        everything = objective.splits[0].joined(*PARTS, "test")
+        return fitted(objective, self.definition, self.best.params, self.final_epochs, everything)
+
+    @property
+    def final_epochs(self) -> int:
+        """The epochs for which the best setting is trained in the end.
+
+        Under early stopping, that is the median of the best epochs of its trials; all epochs otherwise.
+        """
+        trials = self._access.reading().trials_of(setting_text(self.best.params))
+        return final_epochs(self.definition, trials)
 
     def _sampler(self) -> Sampler:
         d, settings = self.definition, self.limits.settings(self.trials_per_setting)
@@ -365,10 +288,3 @@ class Study:
         d = self.definition
         objective = objective.following(*d.metrics, curves=d.curves)
         return objective.training_with(d.early_stopping, d.class_weight)
-
-
-def _written(text: str, path: str | os.PathLike[str] | None) -> str:
-    if path is not None:
-        with whole(path) as file:
-            file.write_text(text, encoding="utf-8")
-    return text

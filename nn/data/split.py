@@ -114,21 +114,43 @@ class Split:
         of the fold's training rows. Of parts that were made by hand, the folds are made from the parts; a ValueError
         says where one of them was scaled otherwise.
         """
+        whole = self._from_source("folds")
+        assert whole.source is not None
+        return folds_of(whole.source, whole.rows, k, seed, whole.scaled, whole.groups, whole.time)
+
+    def joined(self, *parts: str) -> Split:
+        """Return the split whose training part has the rows of these parts, and which has no validation part.
+
+        Everything is encoded and scaled anew by the new training part. Parts that were made by hand are taken as by
+        `folds`.
+
+        >>> from nn import load_dataset
+        >>> split = load_dataset("digits").split(seed=0).joined("train", "validation")
+        >>> len(split.train), split.validation, len(split.test)
+        (1438, None, 359)
+        """
+        whole = self._from_source("a joined part")
+        assert whole.source is not None
+        none = np.empty(0, dtype=np.int64)
+        kept = np.sort(np.concatenate([whole.rows[one_of("part", part, whole.rows)] for part in parts]))
+        rows = {"train": kept, "validation": none, "test": none if "test" in parts else whole.rows["test"]}
+        return split_of(whole.source, rows, whole.scaled, whole.groups, whole.time)
+
+    def _from_source(self, what: str) -> Split:
+        """Return this split, or, where its parts are not what its source gives, one whose source has their examples."""
         if self.source is not None and self.derived:
-            return folds_of(self.source, self.rows, k, seed, self.scaled, self.groups, self.time)
+            return self
         given = {name: part for name, part in self.parts.items() if part is not None}
         _check_alike(given)
         if self.groups is not None or self.time:
             raise ValueError(
-                "folds of whole groups, or in order of time, must be of the data that were split, but a part was "
+                f"{what} of whole groups, or in order of time, must be of the data that were split, but a part was "
                 "replaced; split the changed data"
             )
         scale = self.train.scaling is not None
         train, validation, test = (None if part is None else part.raw() for part in self.parts.values())
         assert train is not None
-        whole = Split.from_parts(train, validation, test, scale)
-        assert whole.source is not None
-        return folds_of(whole.source, whole.rows, k, seed, scale, None, False)
+        return Split.from_parts(train, validation, test, scale)
 
 
 def split_of(

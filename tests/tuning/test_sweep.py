@@ -82,23 +82,6 @@ def test_regression_is_ranked_by_r2() -> None:
     assert set(study.best.metrics) == {"train_loss", "train_r2", "validation_loss", "validation_r2"}
 
 
-def test_the_test_part_is_scored_once_and_remembered(tmp_path: Path) -> None:
-    study = sweep("iris", IRIS, points=2, epochs=3, repeats=2, storage=tmp_path / "a.db")
-    before = list(study.trials)
-    scores = study.test()
-    assert set(scores) == {"test_loss", "test_accuracy"}
-    assert all(a.exactly_equals(b) for a, b in zip(before, study.trials, strict=True))
-    study.close()
-
-    class Refusing(Objective):
-        def test(self, spec: TrialSpec) -> dict[str, float]:
-            raise AssertionError("must not be scored again")
-
-    again = Study.open(tmp_path / "a.db")
-    again._objective = Refusing(Objective.prepare("iris").splits)
-    assert again.test() == scores
-
-
 def test_training_never_sees_the_test_part() -> None:
     data = load_dataset("iris")
     test_rows = data.split().rows["test"]
@@ -281,3 +264,20 @@ def test_the_curves_of_layers_are_kept_on_request(tmp_path: Path) -> None:
     assert Study.open(tmp_path / "study.db").resume().new_trials == 0
     with pytest.raises(ValueError, match=r"^curves must be .*layers.*, but got 'norms'$"):
         sweep("iris", space, curves="norms")
+
+
+def test_folds_may_differ_in_their_features() -> None:
+    data = load_dataset("iris")
+    narrow = Dataset(data.X[:, :2], data.y)
+    splits = (data.folds(2, seed=0, test=0.2)[0], narrow.folds(2, seed=0, test=0.2)[1])
+    objective = Objective(splits, 2)
+    objective.check(Space({"learning_rate": [0.1], "hidden_units": [4]}))
+    spec = TrialSpec(0, {"learning_rate": 0.1, "hidden_units": 4}, "", 0, 0, 2, 1)
+    for fold, features in enumerate((4, 2)):
+        run = objective.run(spec._replace(fold=fold))
+        assert run.model.layer_sizes == (features, 4, 3)
+        assert (
+            run.metrics == train(MLP((features, 4, 3)), splits[fold], SGD(0.1), batch_size=32, epochs=2, seed=1).metrics
+        )
+    model, *_ = objective.build(spec.params)
+    assert objective.build(spec.params)[0] is model  # made once

@@ -21,6 +21,7 @@ from nn.checks import integer, one_line, one_of, unknown_name
 from tuning.analysis import RULES
 from tuning.cli import options
 from tuning.cli.config import KEYS, SweepFile, SweepFileError
+from tuning.cli.models import test_command
 from tuning.cli.options import (
     FORMATS,
     SHOW_ENDINGS,
@@ -30,7 +31,7 @@ from tuning.cli.options import (
     Parser,
     given_parameters,
 )
-from tuning.cli.train import NothingSaved, scores_line, train_command
+from tuning.cli.train import NothingSaved, train_command
 from tuning.cli.wording import on_command_line, options_of
 from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
@@ -245,10 +246,6 @@ def _report(values: argparse.Namespace) -> None:
     print(f"Report: {write(Study.open(values.study), values.output or Path(values.study).with_suffix('.html'))}")
 
 
-def _test(values: argparse.Namespace) -> None:
-    print(scores_line(Study.open(values.study).test()))
-
-
 class Command(NamedTuple):
     """One of the commands: its purpose, what follows its name, its options, the function that runs it, an example.
 
@@ -278,7 +275,7 @@ COMMANDS = {
         "nn-tuning show runs/digits.db --top 20", "nothing is written"),
     "report": Command("write a study as one HTML file, with figures and tables", "FILE.db", options.report, _report,
         "nn-tuning report runs/digits.db --output digits.html", "no report is written"),
-    "test": Command("score the best setting on the test part, once", "FILE.db", options.study, _test,
+    "test": Command("score the best setting on the test part, once; save it", "FILE.db", options.test, test_command,
         "nn-tuning test runs/digits.db", "no score is saved"),
     "lr-range": Command("test which learning rates a network can use", "DATA", options.lr_range, _lr_range,
         "nn-tuning lr-range digits --hidden-units 32 --batch-size 32", "nothing is saved"),

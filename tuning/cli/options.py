@@ -216,8 +216,19 @@ def report(parser: Parser) -> None:
     parser.add_argument("--output", metavar="FILE.html", type=_path, help="where to write it (beside the study file)")
 
 
+def test(parser: Parser) -> None:
+    """Add the options of `nn-tuning test`."""
+    study(parser)
+    parser.add_argument("--save", metavar="FILE.npz", type=_path, help="fit all rows in the same way, and save that")
+    _add_data_option(parser)
+
+
+def _add_data_option(parser: Parser) -> None:
+    parser.add_argument("--data", help="where the study's data are now, if they were moved or came from Python")
+
+
 def study(parser: Parser) -> None:
-    """Add the study file, the one argument of `nn-tuning test`."""
+    """Add the study file."""
     parser.add_argument("study", help="the study file")
 
 

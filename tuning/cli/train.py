@@ -46,9 +46,9 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
         objective.check(Space({name: [value] for name, value in setting.items()}))
     model, optimizer, batch_size, schedule = objective.build(setting)
     if values.save is not None:
-        _check_output("save", values.save, (".npz",))
+        check_output("save", values.save, (".npz",))
     if values.plot is not None:
-        _check_output("plot", values.plot, FIGURES)
+        check_output("plot", values.plot, FIGURES)
         from tuning import plots
 
         plots.require()
@@ -88,6 +88,7 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
         say(f"{how}, in step {run.diverged_step}: lower --learning-rate")
     if values.test and split.test is not None:
         say(scores_line({f"test_{name}": value for name, value in run.evaluate(split.test).items()}))
+        say("the test part was looked at: what is chosen with these scores in mind is no longer tested by them")
     if values.plot is not None and run.epochs:
         say(f"figure: {plots.save(plots.course(run), values.plot)}")
     if values.save is not None:
@@ -129,7 +130,7 @@ def _ctrl_c(save: Path | None) -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _check_output(name: str, path: Path, endings: Sequence[str]) -> None:
+def check_output(name: str, path: Path, endings: Sequence[str]) -> None:
     """Raise unless a file can be written there, before anything is trained."""
     if path.suffix.lower() not in endings:
         raise ValueError(f"{name} must be a file that ends in {' or '.join(endings)}, but got {str(path)!r}")

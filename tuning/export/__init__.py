@@ -8,7 +8,10 @@ from tuning.export.text import (
     closing_lines,
     outcome_lines,
     rate_cells,
+    seen_before,
     show_lines,
     study_lines,
+    tested_model,
+    trained_text,
     verdict,
 )

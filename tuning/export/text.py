@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from nn.metrics import shown_name
 from tuning.analysis import Analysis, BestRate
@@ -71,8 +72,34 @@ def closing_lines(study: StudyResults) -> list[str]:
     if known is None:
         return []
     scores = ", ".join(f"{shown_name(name)} {value:.4f}" for name, value in known["scores"].items())
+    again = known.get("looks", 1) - 1
+    seen = "" if again == 0 else f", and seen again {'once' if again == 1 else f'{again:,} times'}"
+    return [f"Test part, scored once at {known['time']}{seen}: {scores}, {tested_model(known)}."]
+
+
+def tested_model(known: dict[str, Any]) -> str:
+    """Return in words what was tested: a setting, and the networks that were made of it where the file says so."""
     setting = ", ".join(f"{name} {shown(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
-    return [f"Test part, scored once at {known['time']}: {scores}, with {setting}."]
+    if "networks" not in known:
+        return f"with {setting}"
+    rows = f"the {known['rows']:,} rows of training and validation"
+    one = "a network " if known["networks"] == 1 else ""
+    return f"by {one}{trained_text(known['networks'], rows, known['epochs'])}, with {setting}"
+
+
+def trained_text(networks: int, rows: str, epochs: int) -> str:
+    """Return in words how a model was trained.
+
+    >>> trained_text(5, "all 150 rows", 14)
+    'the mean of 5 networks trained on all 150 rows for 14 epochs'
+    """
+    several = "" if networks == 1 else f"the mean of {networks:,} networks "
+    return f"{several}trained on {rows} for {epochs:,} epoch{'' if epochs == 1 else 's'}"
+
+
+def seen_before(known: dict[str, Any]) -> str:
+    """Return the line that marks a look at the test part after the first."""
+    return f"seen before on {known['time']}: what is chosen with these scores in mind is no longer tested by them"
 
 
 def show_lines(study: StudyResults, top: int, by: Sequence[str] | None = None) -> list[str]:

@@ -199,6 +199,10 @@ class StudyFile:
         """Yield every trial by number."""
         return self._trials("ORDER BY number")
 
+    def trials_of(self, setting: str) -> Iterator[Trial]:
+        """Yield the trials of the setting with this text, by number."""
+        return self._trials("WHERE params = ? ORDER BY number", setting)
+
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the outcome of every trial by number; no curves are read."""
         for setting, state, metrics in self._query("SELECT params, state, metrics FROM trials ORDER BY number"):
@@ -220,7 +224,7 @@ class StudyFile:
         self._end()
         self._lock = None
 
-    def _trials(self, which: str, *values: int) -> Iterator[Trial]:
+    def _trials(self, which: str, *values: int | str) -> Iterator[Trial]:
         for row in self._query(f"SELECT {COLUMNS} FROM trials {which}", values):
             yield trial_of(row)
 

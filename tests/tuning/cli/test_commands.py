@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nn import load
 from tests.tuning.fakes import files
 from tuning.cli.main import main
 from tuning.space import PARAMETERS
@@ -67,7 +68,14 @@ def test_resume_and_test_take_the_file_alone(capsys: pytest.CaptureFixture[str])
     status, out, _ = run(capsys, "test", "iris.db")
     assert status == 0
     assert out.startswith("test loss ")
-    assert run(capsys, "test", "iris.db")[1] == out
+    assert "\nby a network trained on the 120 rows of training and validation for 3 epochs, with " in out
+    assert "seen before" not in out
+    again = run(capsys, "test", "iris.db", "--save", "best.npz")[1]
+    assert again.startswith(f"{out}seen before on 20")
+    assert again.endswith("\nsaved: best.npz, trained on all 150 rows for 3 epochs\n")
+    best = load("best.npz")
+    assert best.epochs == 3
+    assert "seen again once" in run(capsys, "show", "iris.db")[1]
 
 
 def test_a_sweep_file_is_the_same_as_its_options(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,14 +131,13 @@ def test_an_error_is_one_line_whatever_it_quotes(capsys: pytest.CaptureFixture[s
 
 
 def test_train_prints_its_epochs_and_saves_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    from nn import load
-
     status, out, err = run(
         capsys, "train", "iris", "--hidden-units", "8x4", "--epochs", "3", "--test", "--save", "m.npz"
     )
     assert (status, err) == (0, "")
     assert [line.split("  ")[0] for line in out.splitlines()[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "test accuracy" in out
+    assert "the test part was looked at" in out
     assert load("m.npz").model.layer_sizes == (4, 8, 4, 3)
     assert "test accuracy" not in run(capsys, "train", "iris", "--epochs", "1")[1]
 

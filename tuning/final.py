@@ -1,0 +1,71 @@
+"""The model that a study ends in: networks of its best setting, trained on rows that the search held out.
+
+There is one network for each repeat and fold, from the seed of that trial, and their mean is the model: it is never
+worse in loss than they are in the mean, and better where they differ. Each is trained for the epochs that were best in
+the search: the median of the best epochs of the setting's trials under early stopping, and all epochs without it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from nn.metrics import PARTS
+from tuning.objective import Objective
+from tuning.space import Setting
+from tuning.store import Definition, Trial, now
+
+if TYPE_CHECKING:
+    from nn import Ensemble, Run, Split
+
+
+def final_epochs(definition: Definition, trials: Iterable[Trial]) -> int:
+    """Return the epochs for a network of a setting with these trials."""
+    best = [trial.best_epoch or trial.epochs for trial in trials]
+    if definition.early_stopping is None or not best:
+        return definition.epochs
+    return max(1, round(statistics.median(best)))
+
+
+def fitted(objective: Objective, definition: Definition, setting: Setting, epochs: int, split: Split) -> Run | Ensemble:
+    """Return the model of a setting, trained on the training part of a split.
+
+    Networks that diverged are left out. Raises ValueError where all did.
+    """
+    runs = [objective.run(spec, split) for spec in definition.trials_of(setting, epochs=epochs)]
+    kept = [run for run in runs if run.status != "diverged"]
+    if not kept:
+        raise ValueError(
+            f"the best setting must train on {len(split.train):,} rows without divergence, but all {len(runs):,} "
+            "networks diverged; search smaller values of learning_rate"
+        )
+    if len(kept) == 1:
+        return kept[0]
+    from nn import Ensemble
+
+    return Ensemble(kept)
+
+
+def tested(objective: Objective, definition: Definition, setting: Setting, epochs: int) -> dict[str, Any]:
+    """Return the scores on the test part, by the model of all that is not test, and what it was made of."""
+    first = objective.splits[0]
+    if first.test is None:
+        raise ValueError(f"{first.source.name!r} must have a test part to be tested on, but it has none")
+    split = first.joined(*PARTS)
+    assert split.test is not None
+    model = fitted(objective, definition, setting, epochs, split)
+    return {
+        "params": setting,
+        "time": now(),
+        "scores": {f"test_{name}": float(value) for name, value in model.evaluate(split.test).items()},
+        "epochs": epochs,
+        "networks": networks_of(model),
+        "rows": len(split.train),
+        "looks": 1,
+    }
+
+
+def networks_of(model: Run | Ensemble) -> int:
+    """Return the number of networks whose mean a model is."""
+    return len(getattr(model, "runs", (model,)))
