@@ -209,6 +209,7 @@ def train(
         classes=part.classes,
         class_names=part.class_names,
         feature_names=part.feature_names,
+        target_names=part.target_names,
         flat=part.y.ndim == 1,
         encoding=part.encoding,
         spread=part.spread if part.scaling is None else None,

@@ -6,7 +6,7 @@ from nn.data.encoding import Encoding
 from nn.data.frames import is_frame, table_of_frame
 from nn.data.generators import GENERATORS
 from nn.data.lazy import LazyRows
-from nn.data.load import load_dataset
+from nn.data.load import load_dataset, load_folds, load_split
 from nn.data.reading import READING, ReadingOption, option_of_text, read_table, reading_options
 from nn.data.scaling import Scaling
 from nn.data.separation import Separated, separate

@@ -16,6 +16,7 @@ from nn.checks import real
 from nn.data.encoding import Encoding
 from nn.data.frames import is_frame, table_of_frame
 from nn.data.lazy import LazyRows, own_features
+from nn.data.reading import Origin
 from nn.data.rows import group_rows, ordered_rows, split_rows
 from nn.data.scaling import Scaling
 from nn.data.split import Split, folds_of, grouped, split_of
@@ -48,6 +49,8 @@ class Dataset:
         encoding: How X is made from `table`: in a part of a split by the statistics of the training part, otherwise by
             those of these rows. None for an array.
         scaling: The scaling that has been applied to X, and in regression to y and targets.
+        origin: What `load_dataset` was given, by which the same data can be loaded again; None of data that were made
+            or changed.
 
     Raises:
         ValueError, TypeError: With one line that says what is wrong and where.
@@ -65,6 +68,7 @@ class Dataset:
     targets: NDArray[Any]
     scaling: Scaling | None
     table: Table | None
+    origin: Origin | None
     _open: bool  # whether each training part that is cut from the table encodes it anew
 
     def __init__(
@@ -96,6 +100,7 @@ class Dataset:
             targets=found.codes,
             scaling=None,
             table=table,
+            origin=None,
             _open=table is not None,
         )
         if features is not None:
@@ -361,6 +366,7 @@ class Dataset:
         """Return a copy with fields that are known to be right: nothing is checked again."""
         result = object.__new__(Dataset)
         kept = {*self.__dataclass_fields__, *(() if changes.get("_open", self._open) else _DECIDED)}
+        changes.setdefault("origin", None)
         vars(result).update({name: value for name, value in vars(self).items() if name in kept} | changes)
         return result
 

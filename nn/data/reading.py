@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,6 +119,19 @@ def _refuse_dropped_target(options: Mapping[str, Any]) -> None:
     for target in targets if isinstance(targets, list | tuple) else [targets]:
         if target in options.get("drop", ()):
             raise ValueError(f"drop must have other columns than the target, but both have {target!r}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source of a data set that was loaded.
+
+    Attributes:
+        name: The name of the set, or the absolute path of the file or folder.
+        options: The options of `load_dataset` that were given.
+    """
+
+    name: str
+    options: dict[str, Any]
 
 
 def option_of_text(name: str, text: str) -> Any:

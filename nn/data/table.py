@@ -104,7 +104,8 @@ def joined(tables: Sequence[Table]) -> Table:
             name = next(name for name in {**here, **there} if here.get(name) != there.get(name))
             kinds = " and ".join(f"a {kind}" if kind else "missing" for kind in (here.get(name), there.get(name)))
             raise ValueError(f"the parts must have the same columns, but {name!r} is {kinds} in two of them")
-    return Table(tuple(_one_below_another([table[name] for table in tables]) for name in first.names))
+    columns = tuple(_one_below_another([table[name] for table in tables]) for name in first.names)
+    return Table(columns, notes=first.notes)
 
 
 def _one_below_another(columns: list[Column]) -> Column:

@@ -48,6 +48,8 @@ class Ensemble:
         self.task = first.task
         self.classes = first.classes
         self.class_names = first.class_names
+        self.target_names = first.target_names
+        self.reading = first.reading
 
     def __repr__(self) -> str:
         return f"Ensemble({len(self.runs):,} {'run' if len(self.runs) == 1 else 'runs'}, {self.task})"

@@ -49,9 +49,12 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     if shapes != {(len(arrays["state.history"]),)}:
         raise ValueError("history must have the training loss and the norms of all epochs")
     encoding = None if about.get("encoding") is None else Encoding.from_json(about["encoding"])
+    about = {"target_names": None, "reading": {}, **about}  # which older files have not
     plain = {name: about[name] for name in PLAIN}
-    for name in ("class_names", "feature_names"):
+    for name in ("class_names", "feature_names", "target_names"):
         plain[name] = None if plain[name] is None else tuple(plain[name])
+    if not isinstance(plain["reading"], dict):
+        raise ValueError("reading must be options by name")
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about["model"].items()}
     model, theta = MLP(**arguments), arrays["theta"]
     if history["layers"] is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ from nn.run.state import TrainState
 Array = NDArray[Any]
 
 # The fields of a run that are written as text.
-PLAIN = ("status", "reason", "diverged_step", "steps", "task", "class_names", "feature_names", "flat")
+PLAIN = (
+    *("status", "reason", "diverged_step", "steps", "task", "class_names", "feature_names", "target_names"),
+    *("flat", "reading"),
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,8 +45,10 @@ class Run:
         scaling: The scaling of the data that the run was trained on.
         encoding: How the columns of a table become features; None where the data were an array.
         spread: The mean and spread of the training features, where they have no scaling.
-        classes, class_names, feature_names: The labels in the order of the outputs, and the names of the data.
+        classes, class_names, feature_names, target_names: The labels in the order of the outputs, and the names of the
+            data.
         flat: Whether regression targets are (N,) rather than (N, K).
+        reading: Options of `nn.data.READING` by which a new file is to be read as that of the training was.
     """
 
     model: MLP
@@ -58,9 +64,11 @@ class Run:
     classes: Array | None = None
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    target_names: tuple[str, ...] | None = None
     flat: bool = True
     encoding: Encoding | None = None
     spread: Scaling | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         scores = "".join(f", {name} {value:.4g}" for name, value in self.metrics.items())

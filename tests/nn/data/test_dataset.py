@@ -257,7 +257,7 @@ def test_unknown_dataset_suggests_the_nearest_and_says_that_a_path_works() -> No
             load_dataset(name)
     with pytest.raises(ValueError, match="'digits' must be loaded without options, but got 'n'"):
         load_dataset("digits", n=3)
-    with pytest.raises(ValueError, match="target must be None for 'digits'"):
+    with pytest.raises(ValueError, match="target_column must be None for 'digits'"):
         load_dataset("digits", target="y")
     with pytest.raises(TypeError, match=re.escape("Dataset(X, y)")):
         load_dataset(X4)  # type: ignore[arg-type]
