@@ -18,7 +18,7 @@ FOLDERS = (".", ".github", "datasets", "nn", "scripts", "tuning", "tuning/labora
 PAGES = [page.relative_to(ROOT) for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-ELSEWHERE = ("tcp://", "my.csv", "FILE", "new.csv")
+ELSEWHERE = ("tcp://", "my.csv", "my.db", "FILE", "new.csv")
 """Commands with one of these need what a test does not have."""
 
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from nn.metrics import PARTS
+from nn.metrics import PARTS, metric_of, squared_error
 from tuning.objective import Objective
 from tuning.space import Setting
 from tuning.store import Definition, Trial, now
@@ -51,19 +51,36 @@ def tested(objective: Objective, definition: Definition, setting: Setting, epoch
     """Return the scores on the test part, by the model of all that is not test, and what it was made of."""
     first = objective.splits[0]
     if first.test is None:
-        raise ValueError(f"{first.source.name!r} must have a test part to be tested on, but it has none")
+        raise ValueError(f"{first.train.name!r} must have a test part to be tested on, but it has none")
     split = first.joined(*PARTS)
     assert split.test is not None
     model = fitted(objective, definition, setting, epochs, split)
     return {
         "params": setting,
         "time": now(),
-        "scores": {f"test_{name}": float(value) for name, value in model.evaluate(split.test).items()},
+        "scores": {f"test_{name}": float(value) for name, value in _scores(model, split).items()},
         "epochs": epochs,
         "networks": networks_of(model),
         "rows": len(split.train),
         "looks": 1,
     }
+
+
+def _scores(model: Run | Ensemble, split: Split) -> dict[str, float]:
+    """Return the scores on the test part, whose loss is in the units of training as that of one network is."""
+    assert split.test is not None
+    runs = getattr(model, "runs", None)
+    if runs is None:
+        return model.evaluate(split.test)
+    test = split.test.raw() if split.source is None else split.source.subset(split.rows["test"])
+    scores = dict(model.evaluate(test))
+    if model.task == "regression" and split.scaling is not None:
+        scores["loss"] = squared_error(split.test.y, split.scaling.transform_targets(model.predict(test)))
+    for name in runs[0].history.asked:
+        metric = metric_of(name)
+        answers = model.predict(test) if model.task == "regression" else model.predict_proba(test)
+        scores[metric.name] = metric.value(model.task, split.test.targets, answers)
+    return scores
 
 
 def networks_of(model: Run | Ensemble) -> int:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice, product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,17 +22,15 @@ from numpy.typing import NDArray
 from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
+from tuning.source import Source, splits_of
 from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec, best_epoch
 
 if TYPE_CHECKING:
-    from nn.data import Dataset, Split
+    from nn.data import Split
     from nn.model import MLP
     from nn.run import Run, TrainState
     from nn.schedules import Schedule
-
-SPLIT = {"validation": 0.2, "test": 0.2, "seed": 0}
-"""The split of data that are not split yet: the same test part for every study, whatever its seed."""
 
 _CHECKED_COMBINATIONS = 4096
 
@@ -45,7 +42,7 @@ class Objective:
     Args:
         splits: One, or one for each fold.
         folds: The number of folds, None where there is one split.
-        source: The name or path that the data came from, so that another process can load them by itself.
+        source: Where the data came from, so that another process can load them by itself.
         asked: Metrics to follow beside those that every training has.
         curves: "layers", where the curves of a trial are those of its layers too.
         early_stopping: The epochs without a lower validation loss after which a trial ends; it keeps its best epoch.
@@ -54,7 +51,7 @@ class Objective:
 
     splits: tuple[Split, ...]
     folds: int | None = None
-    source: str | None = None
+    source: Source | None = None
     asked: tuple[str, ...] = ()
     curves: str | None = None
     early_stopping: int | None = None
@@ -66,19 +63,20 @@ class Objective:
         self._model = lru_cache(maxsize=256)(self._make_model)
 
     @classmethod
-    def prepare(cls, data: Any, folds: int | None = None) -> Self:
+    def prepare(cls, data: Any, folds: int | None = None, reading: Mapping[str, Any] | None = None) -> Self:
         """Return the objective on `data`: what `nn.load_dataset` takes, a Dataset, or a Split.
 
-        With `folds`, cross-validation over everything that is not test takes the place of the validation part.
-        Raises what loading and splitting raise.
+        With `folds`, cross-validation over everything that is not test takes the place of the validation part;
+        `reading` are options of `nn.data.READING` for a file. Raises what loading and splitting raise.
         """
         folds = None if folds is None else integer("folds", folds, 2)
-        return cls(_splits(data, folds), folds, _source(data))
+        source = Source.of(data, reading or {})
+        return cls(splits_of(data, folds, reading or {}), folds, source)
 
     def __reduce__(self) -> tuple[Any, ...]:
         how = self.asked, self.curves, self.early_stopping, self.class_weight
         if self.source is not None:
-            return _objective_of_source, (self.source, self.folds, self.description.fingerprint, how)
+            return _objective_of_source, (self.source.text, self.folds, self.description.fingerprint, how)
         return Objective, (self.splits, self.folds, None, *how)
 
     def portable(self) -> Self:
@@ -278,7 +276,7 @@ class Objective:
         if schedule is not None and schedule.takes_length:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
             schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
-        return train(
+        run = train(
             model,
             split,
             optimizer,
@@ -291,6 +289,12 @@ class Objective:
             class_weight=self.class_weight,
             resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),
         )
+        return self.with_reading(run)
+
+    def with_reading(self, run: Run) -> Run:
+        """Return a run that knows which cells were missing in its file, so that new files are read in the same way."""
+        missing = None if self.source is None else self.source.reading.get("missing")
+        return run if missing is None else replace(run, reading={"missing": missing})
 
 
 def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -313,24 +317,6 @@ def _unpacked(checkpoint: bytes) -> TrainState:
         arrays[name] = np.frombuffer(numbers, dtype, count, start).reshape(shape)
         start += arrays[name].nbytes
     return TrainState.from_arrays(arrays)
-
-
-def _splits(data: Any, folds: int | None) -> tuple[Split, ...]:
-    """Return one split, or one for each fold, from whatever the user gave."""
-    from nn.data import Dataset, Split, load_dataset
-
-    if isinstance(data, Split):
-        if folds is not None:
-            return tuple(data.folds(folds))
-        if data.validation is None:
-            raise ValueError(
-                "a split must have a validation part for tuning to look at, but it has none; or pass folds=5"
-            )
-        return (data,)
-    whole: Dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    if folds is not None:
-        return tuple(whole.folds(folds, seed=int(SPLIT["seed"]), test=SPLIT["test"]))
-    return (whole.split(SPLIT["validation"], SPLIT["test"], int(SPLIT["seed"])),)
 
 
 def _digest(content: Any) -> str:
@@ -359,23 +345,17 @@ def _constant_scores(split: Split) -> dict[str, float]:
     return scores
 
 
-def _source(data: Any) -> str | None:
-    """Return the name of a data set, or the absolute path of a file, that can be loaded again; None for arrays."""
-    from nn.data import CHECKSUMS, GENERATORS
-
-    if not isinstance(data, str | Path):
-        return None
-    return data if isinstance(data, str) and (data in CHECKSUMS or data in GENERATORS) else str(Path(data).absolute())
-
-
 @lru_cache(maxsize=4)
 def _objective_of_source(source: str, folds: int | None, fingerprint: str, how: tuple[Any, ...]) -> Objective:
     """Return the objective in a worker process, which loads its data once."""
-    objective = Objective.prepare(source, folds)
+    origin = Source.from_text(source)
+    objective = Objective.prepare(origin.name, folds, origin.reading)
     found = objective.description.fingerprint
     if found != fingerprint:
-        raise ValueError(f"{source!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…")
-    return Objective(objective.splits, folds, source, *how)
+        raise ValueError(
+            f"{origin.name!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…"
+        )
+    return Objective(objective.splits, folds, origin, *how)
 
 
 def _optimizer(params: Mapping[str, Any]) -> Optimizer:

@@ -45,8 +45,11 @@ class Results:
 
     @property
     def about(self) -> dict[str, Any]:
-        """The origin of the study: `created`, an ISO time; `environment`; the `source` of the data, or None."""
-        return {name: self._access.reading().get(name) for name in ("created", "environment", "source")}
+        """The origin of the study: `created`, an ISO time; `environment`; the `source` of the data, or None.
+
+        `reading` has the options that the source is read with.
+        """
+        return {name: self._access.reading().get(name) for name in ("created", "environment", "source", "reading")}
 
     @property
     def sizes(self) -> dict[str, int] | None:

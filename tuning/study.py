@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
 from tuning.results import Results
 from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, work_of
+from tuning.source import Source, checked_reading
 from tuning.store import (
     Access,
     Definition,
@@ -74,15 +75,15 @@ class Study(Results):
         definition: Definition,
         limits: Limits,
         storage: str | Path | None,
-        source: str | None = None,
+        source: Source | None = None,
         given: Any = None,
     ) -> Self:
         """Return a new study, or the one that stands in `storage` if its definition is the same.
 
-        `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is the name or path that the data came
-        from; `given` is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
+        `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is where the data came from; `given`
+        is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
         """
-        about = {"limits": asdict(limits), "source": source, "even": True}
+        about = {"limits": asdict(limits), "even": True, **_origin(source)}
         about |= {name: getattr(objective, name, None) for name in ("sizes", "guess")}
         return cls(Access.create(None if storage is None else Path(storage), definition, about), objective, given)
 
@@ -179,21 +180,24 @@ class Study(Results):
         sampler: Any = None,
         progress: bool | None = None,
         callback: Callback | None = None,
+        **reading: Any,
     ) -> Self:
         """Run what is left: to the last bit what an uninterrupted study gives.
 
         Args:
-            data: Needed only where the study was made from arrays; they must be the same.
+            data: Needed only where the study was made from arrays, which must be the same, or where its file was moved.
             timeout: Seconds of this call.
             n_trials, target, total_epochs: Replace the limits that the study was made with, which stay where none is
                 given; None takes one away.
             sampler: Needed only where the study was made with one of Optuna's; it must be made in the same way.
             executor, n_jobs, progress, callback: As for `tuning.sweep`.
+            **reading: How to read `data`, where that is a file: options of `nn.data.READING` in the place of those that
+                the study has.
 
         Raises:
             StudyInterrupted: After Ctrl-C.
         """
-        self._objective = self._prepared(data)
+        self._objective = self._prepared(data, reading)
         if sampler is not None:
             known = self.definition.method_options.get("sampler")
             check_same(self.path, {"sampler": known}, {"sampler": type(sampler).__name__})
@@ -212,27 +216,31 @@ class Study(Results):
         if self._access.reading().get("limits") != asdict(limits):
             with self._access.writing() as file:
                 file.put("limits", asdict(limits))
+        if data is not None and self._objective.source is not None:
+            with self._access.writing() as file:
+                for name, value in _origin(self._objective.source).items():
+                    file.put(name, value)
         log.info("%r is resumed", self)
         return self.run(executor, n_jobs, progress, callback)
 
-    def best_run(self, data: Any = None) -> Run:
+    def best_run(self, data: Any = None, **reading: Any) -> Run:
         """Train the first trial of the best setting once more, to the same bits, and return its run.
 
         That is repeat 0, and fold 0 where there are folds: a network of the training part, whose metrics are those that
-        the study has of this trial. `data` as for `resume`.
+        the study has of this trial. `data` and `reading` as for `resume`.
         """
-        return self._prepared(data).run(next(self.definition.trials_of(self.best.params)))
+        return self._prepared(data, reading).run(next(self.definition.trials_of(self.best.params)))
 
-    def test(self, data: Any = None) -> dict[str, float]:
+    def test(self, data: Any = None, **reading: Any) -> dict[str, float]:
         """Return the scores of the best setting on the test part, by networks of all that is not test.
 
         There is a network for each repeat and fold, trained for the epochs that were best in the search; their mean is
         scored (see `tuning.final`). That is done once: the study remembers the scores and from then on returns them,
-        with a warning that they have been seen, whatever is added to it later. `data` as for `resume`.
+        with a warning that they have been seen, whatever is added to it later. `data` and `reading` as for `resume`.
         """
         known = self.tested
         if known is None:
-            known = tested(self._prepared(data), self.definition, self.best.params, self.final_epochs)
+            known = tested(self._prepared(data, reading), self.definition, self.best.params, self.final_epochs)
             with self._access.writing() as file:
                 file.put("test", known)
             return dict(known["scores"])
@@ -241,18 +249,18 @@ class Study(Results):
             file.put("test", known | {"looks": known.get("looks", 1) + 1})
         return dict(known["scores"])
 
-    def final_run(self, data: Any = None) -> Run | Ensemble:
+    def final_run(self, data: Any = None, **reading: Any) -> Run | Ensemble:
         """Return the model to be used: the best setting, trained on all rows, those of the test part among them.
 
-        It is made as the one that `test` scores, and is an `nn.Ensemble` where there are repeats or folds. `data` as
-        for `resume`.
+        It is made as the one that `test` scores, and is an `nn.Ensemble` where there are repeats or folds. `data` and
+        `reading` as for `resume`.
 
         >>> from tuning import sweep
         >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=10)
         >>> study.final_run().epochs
         10
         """
-        objective = self._prepared(data)
+        objective = self._prepared(data, reading)
         everything = objective.splits[0].joined(*PARTS, "test")
         return fitted(objective, self.definition, self.best.params, self.final_epochs, everything)
 
@@ -276,15 +284,29 @@ class Study(Results):
             return {}
         return self._objective.start(trial.params, trial.seed, trial.fold)
 
-    def _prepared(self, data: Any) -> Objective:
+    def _prepared(self, data: Any, reading: Mapping[str, Any]) -> Objective:
         """Return the objective on the study's data, and raise unless they are the study's."""
-        if data is None and isinstance(self._objective, Objective):
+        if data is None and not reading and isinstance(self._objective, Objective):
             return self._objective
-        source = self.about["source"] if data is None else data
-        if source is None:
-            raise ValueError("data must be given for a study that was made from arrays, as in study.resume(data)")
-        objective = Objective.prepare(source, self.folds)
-        check_same(self.path, {"data": self.definition.data.to_json()}, {"data": objective.description.to_json()})
+        name = self.about["source"]
+        source = None if name is None else Source(name, self.about["reading"] or {})
+        if data is None:
+            if source is None:
+                raise ValueError(
+                    "data must be given for a study that was made from arrays; pass data=FILE, or the arrays"
+                )
+            source.check_there()
+            data = source.name
+        reading = checked_reading(reading, ())
+        if source is not None and isinstance(data, str | Path):
+            reading = {**source.reading, **reading}
+        objective = Objective.prepare(data, self.folds, reading)
         d = self.definition
+        objective.description.check_continues(self.path, d.data.to_json())
         objective = objective.following(*d.metrics, curves=d.curves)
         return objective.training_with(d.early_stopping, d.class_weight)
+
+
+def _origin(source: Source | None) -> dict[str, Any]:
+    """Return what a study file says of where its data came from."""
+    return {} if source is None else {"source": source.name, "reading": dict(source.reading)}

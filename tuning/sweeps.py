@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from tuning.learning_rate import is_auto, with_ranges
 from tuning.methods import OPTIONS, make_sampler, method_name
 from tuning.objective import Objective
 from tuning.run import Limits, check_workers
+from tuning.source import checked_reading
 from tuning.space import Space
 from tuning.store import Definition, StudyFile, checked_number
 from tuning.study import Study
+from tuning.understood import understood
 
 
 def sweep(
@@ -48,6 +51,8 @@ def sweep(
     seed: int = 0,
     progress: bool | None = None,
     callback: Callback | None = None,
+    say: Callable[[str], Any] | None = None,
+    **reading: Any,
 ) -> Study:
     """Train every setting that the method finds in the space, and return the study.
 
@@ -82,6 +87,8 @@ def sweep(
         progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
         callback: Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned
             of once and logged each time; the study goes on. Nothing that is computed depends on it.
+        say: Called before the first trial with a line that says how the data were understood, as in `say=print`.
+        **reading: How a file is read and split, such as `target_column`: options of `nn.data.READING`.
 
     Returns:
         With all trials that have ended.
@@ -108,7 +115,7 @@ def sweep(
     limits.check_end(sampler, given_space, method_name(method))
     check_workers(executor, n_jobs)
     check_callback(callback)
-    objective = Objective.prepare(data, folds)
+    objective = Objective.prepare(data, folds, checked_reading(reading, inspect.signature(sweep).parameters))
     if metric is None:
         metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
     objective = objective.following(metric, curves=curves).training_with(early_stopping, class_weight)
@@ -124,6 +131,8 @@ def sweep(
         auto=auto, curves=curves, early_stopping=objective.early_stopping, class_weight=objective.class_weight,
     )  # fmt: skip
     study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
+    if say is not None:
+        say(understood(objective))
     return study.run(executor, n_jobs, progress, callback)
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from nn.checks import unknown_name, usual_name
+from nn.data import READING
 from tuning.space import PARAMETERS
 from tuning.sweeps import sweep
 
-KEYS = tuple(name for name in inspect.signature(sweep).parameters if name not in ("executor", "progress", "callback"))
-"""The keys of a sweep file: the arguments of `sweep` that are plain values."""
+_NOT_PLAIN = ("executor", "progress", "callback", "say", "reading")
+KEYS = (*(name for name in inspect.signature(sweep).parameters if name not in _NOT_PLAIN), *READING)
+"""The keys of a sweep file: the arguments of `sweep` that are plain values, options of reading among them."""
 
 
 class SweepFileError(ValueError):

@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 
 from tuning.analysis import plain
+from tuning.cli.options import given_reading
+from tuning.cli.wording import say
 from tuning.export import csv_text
 from tuning.learning_rate import RULES, RangeTest, StabilityLimit, range_test, stability_limit
 from tuning.objective import Objective
 from tuning.space import Setting, Space
+from tuning.understood import understood
 
 ROWS = 24
 WIDTH = 40
 
 
 def lr_range(values: argparse.Namespace, setting: Setting, form: str) -> str:
-    """Run the range test that the command line asks for and return it as text.
+    """Run the range test that the command line asks for and return it as text; print first what the data are.
 
     Raises ValueError or TypeError for what does not fit, before any work.
     """
-    objective = Objective.prepare(values.data)
+    objective = Objective.prepare(values.data, reading=given_reading(values))
     ignored = {name for name in setting if name == "learning_rate" or name.startswith("schedule")}
     if ignored:
         raise ValueError(f"lr-range must go without {', '.join(sorted(ignored))}, which it tests, but got it")
@@ -37,7 +40,10 @@ def lr_range(values: argparse.Namespace, setting: Setting, form: str) -> str:
     limit = stability_limit(model, split, optimizer, **where) if values.limit else None
     if form == "json":
         return range_json(test, limit)
-    return range_csv(test).rstrip("\n") if form == "csv" else "\n".join(range_lines(test, limit))
+    if form == "csv":
+        return range_csv(test).rstrip("\n")
+    say(understood(objective))
+    return "\n".join(range_lines(test, limit))
 
 
 def range_lines(test: RangeTest, limit: StabilityLimit | None) -> list[str]:

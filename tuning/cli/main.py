@@ -21,7 +21,7 @@ from nn.checks import integer, one_line, one_of, unknown_name
 from tuning.analysis import RULES
 from tuning.cli import options
 from tuning.cli.config import KEYS, SweepFile, SweepFileError
-from tuning.cli.models import test_command
+from tuning.cli.models import predict_command, test_command
 from tuning.cli.options import (
     FORMATS,
     SHOW_ENDINGS,
@@ -30,9 +30,10 @@ from tuning.cli.options import (
     CommandError,
     Parser,
     given_parameters,
+    given_reading,
 )
 from tuning.cli.train import NothingSaved, train_command
-from tuning.cli.wording import on_command_line, options_of
+from tuning.cli.wording import on_command_line, options_of, say
 from tuning.export import outcome_lines, show_lines, whole
 from tuning.run import WorkersError
 from tuning.space import Choice, Setting, as_parameter, way_out
@@ -143,7 +144,7 @@ def _sweep(values: argparse.Namespace) -> None:
     file = None if values.config is None else SweepFile.read(values.config)
     given = {name: value for name in KEYS if (value := getattr(values, name, None)) is not None}
     on_line = given_parameters(values)
-    arguments: dict[str, Any] = {**(file.values if file else {}), **given}
+    arguments: dict[str, Any] = {**(file.values if file else {}), **given, **given_reading(values)}
     if arguments.get("data") is None:
         raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
     arguments["space"] = {**arguments.get("space", {}), **on_line}
@@ -151,7 +152,7 @@ def _sweep(values: argparse.Namespace) -> None:
         raise CommandError("a sweep must have something to search, such as --learning-rate 1e-3:1:log")
     try:
         with _executor(values.dask) as executor:
-            study = sweep(**arguments, executor=executor, progress=False if values.quiet else None)
+            study = sweep(**arguments, executor=executor, progress=False if values.quiet else None, say=say)
     except StudyFileError:
         raise
     except KeyboardInterrupt as stop:
@@ -168,10 +169,10 @@ def _sweep(values: argparse.Namespace) -> None:
 
 def _resume(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
-    study = Study.open(values.study)
+    study, reading = Study.open(values.study), given_reading(values)
     options = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target", "n_jobs")}
     with _executor(values.dask) as executor:
-        study.resume(**options, executor=executor, progress=False if values.quiet else None)
+        study.resume(values.data, **options, executor=executor, progress=False if values.quiet else None, **reading)
     print("\n".join(_advising(outcome_lines(study, top))))
 
 
@@ -277,6 +278,9 @@ COMMANDS = {
         "nn-tuning report runs/digits.db --output digits.html", "no report is written"),
     "test": Command("score the best setting on the test part, once; save it", "FILE.db", options.test, test_command,
         "nn-tuning test runs/digits.db", "no score is saved"),
+    "predict": Command("predict the rows of a new file by a saved model or a study", "MODEL.npz|FILE.db NEW",
+        options.predict, predict_command, "nn-tuning predict best.npz new.csv --output predictions.csv",
+        "no prediction is saved"),
     "lr-range": Command("test which learning rates a network can use", "DATA", options.lr_range, _lr_range,
         "nn-tuning lr-range digits --hidden-units 32 --batch-size 32", "nothing is saved"),
 }

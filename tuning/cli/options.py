@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nn.checks import usual_name
+from nn.data import READING, option_of_text, reading_options
 from nn.files import local_path
 from nn.metrics import metric_of, names_of
 from nn.optimizers import OPTIMIZERS
@@ -24,6 +25,8 @@ SWEEP_EXAMPLE = (
 FORMATS = ("table", "json", "csv")
 _ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
 SHOW_FORMATS = (*FORMATS, "parquet")
+WRITING = ("separator", "decimal", "encoding", "missing", "header")
+"""The options of reading that say how the cells of a file are written."""
 SHOW_ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -142,7 +145,6 @@ def train(parser: Parser) -> None:
     add("--metrics", metavar="NAMES", type=lambda text: text.split(","), default=(), help=f"to follow: {_ASKED}")
     add("--replacement", action="store_true", help="draw each mini-batch from all examples anew")
     add("--divergence-factor", type=_real, default=1e4, help="the rise of the loss that ends a run (1e4)")
-    add("--target-column", metavar="NAME", help="the column of a CSV file that is to be predicted (the last)")
     add("--test", action="store_true", help="score the test part too")
     add("--save", metavar="FILE.npz", type=_path, help="save the model; after Ctrl-C, as far as it was trained")
     add("--plot", metavar="FILE", type=_path, help="draw its curves: a file that ends in .png, .svg or .pdf")
@@ -176,6 +178,7 @@ def sweep(parser: Parser) -> None:
 def resume(parser: Parser) -> None:
     """Add the options of `nn-tuning resume`."""
     study(parser)
+    _add_data_option(parser)
     for name, kind in (("n-trials", _whole), ("total-epochs", _whole), ("target", _real)):
         about = "in the place of the one that it was made with, or none"
         parser.add_argument(f"--{name}", type=_limit(kind), default=SAME, help=about)
@@ -223,8 +226,24 @@ def test(parser: Parser) -> None:
     _add_data_option(parser)
 
 
-def _add_data_option(parser: Parser) -> None:
-    parser.add_argument("--data", help="where the study's data are now, if they were moved or came from Python")
+def _add_data_option(parser: Parser, reading: bool = True) -> None:
+    parser.add_argument(
+        "--data", metavar="PATH", help="where a study's data are, if they were moved or are from Python"
+    )
+    if reading:
+        _add_reading(parser)
+
+
+def predict(parser: Parser) -> None:
+    """Add the options of `nn-tuning predict`."""
+    parser.add_argument(
+        "model", metavar="MODEL.npz|FILE.db", help="a saved model, or a study, whose best one is fitted"
+    )
+    parser.add_argument("new", metavar="NEW", help="a file with the columns of the training file, in any order")
+    parser.add_argument("--output", metavar="FILE.csv", type=_path, help="where to write (standard output)")
+    parser.add_argument("--probabilities", action="store_true", help="add a column for each class")
+    _add_data_option(parser, reading=False)
+    _add_reading(parser, WRITING)
 
 
 def study(parser: Parser) -> None:
@@ -234,6 +253,19 @@ def study(parser: Parser) -> None:
 
 def _add_data(parser: Parser, **options: Any) -> None:
     parser.add_argument("data", help="digits, iris, wine, breast_cancer, diabetes, moons, … or a path", **options)
+    _add_reading(parser)
+
+
+def _add_reading(parser: Parser, names: Iterable[str] = READING) -> None:
+    group = parser.add_argument_group("reading", "of a file; what is not given is found from it")
+    for name in names:
+        group.add_argument(_option_of(name), metavar=READING[name].metavar, help=READING[name].about)
+
+
+def given_reading(values: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of reading that a command line has, by name, checked."""
+    texts = {name: getattr(values, name, None) for name in READING}
+    return reading_options({name: option_of_text(name, text) for name, text in texts.items() if text is not None})
 
 
 def _add_training(parser: Parser) -> None:

@@ -9,15 +9,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from nn.checks import integer, one_of
 from nn.metrics import shown_name
+from tuning.cli.options import given_reading
+from tuning.cli.wording import say
 from tuning.objective import Objective
 from tuning.space import Setting, Space
+from tuning.understood import understood
 
 LINES = 20
 """Epochs that are printed at most; of a longer run, they are evenly spaced."""
@@ -34,14 +36,11 @@ class NothingSaved(Exception):
 
 def train_command(values: argparse.Namespace, setting: Setting) -> None:
     """Train as the command line says, print its course and its scores, and save the model where that is asked for."""
-    from nn.data import load_dataset
-
-    say = partial(print, flush=True)
     epochs = integer("epochs", values.epochs, 1, 1_000_000)
+    seed = integer("seed", values.seed, 0)
     if values.class_weight is not None:
         one_of("class_weight", values.class_weight, ("balanced",))
-    data = load_dataset(values.data, target=values.target_column)
-    objective = Objective.prepare(data)
+    objective = Objective.prepare(values.data, reading=given_reading(values))
     if setting:
         objective.check(Space({name: [value] for name, value in setting.items()}))
     model, optimizer, batch_size, schedule = objective.build(setting)
@@ -53,6 +52,7 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
 
         plots.require()
     split = objective.splits[0]
+    opening = iter([understood(objective)])  # said once, and not before `train` has found nothing wrong
     from nn.training import train
 
     every = -(-epochs // STOPS)
@@ -60,6 +60,8 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
     with _ctrl_c(values.save) as interrupted:
 
         def show(snapshot: Any) -> bool:
+            for line in opening:
+                say(line)
             if not values.quiet and snapshot.epoch % lines == 0:
                 say(f"epoch {snapshot.epoch:>{len(str(epochs))}}  {scores_line(snapshot.history.metrics())}")
             return interrupted.is_set()
@@ -70,7 +72,7 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
             optimizer,
             batch_size=batch_size,
             epochs=epochs,
-            seed=integer("seed", values.seed, 0),
+            seed=seed,
             schedule=schedule,
             replacement=values.replacement,
             class_weight=values.class_weight,
@@ -80,6 +82,8 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
             callback=show,
             every=every,
         )
+    for line in opening:
+        say(line)
     reason = "Ctrl-C" if run.reason == "callback" else run.reason
     how = f"{run.status}{f' ({reason})' if reason else ''} after {run.epochs} epochs"
     if run.epochs:
@@ -97,7 +101,7 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
                 f"the training diverged in step {run.diverged_step}, and nothing was saved to {str(values.save)!r}; "
                 "lower learning_rate="
             )
-        run.save(values.save)
+        objective.with_reading(run).save(values.save)
         say(f"saved: {values.save}")
     if interrupted.is_set():
         raise KeyboardInterrupt(f"{values.save} has what was trained in {run.epochs:,} of {epochs:,} epochs")

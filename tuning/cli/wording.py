@@ -17,7 +17,7 @@ _WORD = re.compile(
 )
 _QUOTES = "\"'"
 _CONSTANTS = {"True": "true", "False": "false", "None": "none"}  # as values are written there
-_SUBJECT = re.compile(r"[a-z][a-z0-9]*(?= must| needs|: )")
+_SUBJECT = re.compile(r"[a-z][a-z0-9_]*(?= must| needs|: )")
 
 
 def options_of(parser: argparse.ArgumentParser) -> dict[str, str]:
@@ -63,3 +63,12 @@ def _is_possible(hint: str, options: Mapping[str, str]) -> bool:
     return all(
         match["call"] is None and (match["name"] is None or match["name"] in options) for match in _WORD.finditer(hint)
     )
+
+
+def say(line: str) -> None:
+    """Print a line about the data, with the option that it may name as that of the command, without delay.
+
+    >>> say("age has 59 whole values: taken as numbers to predict (task=classification for classes)")
+    age has 59 whole values: taken as numbers to predict (--task classification for classes)
+    """
+    print(re.sub(r"(?<=\()task=(?=\w+ for )", "--task ", line), flush=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nn.data import READING
 from tuning.methods import OPTIONS, OPTUNA
 from tuning.space import PARAMETERS
 
@@ -29,7 +32,7 @@ class Calls:
 
 def calls_of(study: Study) -> Calls:
     """Return how a study is run again; what is in its file already is not trained again."""
-    source = study.about["source"]
+    source, reading = study.about["source"], study.about["reading"] or {}
     space = study.definition.auto or study.definition.space
     options = _options(study)
     notes, why = [], None
@@ -39,6 +42,8 @@ def calls_of(study: Study) -> Calls:
             "`data` stands for the arrays, the Dataset or the Split that the study was made from; their fingerprint "
             f"is {study.definition.data.fingerprint[:12]}…"
         )
+    elif reading.keys() - READING:
+        why = "The command can't name the options that the data were made with."
     if study.definition.method == OPTUNA:
         why = "The study was made with a sampler of Optuna's, which no command can name."
         notes.append("The sampler must be made with the same arguments as then, which the study does not know.")
@@ -48,7 +53,20 @@ def calls_of(study: Study) -> Calls:
         notes.insert(0, why)
     if study.limits.timeout is not None:
         notes.append(f"The time was limited to {study.limits.timeout:g} seconds; without that, all trials are run.")
-    return Calls(None if why else _command(source, space, options), _python(study, source, space, options), notes)
+    command = None if why else _command(source, space, {**reading, **options})
+    return Calls(command, _python(study, _data(source, reading), space, {**options, **_own(reading)}), notes)
+
+
+def _data(source: str | None, reading: dict[str, Any]) -> str:
+    """Return the data as the Python call names them."""
+    if source is None or reading.keys() <= READING.keys():
+        return "data" if source is None else repr(source)
+    return f"load_dataset({', '.join([repr(source), *(f'{name}={value!r}' for name, value in reading.items())])})"
+
+
+def _own(reading: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of reading that are arguments of `sweep`."""
+    return reading if reading.keys() <= READING.keys() else {}
 
 
 def _options(study: Study) -> dict[str, Any]:
@@ -95,17 +113,23 @@ def _word(name: str, text: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(value) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(value)
+    return line.getvalue()
 
 
-def _python(study: Study, source: str | None, space: dict[str, str], options: dict[str, Any]) -> str:
+def _python(study: Study, data: str, space: dict[str, str], options: dict[str, Any]) -> str:
     sampler = study.definition.method_options.get("sampler")
     shown = {name: repr(value) for name, value in options.items()}
     imports = "from tuning import sweep"
     if sampler is not None:
         shown["method"] = f"optuna.samplers.{sampler}(seed=…)"
         imports = f"import optuna\n{imports}"
-    lines = [f"    {'data' if source is None else repr(source)},", "    {"]
+    if data.startswith("load_dataset("):
+        imports = f"from nn import load_dataset\n{imports}"
+    lines = [f"    {data},", "    {"]
     lines += [f"        {name!r}: {text!r}," for name, text in space.items()]
     lines += ["    },", *(f"    {name}={text}," for name, text in shown.items())]
     return "\n".join([imports, "", "study = sweep(", *lines, ")"])

@@ -22,7 +22,7 @@ class Access:
     def create(cls, path: Path | None, definition: Definition, about: Mapping[str, Any]) -> Self:
         """Return the way to a new study, or to the one at `path` if its definition is the same.
 
-        `about` has the other values of table `study`; of those, a study that exists gets the new `limits`.
+        `about` has the other values of table `study`; of those, a study that exists gets the new `limits` and `source`.
         """
         if path is not None:
             check_writable(path)
@@ -33,7 +33,9 @@ class Access:
         with contextlib.closing(StudyFile.open(path, write=False)) as file:
             definition.check_continues(path, file.get("definition"))
         file = StudyFile.open(path, write=True)
-        file.put("limits", about["limits"])
+        for name in ("limits", "source", "reading"):
+            if name in about and about[name] != file.get(name):
+                file.put(name, about[name])
         return cls(file)
 
     def reading(self) -> StudyFile:

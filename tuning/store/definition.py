@@ -33,6 +33,7 @@ class DataDescription:
     """The identity of a study's data; None for what an older file does not say.
 
     `fingerprint` is the SHA-256 of all numbers and of how they were read, `rows` the beginning of that of the split.
+    The name, which a moved file may change, is shown and tells nothing apart.
     """
 
     name: str
@@ -44,6 +45,11 @@ class DataDescription:
     def to_json(self) -> dict[str, Any]:
         """Return the values that are known."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def check_continues(self, path: Path | None, content: Mapping[str, Any]) -> None:
+        """Raise StudyFileError unless `content`, which `to_json` wrote to the file at `path`, is of these data."""
+        there, here = ({**values, "name": ""} for values in (content, self.to_json()))
+        check_same(path, {"data": there}, {"data": here})
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,9 @@ class Definition:
 
         The ranges of `auto` may be given as they were found.
         """
-        check_same(path, content, {**{name: None for name in _OPTIONAL if name != "auto"}, **self.to_json()})
+        here = {**{name: None for name in _OPTIONAL if name != "auto"}, **self.to_json()}
+        here["data"] = {**here["data"], "name": content["data"].get("name")}
+        check_same(path, content, here)
 
     @property
     def trials_per_setting(self) -> int:

@@ -50,7 +50,10 @@ def test_a_second_sweep_says_that_nothing_was_trained(capsys: pytest.CaptureFixt
     run(capsys, *SWEEP, "--storage", "iris.db")
     status, out, _ = run(capsys, *SWEEP, "--storage", "iris.db")
     assert status == 0
-    assert out.startswith("All 6 trials were in iris.db already: nothing was trained.")
+    assert out.startswith(
+        "iris: 150 rows; target (classification, 3 classes: setosa, versicolor, virginica); features "
+    )
+    assert out.splitlines()[1] == "All 6 trials were in iris.db already: nothing was trained."
 
 
 def test_show_speaks_json_and_csv(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +138,7 @@ def test_train_prints_its_epochs_and_saves_a_model(capsys: pytest.CaptureFixture
         capsys, "train", "iris", "--hidden-units", "8x4", "--epochs", "3", "--test", "--save", "m.npz"
     )
     assert (status, err) == (0, "")
-    assert [line.split("  ")[0] for line in out.splitlines()[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert [line.split("  ")[0] for line in out.splitlines()[1:4]] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "test accuracy" in out
     assert "the test part was looked at" in out
     assert load("m.npz").model.layer_sizes == (4, 8, 4, 3)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nn import load_dataset
+from nn import Dataset, load_dataset
 from tuning import Study, sweep
 from tuning.cli.main import main
 from tuning.report.calls import calls_of
@@ -50,7 +50,8 @@ def test_command_and_python_call_make_the_same_study(
 
 
 def test_what_a_command_cannot_say_is_said() -> None:
-    arrays = calls_of(sweep(load_dataset("iris"), {"learning_rate": [0.1]}, epochs=1))
+    data = load_dataset("iris")
+    arrays = calls_of(sweep(Dataset(data.X, data.y), {"learning_rate": [0.1]}, epochs=1))
     assert arrays.command is None
     assert "sweep(\n    data,\n" in arrays.python
     assert any("`data` stands for" in note for note in arrays.notes)
