@@ -292,9 +292,13 @@ class Objective:
         return self.with_reading(run)
 
     def with_reading(self, run: Run) -> Run:
-        """Return a run that knows which cells were missing in its file, so that new files are read in the same way."""
-        missing = None if self.source is None else self.source.reading.get("missing")
-        return run if missing is None else replace(run, reading={"missing": missing})
+        """Return a run that knows which cells of its file were missing and which columns were dropped by name."""
+        given = {} if self.source is None else self.source.reading
+        by = given.get("split_by", ())
+        unused = [*given.get("drop", ()), *([by] if isinstance(by, str) else by)]
+        known = {"missing": given.get("missing"), "drop": [name for name in unused if isinstance(name, str)]}
+        known = {name: values for name, values in known.items() if values}
+        return replace(run, reading=known) if known else run
 
 
 def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
