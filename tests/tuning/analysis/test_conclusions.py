@@ -216,6 +216,10 @@ def test_beside_a_cliff_nothing_tells_where_the_best_rate_lies_and_the_interval_
     assert "no parabola fits" in cliff.method
     assert rate_cells(cliff)[-1] == "between these, nothing tells where"
     assert rate_cells(smooth)[-1] == ""
+    # Bent the same way on both sides, but four times as much above the best rate: no parabola either.
+    steeper = found(np.where(decades > 0, -4.0, -1.0) * decades**2)
+    assert not steeper.fits
+    assert steeper.low < 10**-1.2 < steeper.high
 
 
 def test_a_rate_of_zero_has_no_logarithm_and_still_a_best_rate() -> None:
