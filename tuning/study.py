@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -279,10 +280,16 @@ class Study(Results):
         return sampler_of(d.method, d.method_options, settings, d.seed, self._given, even)
 
     def start(self, trial: Trial) -> dict[str, float]:
-        """Return the losses of a trial before its first step; empty where the study was opened without its data."""
-        if not isinstance(self._objective, Objective):
-            return {}
-        return self._objective.start(trial.params, trial.seed, trial.fold)
+        """Return the losses of a trial before its first step; empty where the study's data are not there any more."""
+        objective = self._objective if isinstance(self._objective, Objective) else self._reloaded
+        return {} if objective is None else objective.start(trial.params, trial.seed, trial.fold)
+
+    @cached_property
+    def _reloaded(self) -> Objective | None:
+        try:
+            return self._prepared(None, {})
+        except (ValueError, TypeError, OSError):
+            return None
 
     def _prepared(self, data: Any, reading: Mapping[str, Any]) -> Objective:
         """Return the objective on the study's data, and raise unless they are the study's."""

@@ -225,11 +225,14 @@ def test_layers_of_a_run_are_its_history() -> None:
 
 
 @pytest.mark.parametrize("data", ["iris", "diabetes"])
-def test_the_learning_curves_of_all_rates_begin_at_one_point_the_loss_before_the_first_step(data: str) -> None:
+def test_the_learning_curves_of_all_rates_begin_at_one_point_the_loss_before_the_first_step(
+    data: str, tmp_path: Path
+) -> None:
     space = {"learning_rate": [0.01, 0.1], "hidden_units": 4, "batch_size": "full"}
-    study = sweep(data, space, epochs=3, repeats=2, progress=False)
+    study = sweep(data, space, epochs=3, repeats=2, storage=tmp_path / "a.db", progress=False)
     for metric in ("train_loss", "validation_loss"):
-        lines = plots.learning_curves(study, metric).lines
+        lines, again = (plots.learning_curves(s, metric).lines for s in (study, Study.open(tmp_path / "a.db")))
+        assert [list(line.get_ydata()) for line in again] == [list(line.get_ydata()) for line in lines]
         assert [list(line.get_xdata()) for line in lines] == [[0, 1, 2, 3]] * 2
         assert lines[0].get_ydata()[0] == lines[1].get_ydata()[0]  # type: ignore[index]
     # With one batch an epoch, the loss of epoch 1 is that before the only update.
