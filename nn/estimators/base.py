@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
 from functools import lru_cache
 from itertools import pairwise
 from numbers import Integral, Real
@@ -46,6 +45,16 @@ POSITIVE, NOT_NEGATIVE = Interval(Real, 0, None, closed="neither"), Interval(Rea
 UNIT, BELOW_ONE = Interval(Real, 0, 1, closed="both"), Interval(Real, 0, 1, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
 
+# What a fitted estimator is made of, which its pickle repeats: a change of its attributes, or of those of its stepper
+# and optimizer, needs another number. A pickle without one has the first.
+LAYOUT = 1
+# The methods of scikit-learn's estimators that its own `fit` and `predict` go through, and which do not exist here.
+INNER = {
+    *("_backprop", "_compute_loss_grad", "_fit_lbfgs", "_fit_stochastic", "_forward_pass", "_forward_pass_fast"),
+    *("_init_coef", "_initialize", "_loss_grad_lbfgs", "_predict", "_score", "_score_with_function"),
+    *("_update_no_improvement_count", "_validate_input"),
+}
+
 
 @lru_cache(maxsize=256)
 def network(sizes: tuple[int, ...], activation: str, out_activation: str, dropout: float, dtype: str) -> MLP:
@@ -83,11 +92,40 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         **{name: ["boolean"] for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping")},
     }
 
-    def _keep(self, settings: Mapping[str, Any]) -> None:
-        """Keep the arguments of a constructor, as they are, under their own names."""
+    # For subclasses whose constructors set all that scikit-learn's estimators have, and know nothing of more.
+    loss = "squared_error"
+    class_weight: Any = None
+    dropout = 0.0
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise TypeError for a subclass with a method that scikit-learn's estimators would call, and these never."""
+        super().__init_subclass__(**options)
+        lost = sorted(INNER & vars(cls).keys())
+        if lost:
+            theirs = next(kind.__name__ for kind in cls.__mro__ if Perceptron in kind.__bases__)
+            raise TypeError(
+                f"a subclass of {theirs} must not override {', '.join(lost)}, which compiled steps have no place for; "
+                f"derive {cls.__name__} from sklearn.neural_network.{theirs}"
+            )
+
+    def __init__(self, **settings: Any) -> None:
+        """Keep the settings, as they are, under their own names."""
         for name, value in settings.items():
-            if name != "self":
-                setattr(self, name, value)
+            setattr(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds."""
+        return {**super().__getstate__(), "_layout": LAYOUT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what a pickle held. Raises ValueError for one that another version has laid out in another way."""
+        found = state.get("_layout", 1)
+        if found != LAYOUT:
+            raise ValueError(
+                f"a pickled {type(self).__name__} must have layout {LAYOUT}, but has {found}, which another version of "
+                "nn-tuning made; load it with that version, or fit it again"
+            )
+        super().__setstate__({name: value for name, value in state.items() if name != "_layout"})
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
         """Check X and y; return X, targets (N, K), a column an output, and sample weights (N,) by class or None."""
@@ -126,7 +164,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
         sizes = (X.shape[1], *hidden, self.n_outputs_)
         self._random_state = check_random_state(self.random_state)
         if first_pass:
-            self._initialise(sizes, X.dtype)
+            self._draw(sizes, X.dtype)
         shapes = [W.shape for W in self.coefs_]
         if shapes != list(pairwise(sizes)):
             known = (*(n_in for n_in, _ in shapes), shapes[-1][1])
@@ -149,7 +187,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]
             )
         return self
 
-    def _initialise(self, sizes: tuple[int, ...], dtype: Any) -> None:
+    def _draw(self, sizes: tuple[int, ...], dtype: Any) -> None:
         """Draw parameters (Glorot & Bengio 2010, biases too) and forget all former fits."""
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(sizes)
         self.out_activation_ = self._out_activation()

@@ -99,6 +99,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
     - To go on with other layers than those of the last fit (`warm_start`, `partial_fit`) is an error. There new hidden
       layers are ignored, and one output is compared with several targets.
     - To go on with early stopping, without it, or after lbfgs works; there it is an AttributeError or a TypeError.
+    - A warm start under early stopping that finds nothing better keeps the best parameters; there, the last ones.
+    - A subclass that overrides one of scikit-learn's private methods is an error, for nothing would call it. A pickle
+      of another version of nn-tuning with other attributes is an error; there, a warning.
     - Sample weights with a negative sum in a mini-batch are an error, for nothing would be minimised; so are
       y < 0 with `loss="poisson"`, and in regression y that is sparse or text.
     - A sparse X of which more than a fifth is not 0 is made dense, for the sake of speed. Another one stays as it is,
@@ -148,7 +151,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         class_weight: Any = None,
         dropout: float = 0.0,
     ) -> None:
-        self._keep(locals())
+        Perceptron.__init__(**locals())
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, reset=reset)
@@ -243,6 +246,14 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
     Parameters, attributes and notes are those of `MLPClassifier`, but for classes and their weights, with these
     besides. With `loss="poisson"` the steps are made one by one, and are slower.
 
+    Otherwise than in scikit-learn, too:
+
+    - lbfgs minimises the sum of the squared errors of several outputs. There the loss is their mean and the gradient
+      that of their sum, which do not belong together: iterations differ, and end before the minimum.
+    - `partial_fit` does not exist with lbfgs, as in the classifier; there it is a whole fit to the examples given.
+    - With `loss="poisson"` and float32 X, steps whose means pass 1e19 are divergence; there, those that pass 1e38.
+      lbfgs works in float64 whatever X is.
+
     Args:
         loss ({"squared_error", "poisson"}): ½ Σ (y − z)², in the loss curve averaged over the outputs; or half the
             Poisson deviance with a logarithmic link, for y >= 0, whose outputs are means exp(z) > 0.
@@ -292,7 +303,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]
         max_fun: int = 15000,
         dropout: float = 0.0,
     ) -> None:
-        self._keep(locals())
+        Perceptron.__init__(**locals())
 
     def _read(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array, Array | None]:
         X, y = validate_data(
