@@ -3,6 +3,9 @@
 Settings are asked for in batches of one size, whatever the number of workers, and told in the order in which they were
 asked for. A copy of the sampler is used, which must be seeded. Where Optuna asks for a setting that has been asked for
 before, it is told the score that is known, and nothing is trained.
+
+A sampler with values of its own, a grid or fixed ones, names them as the space has them, and sizes of several layers by
+their text, "64x32". A parameter in a part of a choice has the way to it in its name, "optimizer=sgd.momentum".
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
-from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, option
+from nn.checks import one_line
+from tuning.methods.samplers import Proposal, Random, Rounds, Sampler, Score, least, option
 from tuning.space import Choice, IntUniform, LogUniform, Parameter, Setting, Space, Uniform, Value, value_text
 
 MISSES = 20
@@ -23,6 +27,15 @@ MISSES = 20
 
 PROBES = 3
 """Settings that are asked for to see whether a sampler is seeded."""
+
+STOPPING, PARTIAL = {"GridSampler", "BruteForceSampler"}, {"GridSampler", "PartialFixedSampler"}
+"""The samplers that say themselves when they are through, and those that may leave out a part of the space."""
+
+PROBES_OF_A_GRID = 200
+"""Settings of a sampler that stops itself that are looked at before anything is trained; some may not fit the space."""
+
+ROUNDING = 1e-9
+"""A number may be so far outside its range, as a part of it, which is rounding in Optuna's logarithms."""
 
 Key = tuple[Any, ...]
 
@@ -61,10 +74,27 @@ class OptunaSampler(Sampler):
                 f"study.resume(sampler={self.kind}(seed=…))"
             )
 
+    def count(self, space: Space, epochs: int) -> int | None:
+        """Return the number of settings; None for a sampler that may leave some out."""
+        return None if self._is_any(PARTIAL) else super().count(space, epochs)
+
+    def endless(self, space: Space) -> bool:
+        """Return whether the rounds go on until somebody stops them: over a continuous range, with no number given."""
+        return not self._is_any(STOPPING) and least(space.size, self.n_settings) is None
+
     def check_space(self, space: Space) -> None:
-        """Raise ValueError unless the sampler asks for the same settings every time."""
+        """Raise ValueError unless the sampler asks for settings of the space, the same ones every time."""
         studies = self._study(), self._study()
-        if any(studies[0].ask(space)[1] != studies[1].ask(space)[1] for _ in range(PROBES)):
+        probes = PROBES_OF_A_GRID if self._is_any(STOPPING) else PROBES
+        try:
+            same = all(studies[0].ask(space)[1] == studies[1].ask(space)[1] for _ in range(probes))
+        except _OutsideError:
+            raise
+        except ValueError as error:
+            raise ValueError(
+                f"{type(self.sampler).__name__} must be able to search the space, but says: {one_line(str(error))}"
+            ) from None
+        if not same:
             raise ValueError(
                 f"a sampler of Optuna's must be seeded, but {type(self.sampler).__name__} asks for other settings each "
                 f"time; make it with {type(self.sampler).__name__}(seed=0)"
@@ -74,10 +104,12 @@ class OptunaSampler(Sampler):
         """Yield batches, and tell Optuna the scores of each before the next."""
         study = self._study()
         scores: dict[Key, Score] = {}
-        unseen = Random(seed=self.seed).settings(space)
-        most = self.count(space, epochs)
+        # Again and again, since one is passed over whenever a round is full before it is looked at.
+        unseen = (setting for _ in count() for setting in Random(seed=self.seed).settings(space))
+        fills = space.size is not None and not self._is_any(PARTIAL)
+        most = least(space.size, self.n_settings)
         worst = math.nan
-        while most is None or len(scores) < most:
+        while not study.ended and (most is None or len(scores) < most):
             wanted = self.batch if most is None else min(self.batch, most - len(scores))
             asked: list[tuple[Any, Key]] = []
             fresh: dict[Key, Setting] = {}
@@ -89,20 +121,25 @@ class OptunaSampler(Sampler):
                 if not misses:
                     fresh[key] = setting
                 asked.append((trial, key))
-            for setting in islice(unseen, None if space.size is not None else 0):
+            for setting in islice(unseen, None if fills else 0):
                 if len(fresh) == wanted:
                     break
                 key = tuple(setting.items())
                 if key not in scores and key not in fresh:
                     fresh[key] = setting
                     asked.append((study.ask(space, setting)[0], key))
-            if not fresh:
+            if fresh:
+                told = yield [Proposal(len(scores) + i, setting, epochs) for i, setting in enumerate(fresh.values())]
+                scores.update(zip(fresh, told, strict=True))
+                worst = _worst(worst, told)
+            elif not self._is_any(STOPPING):
                 return
-            told = yield [Proposal(len(scores) + i, setting, epochs) for i, setting in enumerate(fresh.values())]
-            scores.update(zip(fresh, told, strict=True))
-            worst = _worst(worst, told)
             for trial, key in asked:
                 study.tell(trial, scores[key], worst)
+
+    def _is_any(self, names: set[str]) -> bool:
+        """Return whether the sampler is one of these or derived from one; its name is known where it is missing."""
+        return not names.isdisjoint({self.kind, *(base.__name__ for base in type(self.sampler).__mro__)})
 
     def _study(self) -> _Study:
         samplers = optuna().samplers
@@ -110,11 +147,16 @@ class OptunaSampler(Sampler):
 
 
 class _Study:
-    """A study of Optuna's in memory."""
+    """A study of Optuna's in memory; `ended` says that its sampler has nothing more to propose."""
 
     def __init__(self, sampler: Any) -> None:
+        self.ended = False
         with quiet():
             self._study: Any = optuna().create_study(sampler=sampler, direction="maximize")
+        self._study.stop = self._end  # Optuna's own is for studies that it runs itself
+
+    def _end(self) -> None:
+        self.ended = True
 
     def ask(self, space: Space, setting: Setting | None = None) -> tuple[Any, Setting]:
         """Return a trial of Optuna's and its setting: the one given, or one of Optuna's choice."""
@@ -152,10 +194,10 @@ def is_sampler(method: Any) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna from logging every trial; studies have their own progress bar."""
+    """Keep Optuna from logging every trial, and what it warns of in studies that it runs itself."""
     logging = optuna().logging
     before = logging.get_verbosity()
-    logging.set_verbosity(max(before, logging.WARNING))
+    logging.set_verbosity(max(before, logging.ERROR))
     try:
         yield
     finally:
@@ -175,14 +217,34 @@ def _suggested(trial: Any, space: Space, path: str) -> Setting:
 
 def _suggest(trial: Any, name: str, parameter: Parameter) -> Value:
     if isinstance(parameter, LogUniform | Uniform):
-        number = float(trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log))
-        return min(max(number, parameter.low), parameter.high)
+        low, high = parameter.low, parameter.high
+        number = float(trial.suggest_float(name, low, high, log=parameter.log))
+        room = ROUNDING * max(abs(low), abs(high))
+        if not low - room <= number <= high + room:
+            raise _outside(name, low, high, number)
+        return min(max(number, low), high)
     if isinstance(parameter, IntUniform):
-        return int(trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log))
+        whole = int(trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log))
+        if not parameter.low <= whole <= parameter.high:
+            raise _outside(name, parameter.low, parameter.high, whole)
+        return whole
     assert isinstance(parameter, Choice)
-    texts = [value_text(value) for value in parameter.values]
-    result: Value = parameter.values[texts.index(trial.suggest_categorical(name, texts)) if len(texts) > 1 else 0]
+    choices = [_optuna_value(value) for value in parameter.values]
+    result: Value = parameter.values[choices.index(trial.suggest_categorical(name, choices)) if len(choices) > 1 else 0]
     return result
+
+
+class _OutsideError(ValueError):
+    """A value that the space has not."""
+
+
+def _outside(name: str, low: float, high: float, number: float) -> _OutsideError:
+    return _OutsideError(f"{name} must be between {low:g} and {high:g}, but a sampler of Optuna's asks for {number:g}")
+
+
+def _optuna_value(value: Value) -> Any:
+    """Return a value of a choice as Optuna has it, which knows no tuples."""
+    return value_text(value) if isinstance(value, tuple) else value
 
 
 def _optuna_params(space: Space, setting: Setting, path: str) -> dict[str, Any]:
@@ -190,7 +252,7 @@ def _optuna_params(space: Space, setting: Setting, path: str) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name, parameter in space.parameters.items():
         value = setting[name]
-        params[path + name] = value_text(value) if isinstance(parameter, Choice) else value
+        params[path + name] = _optuna_value(value)
         part = parameter.part(value)
         if part is not None:
             params.update(_optuna_params(part, setting, f"{path}{name}={value_text(value)}."))

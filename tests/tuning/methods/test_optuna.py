@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.tuning.fakes import a_study, definition, noisy, same_trials
 from tests.tuning.methods.test_samplers import MIXED, PARTS, proposals, stream
 from tuning import Study, sweep
@@ -18,6 +21,7 @@ from tuning.study import Study as _Study
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 IRIS: dict[str, Any] = {"learning_rate": "1e-2:1:log", "batch_size": [8, 32], "hidden_units": [4, (4, 4)]}
 
 
@@ -103,3 +107,56 @@ def test_optuna_is_quiet_and_its_verbosity_stays_as_it_was(capfd: pytest.Capture
     study.run()
     assert capfd.readouterr().err == ""
     assert optuna.logging.get_verbosity() == before
+
+
+# -- every sampler that Optuna ships -------------------------------------------------------------------------------
+
+
+def test_each_runs_to_its_end_is_killed_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tuning.methods.killed_samplers", str(tmp_path)],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    ended = done.stdout.split()
+    assert {"BruteForceSampler", "GridSampler", "NSGAIISampler", "PartialFixedSampler"} <= {*ended}
+
+
+def test_a_grid_of_optunas_over_a_part_of_the_space_ends_with_it() -> None:
+    rates = {"learning_rate": [0.01, 0.1], "batch_size": [8, 32], "hidden_units": ["4x4"]}
+    study = sweep("iris", IRIS, optuna.samplers.GridSampler(rates, seed=0), epochs=1, n_jobs=1)
+    found = {tuple(trial.params.values()) for trial in study.trials}
+    assert found == {(rate, size, (4, 4)) for rate in (0.01, 0.1) for size in (8, 32)}
+    assert study.stopped == "finished"
+
+
+def test_what_is_fixed_stays_so() -> None:
+    base = optuna.samplers.TPESampler(seed=0)
+    sampler = optuna.samplers.PartialFixedSampler({"batch_size": 32, "hidden_units": "4x4"}, base)
+    study = sweep("iris", IRIS, sampler, n_trials=12, epochs=1, n_jobs=1)
+    assert {(t.params["batch_size"], t.params["hidden_units"]) for t in study.trials} == {(32, (4, 4))}
+    assert len(study.trials) == 12
+
+
+@pytest.mark.filterwarnings("ignore:The value", "ignore:Fixed parameter")
+@pytest.mark.parametrize(
+    ("sampler", "law"),
+    [
+        ("GridSampler({**LISTS, 'learning_rate': [0.1, 3.0]})", "learning_rate must be between 0.01 and 1, .* 3$"),
+        ("GridSampler({**LISTS, 'batch_size': [9]})", "GridSampler must be able .* '9' not in"),
+        ("GridSampler({'learning_rate': [0.1]})", "GridSampler must be able .* batch_size"),
+        ("PartialFixedSampler({'learning_rate': 3.0}, TPESampler(seed=0))", "between 0.01 and 1, .* 3$"),
+        ("PartialFixedSampler({'batch_size': '8'}, TPESampler(seed=0))", "must be able .* '8' not in"),
+        ("BruteForceSampler(seed=0)", "BruteForceSampler must be able to search the space, but says: "),
+    ],
+)
+def test_a_sampler_that_does_not_fit_the_space_is_refused_before_anything_is_trained(
+    sampler: str, law: str, tmp_path: Path
+) -> None:
+    made = eval(
+        sampler, {**vars(optuna.samplers), "LISTS": {"learning_rate": [0.1], "batch_size": [8], "hidden_units": [4]}}
+    )
+    with pytest.raises(ValueError, match=law) as seen:
+        sweep("iris", IRIS, made, n_trials=9, epochs=1, storage=tmp_path / "a.db")
+    assert "\n" not in str(seen.value)
+    assert not (tmp_path / "a.db").exists()

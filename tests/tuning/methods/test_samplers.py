@@ -1,4 +1,4 @@
-"""The laws that every method keeps; a new one has to be added to METHODS only."""
+"""The laws that every method keeps, and every sampler of Optuna's; a new one has to be added to METHODS only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tuning.methods import METHODS, Proposal, Sampler, Score, make_sampler
+from tuning.methods import METHODS, OptunaSampler, Proposal, Sampler, Score, make_sampler
 from tuning.methods.samplers import Grid, Random, Sobol
 from tuning.space import Choice, LogUniform, Setting, Space
 from tuning.space.order import even_order
 
-pytest.importorskip("optuna", reason="needs the extra optuna")
+optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 
 MIXED = Space({"learning_rate": "1e-3:1:log", "momentum": "0:0.9", "batch_size": [16, 32], "hidden_units": "4:64:int"})
 FINITE = Space({"batch_size": [16, 32, 64], "nesterov": [True, False], "activation": "relu"})
@@ -32,9 +32,58 @@ PARTS = Space(
 EPOCHS = 9
 
 
-@pytest.fixture(params=sorted(METHODS))
+def values_of(space: Space, path: str = "") -> dict[str, list[Any]]:
+    """Return a grid over the space as Optuna has it, three values of each range."""
+    found: dict[str, list[Any]] = {}
+    for name, parameter in space.parameters.items():
+        found[path + name] = ["4x4" if value == (4, 4) else value for value in parameter.grid(3)]
+        if isinstance(parameter, Choice):
+            for value, part in parameter.branches():
+                found |= values_of(part, f"{path}{name}={value}.") if part else {}
+    return found
+
+
+OPTUNAS: dict[str, Callable[[int, Space], Any]] = {
+    "BruteForceSampler": lambda seed, space: optuna.samplers.BruteForceSampler(seed=seed),
+    "CmaEsSampler": lambda seed, space: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
+    "GPSampler": lambda seed, space: optuna.samplers.GPSampler(seed=seed),
+    "GridSampler": lambda seed, space: optuna.samplers.GridSampler(values_of(space), seed=seed),
+    "NSGAIISampler": lambda seed, space: optuna.samplers.NSGAIISampler(seed=seed, population_size=8),
+    "NSGAIIISampler": lambda seed, space: optuna.samplers.NSGAIIISampler(seed=seed, population_size=8),
+    "PartialFixedSampler": lambda seed, space: optuna.samplers.PartialFixedSampler(
+        {"activation": "relu"}, optuna.samplers.RandomSampler(seed=seed)
+    ),
+    "QMCSampler": lambda seed, space: optuna.samplers.QMCSampler(seed=seed),
+    "RandomSampler": lambda seed, space: optuna.samplers.RandomSampler(seed=seed),
+}
+UNKNOWN = {"refine", "GridSampler", "PartialFixedSampler"}  # how many settings they have is not known before
+NEEDED = {"CmaEsSampler": "cmaes", "GPSampler": "torch"}
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+@pytest.fixture(params=[*sorted(METHODS), *OPTUNAS])
 def method(request: pytest.FixtureRequest) -> str:
+    if request.param in NEEDED:
+        pytest.importorskip(NEEDED[request.param], reason=f"{request.param} needs it")
     return str(request.param)
+
+
+def made(method: str, n_settings: int | None, seed: int, space: Space) -> Sampler:
+    """Return the sampler of a method of ours, or that of one of Optuna's."""
+    if method in METHODS:
+        return make_sampler(method, n_settings, seed)
+    if method == "BruteForceSampler" and space.size is None:
+        pytest.skip("its space must be finite")
+    return make_sampler(OPTUNAS[method](seed, space), n_settings, seed)
+
+
+def test_these_are_all_samplers_that_optuna_ships() -> None:
+    shipped = {name for name in optuna.samplers.__all__ if name.endswith("Sampler") and not name.startswith("Base")}
+    assert shipped == {*OPTUNAS, "TPESampler"}  # the last is our "tpe"
+
+
+def has(method: str, trait: str) -> bool:
+    return bool(getattr(METHODS.get(method, OptunaSampler), trait))
 
 
 def score(proposal: Proposal) -> Score:
@@ -68,18 +117,18 @@ def stream(sampler: Sampler, space: Space, n: int = 200) -> list[Setting]:
 
 @pytest.mark.parametrize("space", [MIXED, FINITE, PARTS])
 def test_the_stream_is_the_same_every_time(method: str, space: Space) -> None:
-    assert proposals(make_sampler(method, 50, 1), space) == proposals(make_sampler(method, 50, 1), space)
+    assert proposals(made(method, 50, 1, space), space) == proposals(made(method, 50, 1, space), space)
 
 
 def test_a_limit_cuts_the_stream_and_changes_nothing_before_it(method: str) -> None:
-    if METHODS[method].budgets:
+    if has(method, "budgets"):
         pytest.skip("here the limit says how many settings compete")
-    assert stream(make_sampler(method, 10, 1), MIXED) == stream(make_sampler(method, 20, 1), MIXED)[:10]
+    assert stream(made(method, 10, 1, MIXED), MIXED) == stream(made(method, 20, 1, MIXED), MIXED)[:10]
 
 
 @pytest.mark.parametrize("space", [MIXED, FINITE, PARTS])
 def test_no_setting_comes_twice_and_places_count_the_settings(method: str, space: Space) -> None:
-    found = proposals(make_sampler(method, 60, 1), space)
+    found = proposals(made(method, 60, 1, space), space)
     places = {proposal.place: tuple(proposal.setting.items()) for proposal in found}
     numbered = len(places) if method != "grid" else space.grid_size(7)  # of a grid that is cut, any may be left out
     assert places.keys() <= set(range(numbered))
@@ -89,13 +138,13 @@ def test_no_setting_comes_twice_and_places_count_the_settings(method: str, space
     seen: dict[int, int] = {}
     for proposal in found:
         assert seen.get(proposal.place, 0) < proposal.epochs <= EPOCHS
-        assert METHODS[method].budgets or proposal.epochs == EPOCHS
+        assert has(method, "budgets") or proposal.epochs == EPOCHS
         seen[proposal.place] = proposal.epochs
 
 
 @pytest.mark.parametrize("space", [MIXED, PARTS])
 def test_every_setting_has_what_is_active_and_lies_in_the_space(method: str, space: Space) -> None:
-    for setting in stream(make_sampler(method, 60, 2), space):
+    for setting in stream(made(method, 60, 2, space), space):
         active = space.active(setting)
         assert list(setting) == list(active)
         for name, parameter in active.items():
@@ -108,42 +157,42 @@ def test_every_setting_has_what_is_active_and_lies_in_the_space(method: str, spa
 
 def test_the_count_is_that_of_the_stream(method: str) -> None:
     for space, limit in ((FINITE, None), (FINITE, 4), (MIXED, 17), (PARTS, 11)):
-        sampler = make_sampler(method, limit, 0)
+        sampler = made(method, limit, 0, space)
         count = sampler.count(space, EPOCHS)
-        assert count == len(stream(sampler, space)) or (count is None and method == "refine")
+        assert count == len(stream(sampler, space)) or (count is None and method in UNKNOWN)
 
 
 def test_a_finite_space_is_exhausted(method: str) -> None:
-    settings = stream(make_sampler(method, None, 3), FINITE)
+    settings = stream(made(method, None, 3, FINITE), FINITE)
     assert {tuple(s.values()) for s in settings} == set(product([16, 32, 64], [True, False], ["relu"]))
 
 
 def test_the_planned_epochs_are_those_of_the_rounds_where_all_can_be_ranked(method: str) -> None:
     for space, limit in ((FINITE, None), (MIXED, 17)):
-        sampler = make_sampler(method, limit, 0)
+        sampler = made(method, limit, 0, space)
         given: dict[int, int] = {}
         for proposal in proposals(sampler, space, scored=lambda proposal: Score(float(proposal.place), 0.0)):
             given[proposal.place] = proposal.epochs
         assert sampler.planned_epochs(space, EPOCHS) in (sum(given.values()), None)
-        assert METHODS[method].budgets == (sum(given.values()) < len(given) * EPOCHS)
+        assert has(method, "budgets") == (sum(given.values()) < len(given) * EPOCHS)
 
 
 def test_another_seed_draws_other_settings(method: str) -> None:
     if method in ("grid", "refine"):
         pytest.skip("nothing is drawn")
-    assert stream(make_sampler(method, 9, 0), MIXED) != stream(make_sampler(method, 9, 1), MIXED)
+    assert stream(made(method, 9, 0, MIXED), MIXED) != stream(made(method, 9, 1, MIXED), MIXED)
 
 
 def test_a_method_goes_on_where_nothing_can_be_ranked(method: str) -> None:
-    sampler = make_sampler(method, 40, 0)
+    sampler = made(method, 40, 0, MIXED)
     found = proposals(sampler, MIXED, scored=lambda proposal: Score(math.nan, math.nan))
     assert 9 <= len({proposal.place for proposal in found}) <= 40
-    assert METHODS[method].budgets is False or max(proposal.epochs for proposal in found) <= EPOCHS
+    assert not has(method, "budgets") or max(proposal.epochs for proposal in found) <= EPOCHS
 
 
 def test_a_space_of_one_setting_is_searched(method: str) -> None:
     one = Space({"batch_size": 16, "activation": "relu"})
-    assert stream(make_sampler(method, None, 0), one) == [{"batch_size": 16, "activation": "relu"}]
+    assert stream(made(method, None, 0, one), one) == [{"batch_size": 16, "activation": "relu"}]
 
 
 def test_grid_covers_exactly_the_product_and_numbers_it_in_order() -> None:
