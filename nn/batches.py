@@ -58,6 +58,15 @@ class Plan:
         return np.arange(self.examples)
 
 
+def steps_per_epoch(words: str) -> int:
+    """Return the number of steps of an epoch from a plan in words.
+
+    >>> steps_per_epoch("batch_size=32, shuffled, 34 steps an epoch")
+    34
+    """
+    return int(words.rpartition(", ")[2].split()[0])
+
+
 def plan(
     examples: int, batch_size: Any, epochs: Any, shuffle: bool, replacement: bool, indices: ArrayLike | None
 ) -> Plan:

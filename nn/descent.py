@@ -14,7 +14,7 @@ from nn import batches, compiled, kernels, reference
 from nn._arrays import aligned, as_array
 from nn.checks import real
 from nn.model import MLP
-from nn.optimizers import Optimizer
+from nn.optimizers import OPTIMIZERS, Optimizer
 from nn.run import TrainState
 from nn.schedules import Schedule
 
@@ -24,6 +24,9 @@ LearningRates = Callable[[int, int], Array]  # those of the steps [start, stop)
 # So much arithmetic, in multiplications and additions, goes into one call of a kernel: about a tenth of a second, after
 # which Ctrl-C is heard and the progress bar moves. Results do not depend on it.
 CALL_OPERATIONS = 4e9
+
+# What a branch can't change: the parameters and the recorded scores belong to it.
+FIXED = ("model", "data")
 
 
 class Descent:
@@ -145,9 +148,8 @@ def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Lea
         fixed = schedule.steps is not None or not schedule.takes_length
         words = repr(schedule) if fixed else f"{schedule!r} over {steps} steps"
         values = schedule.resolve(learning_rate, steps)(np.arange(steps))
-    elif callable(schedule) and not isinstance(schedule, type):
-        words = "a function"
-        values = np.array([real("schedule", schedule(step), 0.0, infinite=True) for step in range(steps)])
+    elif _is_function(schedule):
+        words, values = "a function", _asked(schedule, 0, steps)
     elif isinstance(schedule, str | type):
         raise ValueError(f"schedule must be one such as nn.schedules.Cosine(), but got {schedule!r}")
     else:
@@ -157,10 +159,39 @@ def learning_rates(schedule: Any, learning_rate: float, steps: int) -> tuple[Lea
                 f"schedule must hold the learning rate of each of the {steps:,} steps, but got shape {values.shape}"
             )
         values = values.astype(np.float64)
+    _check(values)
+    return lambda start, stop: values[start:stop], words
+
+
+def asked_anew(schedule: Any, learning_rates: LearningRates) -> LearningRates:
+    """Return the learning rates, for a run with a callback: those of a function are asked for again when they are due.
+
+    What it gives then counts, and is what `learning_rates` gives from then on.
+    """
+    if isinstance(schedule, Schedule) or not _is_function(schedule):
+        return learning_rates
+
+    def anew(start: int, stop: int) -> Array:
+        values = learning_rates(start, stop)
+        values[:] = _asked(schedule, start, stop)
+        _check(values)
+        return values
+
+    return anew
+
+
+def _is_function(schedule: Any) -> bool:
+    return callable(schedule) and not isinstance(schedule, type)
+
+
+def _asked(schedule: Callable[[int], Any], start: int, stop: int) -> Array:
+    return np.array([real("schedule", schedule(step), 0.0, infinite=True) for step in range(start, stop)])
+
+
+def _check(values: Array) -> None:
     wrong = values[~(np.isfinite(values) & (values >= 0))]
     if len(wrong):
         raise ValueError(f"schedule must give finite learning rates >= 0, but got {wrong[0]}")
-    return lambda start, stop: values[start:stop], words
 
 
 def fresh_state(
@@ -186,40 +217,108 @@ def fresh_state(
 
 
 def continued_state(
-    resume: Any, settings: dict[str, Any], plan: batches.Plan, learning_rates: LearningRates, fresh: TrainState
+    resume: Any,
+    settings: dict[str, Any],
+    plan: batches.Plan,
+    learning_rates: LearningRates,
+    fresh: TrainState,
+    optimizer: Optimizer,
+    branch: bool,
 ) -> TrainState:
-    """Return a copy of the state to go on from.
+    """Return a copy of the state to go on from; a `branch` goes on with other settings.
 
     Raises ValueError where the settings are others, the end is passed, or arrays are not as in a `fresh` state.
     """
     if not isinstance(resume, TrainState):
         raise TypeError(f"resume must be the state of a run, run.state, but got {type(resume).__name__}")
-    for name in dict.fromkeys((*settings, "metrics")):
-        before, value = resume.settings.get(name), settings.get(name)
-        if before != value:
+    others = [
+        name
+        for name in dict.fromkeys((*settings, "metrics"))
+        if name != "schedule" and resume.settings.get(name) != settings.get(name)
+    ]
+    for name in others:
+        if name in FIXED or not branch:
+            way_out = "start a new run with theta=run.theta" if name in FIXED else "add branch=True"
             raise ValueError(
-                f"resume needs the {name} that the run was started with, {before}, but got {value}; "
-                "to change it, start a new run with theta=run.theta"
+                f"resume needs the {name} that the run was started with, {resume.settings.get(name)}, "
+                f"but got {settings.get(name)}; to change it, {way_out}"
             )
-    if resume.step > plan.steps:
-        done = resume.step // plan.steps_per_epoch
-        raise ValueError(f"epochs must be at least the {done} that the run has done, but got {plan.epochs}")
+    if branch and resume.status == "diverged":
+        raise ValueError(f"branch needs a run that did not diverge, but this one did in step {resume.step:,}")
     state = resume.copy()
-    if state.history.shape[1] == kernels.COLUMNS + len(settings.get("metrics", ())):  # from before layers were recorded
-        further = fresh.history.shape[1] - state.history.shape[1]
+    if state.history.shape[1] == kernels.COLUMNS + len(resume.settings.get("metrics", ())):  # before layers were kept
+        further = fresh.history.shape[1] - kernels.COLUMNS - len(settings.get("metrics", ()))
         state.history = np.insert(state.history, [kernels.COLUMNS] * further, np.nan, axis=1)
         state.totals = np.append(state.totals, np.full(len(fresh.totals) - kernels.COLUMNS, np.nan))
+    if branch:
+        _branch(state, settings, others, plan, optimizer, fresh)
+    if state.step > plan.steps:
+        done = state.step // plan.steps_per_epoch
+        raise ValueError(f"epochs must be at least the {done} that the run has done, but got {plan.epochs}")
     for name in ("theta", "first", "second", "totals"):
         given, needed = getattr(state, name), getattr(fresh, name)
         if given.shape != needed.shape or given.dtype != needed.dtype:
             raise ValueError(
                 f"resume needs {name} as {needed.dtype} {needed.shape}, but got {given.dtype} {given.shape}"
             )
-    if resume.settings.get("done") != plan.digest(learning_rates(0, resume.step)):
-        raise ValueError(
-            f"resume needs the learning rates and the indices of the {resume.step:,} steps that were done, but got "
-            "others; to change them, start a new run with theta=run.theta"
-        )
-    if state.status == "completed" or state.reason == "callback":
+    if not branch and resume.settings.get("done") != plan.digest(learning_rates(0, resume.step)):
+        before, now = resume.settings.get("schedule"), settings["schedule"]
+        steps = f"the {resume.step:,} steps that were done"
+        needed = f"the learning rates and the indices of {steps}, but got others"
+        if before != now:
+            needed = f"the schedule {before}, or one with the same learning rates in {steps}, but got {now}"
+        raise ValueError(f"resume needs {needed}; to go on in another way from here, add branch=True")
+    if state.status == "completed" or state.reason == "callback" or branch:
         state.status, state.reason = "running", ""
     return state
+
+
+def _branch(
+    state: TrainState,
+    settings: dict[str, Any],
+    others: list[str],
+    plan: batches.Plan,
+    optimizer: Optimizer,
+    fresh: TrainState,
+) -> None:
+    """Make a state fit settings of which these are others than before."""
+    epochs, former = len(state.history), state.settings
+    kinds = {kind.__name__: kind(0.1).update().kind for kind in OPTIMIZERS.values()}
+    names = [repr_.partition("(")[0] for repr_ in (former["optimizer"], settings["optimizer"])]
+    if len({kinds.get(name, name) for name in names}) > 1:
+        raise ValueError(
+            f"branch needs an optimizer with the moments of the run's, {former['optimizer']}, but got {optimizer!r}; "
+            "to change to another kind, start a new run with theta=run.theta"
+        )
+    if state.first.shape != fresh.first.shape:  # momentum begins, or ends
+        state.first = fresh.first
+    if "batches" in others:
+        if state.step != epochs * batches.steps_per_epoch(former["batches"]):
+            raise ValueError(
+                f"branch with other batches must start where an epoch ends, but the run has done {state.step:,} steps: "
+                f"{epochs} epochs and a part of one; go on to the end of that epoch first"
+            )
+        _count_on(state, epochs * plan.steps_per_epoch, optimizer)
+    if not settings["record_steps"]:
+        state.step_loss = np.empty(0)
+    elif not former["record_steps"]:
+        state.step_loss = np.full(state.step, np.nan)
+    if "early_stopping" in others:
+        state.best_theta, state.best_value, state.best_epoch = fresh.best_theta, math.nan, epochs - 1
+    before, now = former.get("metrics", []), settings.get("metrics", [])
+    kept, asked = np.split(state.history, [state.history.shape[1] - len(before)], axis=1)
+    further = [asked[:, before.index(name)] if name in before else np.full(epochs, np.nan) for name in now]
+    state.history = np.column_stack([kept, *further])
+    state.settings = settings
+
+
+def _count_on(state: TrainState, step: int, optimizer: Optimizer) -> None:
+    """Let the steps done be another number of them, and Adam's moments, less their bias, what they are.
+
+    m̂ = m/(1 − β₁ᵗ),  ŝ = s/(1 − β₂ᵗ)
+    """
+    update = optimizer.update()
+    if update.kind == reference.ADAM and state.step:
+        for moment, beta in ((state.first, update.beta1), (state.second, update.beta2)):
+            moment *= -math.expm1(step * math.log(beta)) / -math.expm1(state.step * math.log(beta)) if beta else 1.0
+    state.step = step

@@ -63,7 +63,13 @@ class Optimizer:
             object.__setattr__(self, "rate_multipliers", tuple(NOT_NEGATIVE("rate_multipliers", m) for m in given))
 
     def update(self) -> reference.Update:
-        """Return the numbers that the kernels work with."""
+        """Return the numbers that the kernels work with. Raises TypeError for a class that they do not know."""
+        kind = getattr(self, "kind", None)
+        if kind not in reference.KINDS:
+            raise TypeError(
+                f"an optimizer must be SGD, Adam, AdamW or RMSprop, or derived from one and of its kind, but "
+                f"{type(self).__name__} is of kind {kind!r}"
+            )
         own = {name: getattr(self, name) for name in reference.Update._fields if hasattr(self, name)}
         own["clip_norm"] = math.inf if self.clip_norm is None else self.clip_norm
         return reference.Update(**{name: +value for name, value in own.items()})  # +True is 1
@@ -71,6 +77,20 @@ class Optimizer:
     def moments(self) -> tuple[bool, bool]:
         """Return whether the first and whether the second of `reference.Moments` is needed."""
         return getattr(self, "momentum", 0.0) > 0, self.adaptive
+
+    def check(self) -> None:
+        """Raise TypeError where a class derived from this one has left its constructor or its update unfinished."""
+        missing = [name for name in self.__dataclass_fields__ if not hasattr(self, name)]
+        if missing:
+            raise TypeError(
+                f"an optimizer must have its {missing[0]}, but {type(self).__name__} was made without; call "
+                "super().__init__(learning_rate)"
+            )
+        if not isinstance(update := self.update(), reference.Update) or update.kind not in reference.KINDS:
+            raise TypeError(
+                f"update of an optimizer must return a reference.Update of a known kind, but that of "
+                f"{type(self).__name__} returns {brief(update)}"
+            )
 
     @property
     def inertia(self) -> float:

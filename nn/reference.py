@@ -37,7 +37,7 @@ RELU, TANH, LOGISTIC, IDENTITY, GELU = range(5)
 # What the last layer computes, and the loss that goes with it.
 SOFTMAX_CROSS_ENTROPY, LOGISTIC_CROSS_ENTROPY, IDENTITY_SQUARED_ERROR, LOGISTIC_SQUARED_ERROR = range(4)
 # Optimizers.
-SGD, ADAM, RMSPROP = range(3)
+KINDS = SGD, ADAM, RMSPROP = range(3)
 # What is recorded of each layer at the end of an epoch.
 WEIGHT_NORMS, GRADIENT_NORMS, UPDATE_NORMS, IDLE_SHARES = range(4)
 # A hidden unit is idle when its mean slope is at most this: 0 with relu, 1 % of the largest with tanh and logistic.

@@ -77,7 +77,10 @@ class Schedule:
 
     def _formula(self, eta: float, t: Array) -> Array:
         """Return the learning rates at the steps t."""
-        raise NotImplementedError
+        raise TypeError(
+            f"a schedule must be one of {', '.join(SCHEDULES)} or a function of the step, as in schedule=lambda t: "
+            f"0.1 / (1 + t), but {type(self).__name__} says no learning rate"
+        )
 
     def _progress(self, t: Array) -> Array:
         """Return the part of the schedule that is over: from 0 at step 0 to 1 at step `steps` and after."""
@@ -200,7 +203,11 @@ class OneCycle(Schedule):
 
     Args:
         rise: The part of the length, between 0 and 1, that the rise takes.
-        start, end: The divisors >= 1 of η; the defaults are those of PyTorch's OneCycleLR.
+        start, end: The divisors >= 1 of η.
+
+    The defaults are those of PyTorch's OneCycleLR, whose rates are other ones all the same: it peaks a step earlier and
+    is at its end in the last step, where this schedule is a step after it, as all schedules here. The rates of
+    `OneCycle(η, N)` are those of `OneCycleLR(max_lr=η, total_steps=N + 1, pct_start=(rise·N + 1)/(N + 1))`.
     """
 
     rise: float = checked(0.3, real, above=0.0, below=1.0)

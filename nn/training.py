@@ -62,6 +62,7 @@ def train(
     record_steps: bool = False,
     divergence_factor: float = 1e4,
     resume: TrainState | None = None,
+    branch: bool = False,
     progress: bool = False,
 ) -> Run:
     """Train a model by mini-batch gradient descent:  θ ← θ − η·∇J(θ)  on one batch after another.
@@ -77,7 +78,8 @@ def train(
         seed: The seed of the initial parameters, of the order of the batches and of dropout.
         theta (array (P,)): The parameters to start from; `model.init(seed)` unless given.
         schedule: A schedule from `nn.schedules`, a function of the step, or an array with the learning rate of every
-            step.
+            step. A function is asked for all steps before the first, and again for those to come after each call of
+            the callback: what it gives then counts.
         shuffle, replacement: Each epoch goes through all examples in a new order; with `shuffle=False` in the given
             order. With `replacement=True` each batch is drawn from all examples anew, and every batch is full.
         indices (array (steps, B) of int): Rows of the training part: exactly these mini-batches, one after another.
@@ -97,7 +99,10 @@ def train(
         divergence_factor: The run has diverged when a mini-batch's loss is NaN, infinite, or above this multiple of its
             start: the loss of the first mini-batch, or of outputs that are all zero where that is larger.
         resume: `run.state` of a run with the same settings, which is left as it is. The result is, to the last bit,
-            that of one uninterrupted run.
+            that of one uninterrupted run. Schedules are the same if they agree on the steps that were done.
+        branch: Go on from `resume` with other settings: theta, moments, history and the number of steps stay; the
+            numbers of the optimizer, schedule, batches, seed, metrics and all else but model and data are those given
+            here. Under another batch size the steps are counted as if all epochs had had it, schedules included.
         progress: Show a progress bar.
 
     Returns:
@@ -120,6 +125,7 @@ def train(
     optimizer = SGD(0.1) if optimizer is None else optimizer
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be one such as SGD(0.1), but got {brief(optimizer)}")
+    optimizer.check()
     model = model.for_task(part.task)
     plan = batches.plan(len(part), batch_size, epochs, shuffle, replacement, indices)
     seed = integer("seed", seed, 0, 2**63 - 1)
@@ -154,6 +160,8 @@ def train(
         "record_steps": bool(record_steps),
         "divergence_factor": factor,
     } | ({"metrics": asked} if asked else {})
+    if not isinstance(branch, bool) or (branch and resume is None):
+        raise ValueError(f"branch must be True or False, and True only with resume=run.state, but got {brief(branch)}")
     if resume is not None and theta is not None:
         raise ValueError("theta must be None with resume, whose parameters are gone on with, but both were given")
     if theta is not None:
@@ -162,7 +170,7 @@ def train(
         start = model.init(seed) if resume is None else np.zeros(model.size, model.dtype)
     state = descent.fresh_state(start, optimizer, settings, model)
     if resume is not None:
-        state = descent.continued_state(resume, settings, plan, learning_rates, state)
+        state = descent.continued_state(resume, settings, plan, learning_rates, state, optimizer, branch)
 
     def history() -> History:
         return _history(model, state, part, validation, w)
@@ -178,7 +186,8 @@ def train(
         return [values[name] for name in asked]
 
     further = measure if asked else None
-    job = descent.Descent(state, plan, source, model, optimizer, learning_rates, factor, seed, progress, further)
+    rates = learning_rates if callback is None else descent.asked_anew(schedule, learning_rates)
+    job = descent.Descent(state, plan, source, model, optimizer, rates, factor, seed, progress, further)
     pause = math.inf if callback is None else every_steps or every * plan.steps_per_epoch
     each_epoch = early_stopping is not None or bool(goal or asked)
     for ended in job.stretches(pause, each_epoch):

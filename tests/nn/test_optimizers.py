@@ -164,3 +164,35 @@ def test_rate_multipliers_are_a_sequence_of_numbers(value: Any) -> None:
 def test_one_rate_multiplier_a_layer() -> None:
     with pytest.raises(ValueError, match=r"^rate_multipliers must have one value for each of the 1 layers, but got 2$"):
         train(MODEL, BOWL, SGD(0.1, rate_multipliers=(1, 1)), batch_size=2)
+
+
+class _Unknown(Optimizer):
+    pass
+
+
+class _Odd(SGD):
+    kind = 77
+
+
+class _Empty(SGD):
+    def update(self) -> Any:
+        return None
+
+
+class _Bare(SGD):
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("made", "law"),
+    [
+        (lambda: _Unknown(0.1), "^an optimizer must be SGD, .*, but _Unknown is of kind None$"),
+        (lambda: _Odd(0.1), "^an optimizer must be SGD, .*, but _Odd is of kind 77$"),
+        (lambda: _Empty(0.1), "^update of an optimizer must return a reference.Update .* _Empty returns None$"),
+        (lambda: _Bare(), r"^an optimizer must have its learning_rate, but _Bare was made without; call super\(\)"),
+    ],
+)
+def test_a_class_of_ones_own_that_is_not_whole_is_refused_in_one_line(made: Any, law: str) -> None:
+    with pytest.raises(TypeError, match=law):
+        train(MODEL, BOWL, made(), epochs=1)

@@ -68,9 +68,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 def run_of(case: str, epochs: int, **more: Any) -> Run:
     options = {"model": MODEL, "data": SPLIT, "optimizer": SGD(0.1), "batch_size": 16, "seed": 4, "record_steps": True}
-    options |= CASES[case]
+    options |= CASES[case] | more
     model, data, optimizer = (options.pop(name) for name in ("model", "data", "optimizer"))
-    return train(model, data, optimizer, **{**options, "epochs": epochs, **more})  # type: ignore[arg-type]
+    return train(model, data, optimizer, **{**options, "epochs": epochs})  # type: ignore[arg-type]
 
 
 def stop_at(step: int) -> dict[str, Any]:
@@ -187,7 +187,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "optimizer": {"optimizer": SGD(0.2)},
     "batches": {"batch_size": 15},
     "seed": {"seed": 5},
-    "schedule": {"schedule": Step()},
+    "schedule": {"schedule": Step(every=5)},
     "early_stopping": {"early_stopping": 3},
     "record_steps": {"record_steps": False},
     "divergence_factor": {"divergence_factor": 10.0},
@@ -198,11 +198,10 @@ OTHERS: dict[str, dict[str, Any]] = {
 def test_resume_with_other_settings_is_refused(name: str) -> None:
     first = run_of("sgd", 2)
     CASES["other"] = OTHERS[name]
-    with pytest.raises(
-        ValueError, match=rf"^resume needs the {name} that the run was started with, .* but got"
-    ) as seen:
+    with pytest.raises(ValueError, match=rf"^resume needs the {name} .*, but got ") as seen:
         run_of("other", 6, resume=first.state)
     assert "\n" not in str(seen.value)
+    assert str(seen.value).endswith("theta=run.theta" if name == "model" else "add branch=True")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +226,9 @@ def test_resume_with_another_course_so_far_is_refused() -> None:
     for changed in ({"schedule": rates[::-1]}, {"indices": order[::-1]}):
         with pytest.raises(ValueError, match=r"^resume needs the learning rates and the indices of the 5 steps"):
             train(MODEL, SPLIT, **{"indices": order, "schedule": rates, "epochs": 2, "resume": first, **changed})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="resume needs the schedule"):
+    with pytest.raises(
+        ValueError, match=r"resume needs the schedule Cosine\(\) over 6 steps, or one with the same lear"
+    ):
         train(MODEL, SPLIT, schedule=Cosine(), epochs=4, resume=train(MODEL, SPLIT, schedule=Cosine(), epochs=2).state)
 
 
@@ -287,3 +288,134 @@ def test_a_small_data_set_of_one_batch_resumes() -> None:
     whole = train(MLP((1, 1)), data, SGD(0.1), batch_size=3, epochs=4)
     first = train(MLP((1, 1)), data, SGD(0.1), batch_size=3, epochs=1)
     assert_same(train(MLP((1, 1)), data, SGD(0.1), batch_size=3, epochs=4, resume=first.state), whole)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Cosine(steps=LENGTH), Cosine(learning_rate=0.1, steps=LENGTH)),
+        (Cosine(), Cosine(steps=LENGTH)),
+        (None, Constant()),
+        (Step(every=50), None),
+        (lambda step: 0.1 / (1 + step), lambda t: 0.1 / (t + 1)),
+        (Triangular(half=5), Triangular(learning_rate=0.1, half=5)(np.arange(LENGTH))),
+    ],
+)
+def test_schedules_that_agree_so_far_are_equal_whatever_their_names(one: Any, other: Any) -> None:
+    first = run_of("sgd", 6, schedule=one, **stop_at(15))
+    more = run_of("sgd", 6, schedule=other, resume=first.state)
+    np.testing.assert_array_equal(more.theta, run_of("sgd", 6, schedule=other).theta)
+
+
+# -- branches ------------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_with_nothing_changed_is_the_run_itself() -> None:
+    for case in ("adam", "momentum", "early stopping, not reached", "cosine"):
+        assert_same(run_of(case, 6, resume=run_of(case, 2).state, branch=True), run_of(case, 6))
+
+
+BRANCHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "learning rate": ("momentum", {"optimizer": SGD(0.01, momentum=0.9)}),
+    "numbers of adam": ("adam", {"optimizer": AdamW(0.02, beta2=0.99, weight_decay=0.1)}),
+    "schedule": ("cosine", {"schedule": lambda step: 0.2 / (1 + step)}),
+    "seed": ("sgd", {"seed": 9}),
+    "momentum begins": ("sgd", {"optimizer": SGD(0.1, momentum=0.9)}),
+    "momentum ends": ("momentum", {"optimizer": SGD(0.05)}),
+    "the lot": ("rmsprop", {"optimizer": RMSprop(0.001), "seed": 1, "divergence_factor": 5.0, "early_stopping": 9}),
+}
+
+
+@pytest.mark.parametrize("case", BRANCHES)
+@pytest.mark.parametrize("at", [12, 15])
+def test_a_branch_goes_on_from_theta_and_moments_with_what_is_named(case: str, at: int) -> None:
+    former, changed = BRANCHES[case]
+    first = run_of(former, 6, **stop_at(at))
+    branched = run_of(former, 6, resume=first.state, branch=True, **changed)
+    assert branched.steps == LENGTH
+    for name in ("train_loss", "validation_loss"):
+        done = len(first.history)
+        np.testing.assert_array_equal(getattr(branched.history, name)[:done], getattr(first.history, name))
+    # What comes after is what a run with these settings from the start does from such a state.
+    other = run_of(former, 6, **changed, **stop_at(at)).state
+    other.theta[:], other.totals[:], other.start_loss = first.theta, first.state.totals, first.state.start_loss
+    for name in ("first", "second"):
+        moment, before = getattr(other, name), getattr(first.state, name)
+        moment[:] = before if before.size == moment.size else 0
+    other.best_theta, other.best_value = np.empty(0, np.float32), float("nan")
+    alike = run_of(former, 6, **changed, resume=other)
+    np.testing.assert_array_equal(alike.theta, branched.theta)
+    np.testing.assert_array_equal(alike.history.train_loss[-2:], branched.history.train_loss[-2:])
+    part = run_of(former, 6, resume=first.state, branch=True, **changed, **stop_at(at + 7))
+    assert_same(run_of(former, 6, **changed, resume=part.state), branched)
+
+
+def test_a_branch_with_another_batch_size_keeps_the_means_that_adam_divides_by() -> None:
+    first = run_of("adam", 2)
+    one = run_of("adam", 3, resume=first.state, branch=True, batch_size="full", optimizer=Adam(1e-12))
+    assert (one.steps, one.epochs) == (3, 3)
+    for beta, before, after in (
+        (0.9, first.state.first, one.state.first),
+        (0.999, first.state.second, one.state.second),
+    ):
+        mean = before / (1 - beta**12)  # after 12 steps; the branch counts 2, and makes one more
+        gradient = MODEL.for_task("classification").gradient(first.theta, SPLIT.train.X, SPLIT.train.targets)
+        expected = beta * mean * (1 - beta**2) + (1 - beta) * (gradient if beta == 0.9 else gradient**2)
+        np.testing.assert_allclose(after, expected, rtol=1e-3, atol=1e-8)
+    with pytest.raises(ValueError, match=r"^branch with other batches must start where an epoch ends, but .* 8 steps"):
+        run_of("adam", 6, resume=run_of("adam", 6, **stop_at(8)).state, branch=True, batch_size=8)
+
+
+def test_a_branch_follows_other_metrics_from_there_on() -> None:
+    first = run_of("sgd", 2, metrics=["validation_f1_macro"], record_steps=False)
+    more = run_of("sgd", 4, resume=first.state, branch=True, metrics=["train_f1_macro", "validation_f1_macro"])
+    np.testing.assert_array_equal(more.history.validation_f1_macro[:2], first.history.validation_f1_macro)
+    assert np.isnan(more.history.train_f1_macro).tolist() == [True, True, False, False]
+    assert np.isnan(more.history.step_loss).tolist() == [True] * 12 + [False] * 12  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("case", "changed", "law"),
+    [
+        ("adam", {"optimizer": SGD(0.1)}, r"^branch needs an optimizer with the moments of the run's, Adam\(.* SGD\("),
+        ("sgd", {"optimizer": Adam(0.1)}, r"^branch needs an optimizer with the moments of the run's, SGD\("),
+        ("sgd", {"model": MODEL.replace(activation="relu")}, r"^resume needs the model .* theta=run.theta$"),
+        ("sgd", {"data": SPLIT.train}, r"^resume needs the data .* theta=run.theta$"),
+        ("sgd", {"branch": 1}, r"^branch must be True or False"),
+        ("sgd", {"resume": None}, r"^branch must be .*, and True only with resume=run.state, but got True$"),
+    ],
+)
+def test_what_a_branch_cannot_change_is_refused(case: str, changed: dict[str, Any], law: str) -> None:
+    CASES["other"] = {**CASES[case], **{n: v for n, v in changed.items() if n in ("model", "data", "optimizer")}}
+    more = {n: v for n, v in changed.items() if n in ("branch", "resume")}
+    with pytest.raises(ValueError, match=law) as seen:
+        run_of("other", 6, **{"resume": run_of(case, 2).state, "branch": True, **more})
+    assert "\n" not in str(seen.value)
+    diverged = run_of("divergence", 6)
+    with pytest.raises(ValueError, match=r"^branch needs a run that did not diverge, but this one did in step \d+$"):
+        run_of("divergence", 6, resume=diverged.state, branch=True)
+
+
+# -- a schedule that a callback changes ----------------------------------------------------------------------------
+
+
+def test_what_a_callback_does_to_a_schedule_counts_from_the_next_step_on() -> None:
+    rate, seen = {"now": 0.1}, []
+
+    def halve(shown: Any) -> None:
+        seen.append(shown.learning_rate)
+        if shown.step in (8, 20):
+            rate["now"] /= 2
+
+    changed = run_of("momentum", 6, schedule=lambda step: rate["now"], callback=halve, every_steps=4)
+    rates = np.repeat([0.1, 0.05, 0.025], [8, 12, 16])
+    np.testing.assert_array_equal(changed.theta, run_of("momentum", 6, schedule=rates).theta)
+    assert seen == rates[3::4].tolist()
+    more = run_of("momentum", 7, schedule=np.append(rates, np.zeros(6)), resume=changed.state)
+    np.testing.assert_array_equal(more.history.train_loss[:6], changed.history.train_loss)
+
+
+def test_a_callback_that_spoils_a_schedule_is_told() -> None:
+    rate = {"now": 0.1}
+    with pytest.raises(ValueError, match=r"^schedule must be a number >= 0, but got -1"):
+        run_of("sgd", 6, schedule=lambda step: rate["now"], callback=lambda shown: rate.update(now=-1.0))

@@ -251,3 +251,13 @@ def test_what_does_not_fit_is_refused_in_one_line(kind: Any, options: dict[str, 
     with pytest.raises(ValueError, match=rf"^{name} must be .*but got") as seen:
         kind(**options)
     assert "\n" not in str(seen.value)
+
+
+def test_a_schedule_of_ones_own_without_a_formula_is_refused_in_one_line() -> None:
+    class Mine(Schedule):
+        pass
+
+    with pytest.raises(
+        TypeError, match=r"^a schedule must be one of constant, .* function of the step, .* but Mine says"
+    ):
+        train(MLP((1, 1)), Dataset([[0.0], [1.0]], [0.0, 1.0], task="regression"), schedule=Mine())
