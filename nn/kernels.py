@@ -744,51 +744,59 @@ def idle_shares(net, slopes, examples, shares):
 
 @inner
 def sgd_update(theta, gradient, velocity, learning_rate, momentum, nesterov, decay):
-    """With momentum, the step takes the place of the gradient; decay aside."""
+    """With momentum or decay, the step takes the place of the gradient."""
     apart()
     one = theta.dtype.type(1)
     eta, beta, shrink = theta.dtype.type(learning_rate), theta.dtype.type(momentum), one
     if decay > 0:
         shrink = theta.dtype.type(1 - learning_rate * decay)
+    lost = one - shrink
     if momentum == 0:
-        for i in range(len(theta)):
-            theta[i] = shrink * theta[i] - eta * gradient[i]
+        if decay > 0:
+            for i in range(len(theta)):
+                step, before = eta * gradient[i], theta[i]
+                theta[i] = shrink * before - step
+                gradient[i] = step + lost * before
+        else:
+            for i in range(len(theta)):
+                theta[i] = theta[i] - eta * gradient[i]
     else:
         ahead = beta if nesterov else one
         behind = one if nesterov else theta.dtype.type(0)
         for i in range(len(theta)):
             velocity[i] = beta * velocity[i] + gradient[i]
-            step = eta * (behind * gradient[i] + ahead * velocity[i])
-            theta[i] = shrink * theta[i] - step
-            gradient[i] = step
+            step, before = eta * (behind * gradient[i] + ahead * velocity[i]), theta[i]
+            theta[i] = shrink * before - step
+            gradient[i] = step + lost * before
 
 
 @inner
 def adam_update(theta, gradient, first, second, learning_rate, update, step, decay):
-    """The step, decay aside, takes the place of the gradient."""
+    """The step takes the place of the gradient."""
     apart()
     beta1, beta2 = theta.dtype.type(update.beta1), theta.dtype.type(update.beta2)
     new1, new2 = theta.dtype.type(1 - update.beta1), theta.dtype.type(1 - update.beta2)
     shrink = theta.dtype.type(1 - learning_rate * decay)
     eta = theta.dtype.type(learning_rate / (1 - math.pow(update.beta1, step + 1)))
     unbias = theta.dtype.type(1 / math.sqrt(1 - math.pow(update.beta2, step + 1)))
-    epsilon = theta.dtype.type(update.epsilon)
+    epsilon, lost = theta.dtype.type(update.epsilon), theta.dtype.type(1) - shrink
     for i in range(len(theta)):
-        g = gradient[i]
+        g, before = gradient[i], theta[i]
         first[i] = beta1 * first[i] + new1 * g
         second[i] = beta2 * second[i] + new2 * g * g
         change = eta * first[i] / (math.sqrt(second[i]) * unbias + epsilon)
-        theta[i] = shrink * theta[i] - change
-        gradient[i] = change
+        theta[i] = shrink * before - change
+        gradient[i] = change + lost * before
 
 
 @inner
 def rmsprop_update(theta, gradient, velocity, second, learning_rate, update, decay):
-    """The step, decay aside, takes the place of the gradient."""
+    """The step takes the place of the gradient."""
     apart()
     eta, beta = theta.dtype.type(learning_rate), theta.dtype.type(update.momentum)
     beta2, new2 = theta.dtype.type(update.beta2), theta.dtype.type(1 - update.beta2)
     epsilon, shrink = theta.dtype.type(update.epsilon), theta.dtype.type(1 - learning_rate * decay)
+    lost = theta.dtype.type(1) - shrink
     for i in range(len(theta)):
         g = gradient[i]
         second[i] = beta2 * second[i] + new2 * g * g
@@ -798,8 +806,9 @@ def rmsprop_update(theta, gradient, velocity, second, learning_rate, update, dec
             velocity[i] = beta * velocity[i] + gradient[i]
             gradient[i] = velocity[i]
     for i in range(len(theta)):
-        gradient[i] *= eta
-        theta[i] = shrink * theta[i] - gradient[i]
+        change, before = gradient[i] * eta, theta[i]
+        theta[i] = shrink * before - change
+        gradient[i] = change + lost * before
 
 
 @inner
@@ -828,7 +837,7 @@ def update_parameters(net, update, theta, gradient, moments, learning_rate, rate
                 rmsprop_update(t, g, m, line(second, start, size), own_learning_rate, update, decay)
             else:
                 sgd_update(t, g, m, own_learning_rate, update.momentum, update.nesterov, decay)
-            if update.kind == SGD and update.momentum == 0:
+            if update.kind == SGD and update.momentum == 0 and decay == 0:
                 own = own_learning_rate * (clipped if size == len(theta) else norm_of(g))
             else:
                 own = norm_of(g)
@@ -909,7 +918,7 @@ def train_steps(
         if last:
             weight_norms(net, theta, line(layers, WEIGHT_NORMS * depth, depth))
             update_norms = line(layers, UPDATE_NORMS * depth, depth)
-            if update.kind == SGD and update.momentum == 0:
+            if update.kind == SGD and update.momentum == 0 and update.weight_decay == 0:
                 shortened = update.clip_norm / gradient_norm if gradient_norm > update.clip_norm else 1.0
                 for layer in range(depth):
                     own_learning_rate = learning_rate * rate_multipliers[layer, 0]

@@ -23,7 +23,7 @@ class LayerHistory:
     """Each layer in the course of a run: float64 arrays (epochs, layers), first layer first.
 
     `weight_norm` is ‖W‖ at the end of the epoch. `gradient_norm` and `update_norm` are ‖dW‖, before clipping, and ‖ΔW‖,
-    without weight decay, in the last step of the epoch.
+    weight decay included, in the last step of the epoch.
 
     `dead` and `saturated` (epochs, layers − 1) are shares of the units of each hidden layer, over the examples of the
     epoch, each seen by the parameters of its own step: `dead` of relu units that were 0 for all of them, `saturated` of
@@ -75,8 +75,8 @@ class History:
     validation is scored at the end of the epoch. Losses are without the L2 penalty. A column that does not apply is
     None: accuracy in regression, R² elsewhere, validation where nothing is held out.
 
-    `gradient_norm` and `update_norm` are means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, without weight
-    decay; `layers` has those of each layer, and the shares of its units that learn nothing. With `record_steps`,
+    `gradient_norm` and `update_norm` are means over the steps of ‖g‖, before clipping, and of ‖Δθ‖, weight decay
+    included; `layers` has those of each layer, and the shares of its units that learn nothing. With `record_steps`,
     `step_loss` (steps,) is the loss of each mini-batch before its update.
     """
 

@@ -66,8 +66,6 @@ def test_the_records_are_those_of_the_reference(recipe: str, activation: str) ->
             before, norms = theta.copy(), reference.weight_norms(net, gradient)
             rate = optimizer.learning_rate
             reference.update_parameters(net, update, theta, gradient, moments, rate, multipliers, step)
-        for layer in range(3):
-            reference.weights(net, before, layer)[:] *= 1 - rate * multipliers[layer, 0] * update.weight_decay
         np.testing.assert_allclose(layers.gradient_norm[epoch], norms, rtol=1e-9)
         np.testing.assert_allclose(layers.weight_norm[epoch], reference.weight_norms(net, theta), rtol=1e-9)
         np.testing.assert_allclose(layers.update_norm[epoch], reference.weight_norms(net, theta - before), rtol=1e-6)
@@ -78,6 +76,30 @@ def test_the_records_are_those_of_the_reference(recipe: str, activation: str) ->
         else:
             np.testing.assert_array_equal(idle[epoch], reference.idle_shares(net, slopes, 43))
             assert idle[epoch, 0] >= (0 if "bias" in options else 5 / 9) - 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.5, weight_decay=0.4),
+        SGD(0.5, weight_decay=0.4, momentum=0.9, rate_multipliers=(1, 0, 2)),
+        SGD(0.5, weight_decay=0.4, clip_norm=1e-3),
+        AdamW(0.01, weight_decay=0.4),
+        RMSprop(0.01, weight_decay=0.4, momentum=0.5),
+    ],
+    ids=repr,
+)
+def test_the_norm_of_an_update_is_the_way_that_theta_goes_decay_included(optimizer: Any, dtype: str) -> None:
+    model = MLP((4, 6, 5, 3), dtype=dtype)
+    seen = [model.init(1)]
+    options: dict[str, Any] = {"batch_size": "full", "epochs": 3, "theta": seen[0]}
+    run = train(model, IRIS, optimizer, **options, callback=lambda shown: seen.append(shown.theta))
+    ways = np.diff(np.array(seen, np.float64), axis=0)
+    np.testing.assert_allclose(run.history.update_norm, np.linalg.norm(ways, axis=1), rtol=1e-4)
+    for layer, norms in enumerate(recorded(run).update_norm.T):
+        own = [np.linalg.norm(model.layers(way.astype(dtype))[layer][0]) for way in ways]
+        np.testing.assert_allclose(norms, own, rtol=1e-4, atol=1e-7)
 
 
 def test_norms_of_all_layers_make_up_those_of_the_whole() -> None:
