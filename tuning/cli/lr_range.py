@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -71,16 +70,8 @@ def range_lines(test: RangeTest, limit: StabilityLimit | None) -> list[str]:
         lines.append(f"{found}, {test.ended} seeds diverged")
         lines.append(f"suggestion: --learning-rate {test.suggestion:.2g}; to search: --learning-rate {span}")
     if limit is not None:
-        lines.append(limit_line(limit))
+        lines.append(str(limit))
     return lines
-
-
-def limit_line(limit: StabilityLimit) -> str:
-    """Return a stability limit in one line."""
-    if math.isinf(limit.limit):
-        return f"stability limit: none was met, in {limit.steps} steps"
-    span = "" if limit.interval is None else f", 95 % interval {limit.interval[0]:.4g} to {limit.interval[1]:.4g}"
-    return f"stability limit: {limit.limit:.4g}{span} ({len(limit.seeds)} seeds, {limit.steps} steps)"
 
 
 def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
@@ -92,7 +83,8 @@ def range_json(test: RangeTest, limit: StabilityLimit | None) -> str:
         about[name] = [plain(value) for value in getattr(test, name).tolist()]
     if limit is not None:
         limits = [plain(value) for value in limit.limits]
-        about["stability_limit"] = {"limit": plain(limit.limit), "interval": limit.interval, "limits": limits}
+        found = {"limit": plain(limit.limit), "interval": limit.interval, "limits": limits}
+        about["stability_limit"] = found | {"doubt": limit.doubt}
     return json.dumps(about, allow_nan=False)
 
 

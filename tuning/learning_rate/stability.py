@@ -25,6 +25,10 @@ LOWEST, HIGHEST = 1e-9, 1e6
 STRIDE = 4.0
 """The factor from one rate to the next until a stable and an unstable one are known."""
 CONFIDENCE = 0.95
+WIDEST = 10.0
+"""An interval whose ends are further apart than by this factor tells nothing: stability comes and goes."""
+IDLE = 0.9
+"""Where this part of the start's loss is left below the limit, the network that does not blow up does not learn."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class StabilityLimit:
             seed, or where a limit is 0 or infinite: unstable at `LOWEST` already, or stable at `HIGHEST` still.
         limits: The limit for each of the `seeds`, correct to the factor 1 + `tolerance`, for trainings of `steps`
             steps.
+        left: For each of the seeds, the part of the start's loss that is left at the end of the training just below the
+            limit; NaN where the limit is 0.
     """
 
     limit: float
@@ -46,6 +52,28 @@ class StabilityLimit:
     batch_size: int | str
     steps: int
     tolerance: float
+    left: tuple[float, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """Why the limit can't be told, or is none to train by; "" where nothing speaks against it."""
+        seeds, least, most = len(self.seeds), min(self.limits), max(self.limits)
+        outside, idle = sum(not 0 < limit < math.inf for limit in self.limits), sum(part > IDLE for part in self.left)
+        if outside:
+            return f"{outside} of {seeds} seeds have no limit between {LOWEST:g} and {HIGHEST:g}"
+        if self.interval is not None and self.interval[1] > WIDEST * self.interval[0]:
+            return f"stability comes and goes, the limits of {seeds} seeds lie between {least:.4g} and {most:.4g}"
+        if 2 * idle > seeds:
+            return f"below it {idle} of {seeds} seeds keep over {IDLE:.0%} of their loss: stable, but not learning"
+        return ""
+
+    def __str__(self) -> str:
+        """Return the limit in one line, with what speaks against it."""
+        if math.isinf(self.limit):
+            return f"stability limit: none was met, in {self.steps} steps"
+        span = "" if self.interval is None else f", 95 % interval {self.interval[0]:.4g} to {self.interval[1]:.4g}"
+        line = f"stability limit: {self.limit:.4g}{span} ({len(self.seeds)} seeds, {self.steps} steps)"
+        return f"{line}; can't tell: {self.doubt}" if self.doubt else line
 
 
 def stability_limit(
@@ -64,7 +92,8 @@ def stability_limit(
     A rate is unstable if, within `steps` steps at this constant rate, training diverges as `nn.train` says, or its last
     tenth has a mean loss above the start: the loss of the first mini-batch, or of outputs that are all zero where that
     is larger. From the optimizer's own rate, it goes up or down by the factor 4 until a stable and an unstable rate are
-    known, and then bisects their logarithms. Should stability come and go, the limit is one of its edges.
+    known, and then bisects their logarithms. Should stability come and go, the limit is one of its edges, and the
+    result's `doubt` says so, as it does of a network that no rate blows up because its units have died.
 
     Args:
         model, data, optimizer, batch_size, theta: As for `nn.train`. Of a split the training part is used.
@@ -88,16 +117,24 @@ def stability_limit(
     size = checks.batch_size(batch_size, len(part_of(data)))
     first = checked_optimizer(optimizer)
 
-    def is_stable(seed: int, rate: float) -> bool:
+    def is_stable(ends: dict[float, float], seed: int, rate: float) -> bool:
         changed = replace(first, learning_rate=rate)
         run = train_with_rates(model, data, changed, np.full(steps, rate), size, seed, theta)
-        losses = run.history.step_loss
+        losses, start = run.history.step_loss, run.state.start_loss
         assert losses is not None
-        return run.status != "diverged" and float(losses[-steps // 10 :].mean()) <= run.state.start_loss
+        last = float(losses[-steps // 10 :].mean())
+        stable = run.status != "diverged" and last <= start
+        if stable:
+            ends[rate] = last / start if start > 0 else 0.0
+        return stable
 
-    limits = tuple(_limit(partial(is_stable, seed), first.learning_rate, tolerance) for seed in chosen)
-    limit, interval = _over_seeds(limits)
-    return StabilityLimit(limit, interval, limits, chosen, size, steps, tolerance)
+    limits, left = [], []
+    for seed in chosen:
+        ends: dict[float, float] = {}  # the part of the loss that is left, at each stable rate
+        limits.append(_limit(partial(is_stable, ends, seed), first.learning_rate, tolerance))
+        left.append(ends[max(rate for rate in ends if rate <= limits[-1])] if limits[-1] else math.nan)
+    limit, interval = _over_seeds(tuple(limits))
+    return StabilityLimit(limit, interval, tuple(limits), chosen, size, steps, tolerance, tuple(left))
 
 
 def _limit(is_stable: Callable[[float], bool], start: float, tolerance: float) -> float:

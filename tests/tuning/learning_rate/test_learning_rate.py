@@ -14,7 +14,7 @@ from nn import MLP, SGD, Adam, Dataset, load_dataset, sharpness, train
 from nn.optimizers import Optimizer
 from tuning import sweep
 from tuning.cli.main import main
-from tuning.learning_rate import RangeTest, range_test, stability_limit
+from tuning.learning_rate import RangeTest, StabilityLimit, range_test, stability_limit
 from tuning.learning_rate.range_test import _smoothed, learning_rate_interval, suggest_range
 from tuning.learning_rate.stability import _limit
 from tuning.learning_rate.trainings import train_with_rates
@@ -66,6 +66,35 @@ def test_limits_that_do_not_exist_are_infinite_or_0_and_no_exception() -> None:
     assert _limit(lambda rate: False, 0.1, 0.01) == 0.0
     assert _limit(lambda rate: rate < 3, 0.1, 0.001) == pytest.approx(3, rel=0.001)
     assert _limit(lambda rate: rate < 3, 1e5, 0.001) == pytest.approx(3, rel=0.001)
+
+
+def test_a_limit_that_the_seeds_do_not_agree_on_says_that_it_cannot_tell() -> None:
+    wine = load_dataset("wine").split()
+    wide = stability_limit(MLP((13, 16, 3), "tanh"), wine, SGD(0.1), steps=200, seeds=3, tolerance=0.1)
+    assert wide.interval is not None
+    assert wide.interval[1] > 100 * wide.interval[0]
+    assert wide.doubt.startswith("stability comes and goes, the limits of 3 seeds lie between ")
+    assert str(wide).endswith(f" seeds, 200 steps); can't tell: {wide.doubt}")
+    sure = stability_limit(NET, DIGITS, SGD(0.1), steps=50, seeds=2, tolerance=0.5)
+    assert sure.doubt == ""
+    assert "can't" not in str(sure)
+
+
+def test_a_network_that_has_died_is_stable_and_the_limit_says_that_it_does_not_learn() -> None:
+    labels = Dataset(np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2)
+    dead = MLP((3, 4, 2), "relu").init(0)
+    dead[12:16] = -1e6  # the biases of the hidden units
+    found = stability_limit(MLP((3, 4, 2), "relu"), labels, SGD(0.1), steps=100, seeds=2, theta=dead, tolerance=0.5)
+    assert all(part > 0.9 for part in found.left)
+    assert found.doubt == "below it 2 of 2 seeds keep over 90% of their loss: stable, but not learning"
+
+
+def test_seeds_without_a_limit_are_counted() -> None:
+    def limit(*limits: float) -> StabilityLimit:
+        return StabilityLimit(limits[0], None, limits, tuple(range(len(limits))), 32, 100, 0.1, (0.1,) * len(limits))
+
+    assert limit(0.5, 0.0, np.inf).doubt == "2 of 3 seeds have no limit between 1e-09 and 1e+06"
+    assert limit(0.5, 0.6).doubt == ""
 
 
 def test_a_range_test_does_not_depend_on_the_order_of_its_seeds() -> None:
@@ -284,7 +313,7 @@ def test_the_command_speaks_json_and_csv_without_nan(capsys: pytest.CaptureFixtu
     found = json.loads(capsys.readouterr().out, parse_constant=refuse)
     assert len(found["rates"]) == len(found["middle"]) == 50
     assert found["search_range"][0] < found["suggestion"] < found["search_range"][1]
-    assert {"limit", "interval", "limits"} == set(found["stability_limit"])
+    assert {"limit", "interval", "limits", "doubt"} == set(found["stability_limit"])
     assert main([*words, "--format", "csv"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "learning_rate,loss,band_low,band_high"
