@@ -34,7 +34,9 @@ def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return R² = 1 − Σ(y − z)² / Σ(y − ȳ)² over examples and outputs: 1 is perfect, 0 is as good as the mean.
 
-    For several outputs this weights each by its variance. Targets that do not vary give 1 where all are met, else 0.
+    For several outputs this is scikit-learn's `multioutput="variance_weighted"`, but for the errors of an output that
+    does not vary, which count here. Targets that do not vary at all give 1 where all are met, else 0; fewer than two
+    examples, NaN.
 
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 3.5])
     0.875
@@ -46,8 +48,10 @@ def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None) -> Any:
     """Return R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
 
-    `w` (N,) are sample weights, if the loss has them.
+    `w` (N,) are sample weights, if the loss has them. Of fewer than two examples it is NaN.
     """
+    if len(targets) < 2:
+        return np.full(np.shape(loss), np.nan)
     values = targets.astype(np.float64)
     w = None if w is None or not len(w) else w
     deviations = ((values - np.average(values, axis=0, weights=w)) ** 2).sum(axis=1)
@@ -103,6 +107,88 @@ def f1_macro(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     return float(np.mean(np.divide(2 * right, both, out=np.zeros(len(both)), where=both > 0)))
 
 
+def balanced_accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """Return the mean over the classes that occur in the truth of the share of their examples that are predicted right.
+
+    >>> balanced_accuracy([0, 0, 0, 1], [0, 0, 0, 0])
+    0.5
+    """
+    truth, guess = _pair(y_true, y_predicted)
+    if truth.ndim != 1:
+        raise ValueError(f"y_true and y_predicted must be labels (N,), but got {truth.shape}")
+    return float(np.mean([np.mean(guess[truth == label] == label) for label in np.unique(truth)]))
+
+
+def auc(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return the area under the ROC curve: how often a positive example has a higher probability than a negative one.
+
+    Ties count half. For more than two classes, 0 … K − 1 (N,) with probabilities (N, K), and for several labels (N, K),
+    it is the mean over the columns of the area of each against the rest. NaN where a class, or its opposite, has no
+    example.
+
+    >>> auc([0, 0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.65, 0.35], [0.2, 0.8]])
+    0.75
+    """
+    truth, chances = as_array("y_true", y_true), as_array("probabilities", probabilities)
+    if truth.ndim == 1:
+        _check_classes(truth, chances)
+        truth = truth[:, None] == np.arange(chances.shape[1])
+        if chances.shape[1] == 2:
+            truth, chances = truth[:, 1:], chances[:, 1:]
+    truth, chances = _pair(truth, chances, numbers=True)
+    return float(np.mean([_area(column > 0, scores) for column, scores in zip(truth.T, chances.T, strict=True)]))
+
+
+def _area(positive: NDArray[np.bool_], scores: NDArray[Any]) -> float:
+    """Return the area under one ROC curve, from the ranks of the scores of the positive examples (Mann & Whitney)."""
+    count = int(positive.sum())
+    if count in (0, len(positive)) or np.isnan(scores).any():
+        return math.nan
+    _, place, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[place.ravel()]  # those of equal scores are their mean
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+def log_loss(y_true: ArrayLike, probabilities: ArrayLike) -> float:
+    """Return −log of the probability (N, K) of the true class 0 … K − 1 (N,), averaged, as scikit-learn does.
+
+    That is `cross_entropy`, but for probabilities that are first kept away from 0 and 1 by the rounding error of their
+    dtype, so that none costs more than 36 (16 in float32).
+
+    >>> round(log_loss([0, 1], [[0.5, 0.5], [1.0, 0.0]]), 2)
+    18.37
+    """
+    labels, chances = as_array("y_true", y_true), as_array("probabilities", probabilities)
+    _check_classes(labels, chances)
+    error = np.finfo(chances.dtype if chances.dtype.kind == "f" else np.float64).eps
+    return float(np.average(-np.log(np.clip(chances[np.arange(len(labels)), labels], error, 1 - error))))
+
+
+def mae(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """Return the mean absolute error over examples and outputs.
+
+    >>> mae([1.0, 2.0], [1.5, 1.0])
+    0.75
+    """
+    return float(np.mean(np.average(np.abs(_errors(y_true, y_predicted)), axis=0)))
+
+
+def rmse(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
+    """Return the root of the mean squared error, averaged over the outputs.
+
+    >>> rmse([1.0, 2.0], [1.0, 4.0])
+    1.4142135623730951
+    """
+    with np.errstate(over="ignore"):
+        return float(np.mean(np.sqrt(np.average(_errors(y_true, y_predicted) ** 2, axis=0))))
+
+
+def _errors(y_true: ArrayLike, y_predicted: ArrayLike) -> NDArray[np.float64]:
+    truth, guess = _pair(y_true, y_predicted, numbers=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return guess.astype(np.float64) - truth
+
+
 def squared_error(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return ½·Σ (z − y)² over the outputs, averaged over the examples.
 
@@ -123,6 +209,12 @@ def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
     1.0397
     """
     labels, chances = as_array("y_true", y_true), as_array("probabilities", probabilities)
+    _check_classes(labels, chances)
+    with np.errstate(divide="ignore"):
+        return float(-np.log(chances[np.arange(len(labels)), labels]).mean())
+
+
+def _check_classes(labels: NDArray[Any], chances: NDArray[Any]) -> None:
     if labels.ndim != 1 or chances.ndim != 2 or len(labels) != len(chances) or len(labels) == 0:
         raise ValueError(f"y_true must be (N,) and probabilities (N, K), but got {labels.shape} and {chances.shape}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= chances.shape[1]:
@@ -130,8 +222,6 @@ def cross_entropy(y_true: ArrayLike, probabilities: ArrayLike) -> float:
         raise ValueError(f"labels must be class numbers between 0 and {chances.shape[1] - 1}, but got {shown}")
     if chances.dtype.kind not in "biuf" or chances.min() < 0 or chances.max() > 1:
         raise ValueError("probabilities must be numbers between 0 and 1, but some are not")
-    with np.errstate(divide="ignore"):
-        return float(-np.log(chances[np.arange(len(labels)), labels]).mean())
 
 
 def _pair(y_true: ArrayLike, y_predicted: ArrayLike, numbers: bool = False) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -188,6 +278,7 @@ class Metric(NamedTuple):
         return self.function(targets, outputs.argmax(axis=1) if task == "classification" else outputs > 0.5)
 
 
+CLASSES = ("classification",)
 METRICS = {
     metric.name: metric
     for metric in (
@@ -195,6 +286,11 @@ METRICS = {
         Metric("accuracy", "accuracy", ("classification", "multilabel"), bounds=(0, 1), share=True),
         Metric("r2", "R2", ("regression",), bounds=(-math.inf, 1)),
         Metric("f1_macro", "F1 (macro)", ("classification", "multilabel"), bounds=(0, 1), function=f1_macro),
+        Metric("balanced_accuracy", "balanced accuracy", CLASSES, bounds=(0, 1), function=balanced_accuracy),
+        Metric("auc", "AUC", (*CLASSES, "multilabel"), bounds=(0, 1), function=auc, of_probabilities=True),
+        Metric("log_loss", "log loss", CLASSES, False, (0, math.inf), function=log_loss, of_probabilities=True),
+        Metric("mae", "MAE", ("regression",), False, (0, math.inf), function=mae),
+        Metric("rmse", "RMSE", ("regression",), False, (0, math.inf), function=rmse),
     )
 }
 
@@ -208,6 +304,16 @@ def names_of(task: str | None = None, held_out: bool = True) -> tuple[str, ...]:
 def _names(metrics: tuple[str, ...], task: str | None, parts: tuple[str, ...]) -> tuple[str, ...]:
     known = (name for name in metrics if task is None or task in METRICS[name].tasks)
     return tuple(f"{part}_{name}" for name in known for part in parts)
+
+
+def full_name(name: str) -> str:
+    """Return the name with its part: a metric without one is that of the validation part, and `val_` is short for it.
+
+    >>> full_name("f1_macro"), full_name("val_loss"), full_name("train_loss")
+    ('validation_f1_macro', 'validation_loss', 'train_loss')
+    """
+    metric = name.removeprefix("val_") if isinstance(name, str) else ""
+    return f"{PARTS[1]}_{metric}" if metric in METRICS else name
 
 
 def metric_of(name: str) -> Metric:

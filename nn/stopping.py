@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nn.checks import brief, check_fields, checked, integer, one_of, real
-from nn.metrics import larger_is_better
+from nn.metrics import full_name, larger_is_better
 from nn.run import TrainState
 
 
@@ -52,7 +52,7 @@ def check_target(target: Mapping[str, Any] | None, known: Collection[str]) -> di
         return {}
     if not isinstance(target, Mapping):
         raise ValueError(f"target must be a dict such as {{'validation_accuracy': 0.97}}, but got {brief(target)}")
-    return {one_of("target", name, known): real(f"target {name}", value) for name, value in target.items()}
+    return {one_of("target", full_name(name), known): real(f"target {name}", value) for name, value in target.items()}
 
 
 def reached(target: Mapping[str, float], metrics: Mapping[str, float]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from nn import batches, compiled, descent, kernels
 from nn._arrays import as_array
 from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
-from nn.metrics import PARTS, metric_of, names_of, r2_from_loss
+from nn.metrics import PARTS, full_name, metric_of, names_of, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
 from nn.run import History, LayerHistory, Run, TrainState, measures
@@ -90,8 +90,9 @@ def train(
         early_stopping: An int is the patience in epochs. The run's parameters are then those of the best epoch.
         target: From metrics to values, such as `{"validation_accuracy": 0.97}`: stop after the first epoch that reaches
             all.
-        metrics: Metrics to follow beside loss and accuracy or R², such as `"validation_f1_macro"`, from
-            `nn.metrics.METRICS`. They are computed at the end of each epoch and stand in `history` under their names.
+        metrics: Metrics to follow beside loss and accuracy or R², such as `"train_auc"`, from `nn.metrics.METRICS`; a
+            name without a part is that of the validation part, here and wherever a metric is named. They are computed
+            at the end of each epoch and stand in `history` under their names.
             What early stopping or the target looks at need not be named.
         callback, every, every_steps: `callback(snapshot)` is called after each `every` epochs, or after each
             `every_steps` steps; if it returns True, training stops.
@@ -136,9 +137,11 @@ def train(
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(integer("early_stopping", early_stopping, 1))
     if early_stopping is not None:
-        one_of("metric of early_stopping", early_stopping.metric, names)
+        watched = one_of("metric of early_stopping", full_name(early_stopping.metric), names)
+        early_stopping = replace(early_stopping, metric=watched)
     goal = check_target(target, names)
-    wanted = {one_of("metrics", name, names) for name in ([metrics] if isinstance(metrics, str) else metrics)} | {*goal}
+    given = [metrics] if isinstance(metrics, str) else metrics
+    wanted = {one_of("metrics", full_name(name), names) for name in given} | {*goal}
     if early_stopping is not None:
         wanted.add(early_stopping.metric)
     asked = [name for name in names if name in wanted and metric_of(name).function is not None]

@@ -230,7 +230,8 @@ class Objective:
             metrics = {name: float(curve[at]) for name, curve in curves.items() if len(curve)}
             if self.curves is not None and history.layers is not None:
                 curves |= history.layers.curves()
-            diverged = run.status == "diverged" or not all(map(math.isfinite, metrics.values()))
+            losses = (value for name, value in metrics.items() if name.endswith("_loss"))  # a score may be undefined
+            diverged = run.status == "diverged" or not all(map(math.isfinite, losses))
             return TrialResult(
                 DIVERGED if diverged else COMPLETED,
                 metrics,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nn.files import local_path
-from nn.metrics import larger_is_better
+from nn.metrics import full_name, larger_is_better
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
 from tuning.methods import OPTIONS, make_sampler, method_name
@@ -73,7 +73,7 @@ def sweep(
         repeats: Seeds for each setting; settings share them, so that comparisons are paired.
         folds: Cross-validation in place of the one validation part.
         metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
-            `nn.metrics.METRICS`.
+            `nn.metrics.METRICS`; "f1_macro" is "validation_f1_macro".
         curves: "layers" has the curves of each trial hold what its run recorded of each layer too, under such names as
             "layer_1_gradient_norm"; see `nn.LayerHistory`.
         early_stopping: End a trial after so many epochs without a lower validation loss. Its metrics are those of its
@@ -115,6 +115,7 @@ def sweep(
     limits.check_end(sampler, given_space, method_name(method))
     check_workers(executor, n_jobs)
     check_callback(callback)
+    metric = metric and full_name(metric)
     objective = Objective.prepare(data, folds, checked_reading(reading, inspect.signature(sweep).parameters))
     if metric is None:
         metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nn import MLP, Dataset, load_dataset, metrics, train
+from nn import MLP, Dataset, compiled, load_dataset, metrics, train
 
 labels = hnp.arrays(np.int64, st.integers(1, 30), elements=st.integers(-2, 4))
 
@@ -52,6 +54,16 @@ def test_r2_is_one_minus_residual_over_total_sum_of_squares(truth: Any, seed: in
         assert metrics.r2(truth, guess) == pytest.approx(1 - residual / total, rel=1e-9)
         assert metrics.r2(truth, np.broadcast_to(truth.mean(axis=0), truth.shape)) == pytest.approx(0, abs=1e-9)
     assert metrics.r2(truth, truth) == 1
+
+
+def test_r2_counts_the_errors_of_an_output_that_does_not_vary_which_scikit_learns_leaves_out() -> None:
+    truth, guess = [[0.0, 1.5], [0.0, 0.0]], [[1.0, 0.0], [0.0, 0.0]]
+    assert metrics.r2(truth, guess) == pytest.approx(1 - (1 + 1.5**2) / (2 * 0.75**2))
+
+
+def test_r2_of_fewer_than_two_examples_is_nan() -> None:
+    assert math.isnan(metrics.r2([3.0], [3.0]))
+    assert np.isnan(metrics.r2_from_loss(np.array([0.0, 1.0]), np.ones((1, 1)))).tolist() == [True, True]
 
 
 def test_r2_of_targets_that_do_not_vary_is_1_or_0() -> None:
@@ -124,23 +136,99 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str, arguments: tuple[An
     assert "\n" not in str(seen.value)
 
 
+# -- every metric beside scikit-learn's ----------------------------------------------------------------------------
+
+
+def sklearns(name: str, task: str, targets: Any, outputs: Any) -> float:
+    """scikit-learn's value from targets and the outputs (N, K) of a network; NaN where it is NaN or refused."""
+    theirs = pytest.importorskip("sklearn.metrics")
+    if outputs.shape[1] == 1 and task == "classification":
+        outputs = np.hstack([1 - outputs, outputs])
+    guess = outputs.argmax(axis=1) if task == "classification" else outputs > 0.5 if task == "multilabel" else outputs
+    labels = np.arange(outputs.shape[1])
+    scores = outputs[:, 1] if task == "classification" and outputs.shape[1] == 2 else outputs
+    known: dict[str, Any] = {
+        "accuracy": lambda: theirs.accuracy_score(targets, guess),
+        "balanced_accuracy": lambda: theirs.balanced_accuracy_score(targets, guess),
+        "f1_macro": lambda: theirs.f1_score(targets, guess, average="macro", zero_division=0),
+        "auc": lambda: theirs.roc_auc_score(targets, scores, multi_class="ovr", average="macro"),
+        "log_loss": lambda: theirs.log_loss(targets, outputs, labels=labels),
+        "r2": lambda: theirs.r2_score(targets, guess, multioutput="variance_weighted"),
+        "mae": lambda: theirs.mean_absolute_error(targets, guess),
+        "rmse": lambda: theirs.root_mean_squared_error(targets, guess),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return float(known[name]())
+        except ValueError:
+            return math.nan
+
+
+@st.composite
+def predicted(draw: Any) -> tuple[str, Any, Any]:
+    """A task, targets, and outputs of a network: with ties, classes that do not occur, and few examples."""
+    task = draw(st.sampled_from(metrics.TASKS))
+    rows, columns, seed = draw(st.integers(1, 12)), draw(st.integers(1, 4)), draw(st.integers(0, 10**6))
+    rng, few = np.random.default_rng(seed), draw(st.booleans())
+    outputs = rng.integers(0, 3, (rows, columns)) / 2 if few else rng.random((rows, columns))
+    if task == "regression":
+        targets = rng.integers(0, 2, (rows, 1)) * np.full(columns, 1.5) if few else rng.normal(size=(rows, columns))
+        return task, targets, outputs.astype(draw(st.sampled_from(["f4", "f8"])))
+    if task == "multilabel":  # of one label, scikit-learn takes the absence for a class too
+        return task, rng.integers(0, 2, (rows, columns + 1)), np.hstack([outputs, outputs[:, :1]])
+    if columns > 1:
+        outputs = (outputs + (outputs.sum(axis=1, keepdims=True) == 0)) / np.maximum(outputs.sum(1), 1e-9)[:, None]
+        outputs = np.where(np.isfinite(outputs) & (outputs <= 1), outputs, 1 / columns)
+        outputs /= outputs.sum(axis=1, keepdims=True)
+    return task, rng.integers(0, draw(st.integers(1, max(columns, 2))), rows), outputs
+
+
 @settings(max_examples=60, deadline=None)
-@given(labels, st.randoms(use_true_random=False))
-def test_f1_macro_is_scikit_learns(truth: Any, random: Any) -> None:
-    guess = truth.copy()
-    random.shuffle(guess)
-    score = pytest.importorskip("sklearn.metrics").f1_score
-    assert metrics.f1_macro(truth, guess) == pytest.approx(score(truth, guess, average="macro"), abs=1e-12)
-    flags, guesses = truth[:, None] > np.arange(-3, 4), guess[:, None] > np.arange(-3, 4)
-    known = score(flags, guesses, average="macro", zero_division=0)
-    assert metrics.f1_macro(flags, guesses) == pytest.approx(known, abs=1e-12)
+@given(predicted())
+def test_every_metric_is_scikit_learns_and_nan_where_that_is_nan_or_refused(case: tuple[str, Any, Any]) -> None:
+    task, targets, outputs = case
+    for metric in metrics.METRICS.values():
+        if task not in metric.tasks or metric.name == "loss":
+            continue
+        if metric.function is not None:
+            found = metric.value(task, targets, outputs)
+        elif metric.name == "accuracy":
+            both = np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+            guess = both.argmax(axis=1) if task == "classification" else outputs > 0.5
+            found = metrics.accuracy(targets, guess)
+        else:
+            found = metrics.r2(targets, outputs)
+        known = sklearns(metric.name, task, targets, outputs)
+        assert found == pytest.approx(known, rel=1e-12, abs=1e-12, nan_ok=True), metric.name
 
 
-@pytest.mark.parametrize("data", ["iris", "moons"])
-def test_training_follows_f1_macro_where_it_is_asked_for(data: str) -> None:
-    score = pytest.importorskip("sklearn.metrics").f1_score
-    split = load_dataset(data).split(seed=0)
-    outputs = {"iris": 3, "moons": 1}[data]
-    run = train(MLP((split.train.n_features, 8, outputs)), split, metrics=["validation_f1_macro"], epochs=3)
-    guess = run.predict(split.validation)
-    assert run.history.validation_f1_macro[-1] == pytest.approx(score(split.validation.y, guess, average="macro"))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("data", ["iris", "moons", "diabetes", "labels", "one class"])
+def test_training_follows_each_metric_to_scikit_learns_value_in_every_epoch_and_at_the_end(
+    data: str, dtype: str
+) -> None:
+    rng = np.random.default_rng(0)
+    if data == "labels":
+        X = rng.normal(size=(60, 3))
+        split = Dataset(X, np.stack([X[:, 0] > 0, X[:, 1] > 0.5], axis=1), task="multilabel").split(seed=0)
+    elif data == "one class":
+        split = load_dataset("iris").split(seed=0)
+        assert split.validation is not None
+        split = replace(split, validation=split.validation.subset(np.flatnonzero(split.validation.targets == 0)))
+    else:
+        split = load_dataset(data).split(seed=0)
+    validation, task = split.validation, split.train.task
+    assert validation is not None
+    model = MLP((split.train.n_features, 6, split.train.n_outputs), dtype=dtype).for_task(task)
+    names = [m.name for m in metrics.METRICS.values() if task in m.tasks and m.function is not None]
+    seen: list[Any] = []
+    run = train(
+        model, split, epochs=3, metrics=[f"validation_{name}" for name in names],
+        callback=lambda shown: seen.append(compiled.outputs_of(model, shown.theta, validation.X)),
+    )  # fmt: skip
+    for name in names:
+        known = [sklearns(name, task, validation.targets, outputs) for outputs in seen]
+        np.testing.assert_allclose(getattr(run.history, f"validation_{name}"), known, rtol=1e-12, atol=1e-12)
+        assert run.evaluate(validation)[name] == pytest.approx(known[-1], rel=1e-12, nan_ok=True)
+    assert (data == "one class") == bool(np.isnan(run.metrics.get("validation_auc", 0.0)))

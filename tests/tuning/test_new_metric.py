@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,18 @@ def test_the_command_trains_with_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "test wrong guesses" in out
     assert main(["train", "iris", "--metrics", "validation_mistake"]) == 2
     assert "did you mean 'validation_mistakes'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["grid", "halving", "refine"])
+def test_a_score_that_is_not_defined_never_wins_and_its_row_says_so(method: str) -> None:
+    assert SPLIT.validation is not None
+    one_class = SPLIT.validation.subset(np.flatnonzero(SPLIT.validation.targets == 0))
+    space = {"learning_rate": [0.01, 0.1]}
+    study = sweep(replace(SPLIT, validation=one_class), space, method, metric="auc", epochs=3, progress=False)
+    assert {trial.state for trial in study.trials} <= {"completed", "pruned"}
+    assert all(np.isnan(trial.metrics["validation_auc"]) for trial in study.trials)
+    assert [summary.rank for summary in study.summaries()] == [None, None]
+    with pytest.raises(ValueError, match="a study must have a setting whose trials all completed"):
+        _ = study.best
+    if method == "grid":
+        assert str(study.table()).count("validation_auc undefined") == 2

@@ -24,8 +24,8 @@ class Summary:
     """A setting, summed up over its trials.
 
     `metrics` are means and `spreads` sample standard deviations (with two trials or more); `state` is "completed", or
-    what kept the setting from being ranked, "2 of 3 completed, 1 diverged" where its trials ended in several ways;
-    `rank` counts from 1, None where it is not ranked.
+    what kept the setting from being ranked, "2 of 3 completed, 1 diverged" where its trials ended in several ways,
+    "validation_auc undefined" where they completed without a number for the metric that decides; `rank` counts from 1, None where it is not ranked.
     """
 
     params: Setting
@@ -122,6 +122,7 @@ def _summary(setting: str, trials: list[Outcome], metric: str, per_setting: int)
     columns = {name: [trial.metrics.get(name, math.nan) for trial in trials] for name in names}
     means = {name: mean(values) for name, values in columns.items()}
     if state == COMPLETED and not math.isfinite(means.get(metric, math.nan)):
-        state = "not finite"
+        # Such as the area under a ROC curve where the validation part has one class.
+        state = f"{metric} undefined"
     spreads = {name: spread(values) for name, values in columns.items()} if len(trials) > 1 else {}
     return Summary(setting_of(setting), means, spreads, len(trials), state)

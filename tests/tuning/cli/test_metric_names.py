@@ -16,15 +16,13 @@ from tuning.cli import main
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        *[(name, f"validation_{name}") for name in METRICS],
         ("acuracy", "validation_accuracy"),
-        ("val_loss", "validation_loss"),
         ("test_accuracy", "validation_accuracy"),
         ("train_acuracy", "train_accuracy"),
         ("trian_loss", "train_loss"),
     ],
 )
-def test_a_metric_without_its_part_is_taken_for_that_of_validation_wherever_it_is_named(
+def test_an_unknown_metric_is_refused_with_the_nearest_name_wherever_it_is_named(
     written: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = "diabetes" if "r2" in meant else "iris"
@@ -49,3 +47,28 @@ def test_a_metric_without_its_part_is_taken_for_that_of_validation_wherever_it_i
     ):
         assert main(command) == 2
         assert hint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("written", [*METRICS, "val_loss"])
+def test_a_metric_without_its_part_is_that_of_validation_wherever_it_is_named(
+    written: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metric = METRICS[written.removeprefix("val_")]
+    meant, name = f"validation_{metric.name}", "iris" if "classification" in metric.tasks else "diabetes"
+    data = load_dataset(name)
+    model = MLP((data.n_features, 2, data.n_outputs))
+    study = sweep(data, {"learning_rate": [0.01]}, epochs=1, metric=written)
+    assert study.metric == meant
+    assert ScoredStudy.of(study, written).metric == meant
+    easy = 1e9 if not metric.larger_is_better else -1e9
+    for options in (
+        {"target": {written: easy}},
+        {"early_stopping": EarlyStopping(metric=written)},
+        {"metrics": written},
+    ):
+        run = train(model, data.split(), epochs=2, **options)  # type: ignore[arg-type]
+        assert meant in run.history.metrics()
+        assert (run.reason == "target") == ("target" in options)
+    assert main(["sweep", name, "--learning-rate", "0.01", "--epochs", "1", "--metric", written]) == 0
+    assert main(["train", name, "--epochs", "1", "--metrics", written]) == 0
+    assert capsys.readouterr().out.count(f"validation {metric.shown}") >= 2
