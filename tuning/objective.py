@@ -23,7 +23,7 @@ from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.source import Source, splits_of
-from tuning.space import DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
+from tuning.space import BESIDE, DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec, best_epoch
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ class Objective:
     def check(self, space: Space) -> None:
         """Raise ValueError or TypeError unless every setting of the space can be trained."""
         for name in space.names:
-            if name == "epochs":
-                raise ValueError("epochs must be given beside the space, as epochs=20, but got it as a parameter")
+            if name in BESIDE:
+                raise ValueError(f"{name} must be given {BESIDE[name]}, but got it as a parameter")
             if name not in PARAMETERS:
                 raise unknown_name("a parameter", name, PARAMETERS)
         for variant in islice(space.variants(), _CHECKED_COMBINATIONS):
@@ -211,7 +211,9 @@ class Objective:
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
         model = self._model((part.n_features, *layers, part.n_outputs), *own)
         size = batch_size(params.get("batch_size"), self.train_size)
-        return model, _optimizer(params), size, _schedule(params)
+        optimizer = _optimizer(params)
+        model.rate_multipliers(optimizer)  # as many as there are layers
+        return model, optimizer, size, _schedule(params)
 
     def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:
         from nn.model import MLP
@@ -274,7 +276,7 @@ class Objective:
         asked = self.asked
         if split.validation is None:
             asked = tuple(dict.fromkeys(name.replace("validation_", "train_", 1) for name in asked))
-        if schedule is not None and schedule.takes_length:
+        if schedule is not None and schedule.takes_length and schedule.steps is None:
             steps = -(-len(split.train) // (len(split.train) if size == "full" else int(size)))
             schedule = replace(schedule, steps=(spec.horizon or spec.epochs) * steps)
         run = train(
@@ -369,11 +371,17 @@ def _optimizer(params: Mapping[str, Any]) -> Optimizer:
 
 
 def _schedule(params: Mapping[str, Any]) -> Schedule | None:
-    if params.get("schedule") is None:
-        return None
-    name = one_of("schedule", params["schedule"], _schedules())
-    numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(name, key)}
-    return _schedules()[name](**numbers)
+    from nn.schedules import Constant, Warmup
+
+    schedule = None
+    if params.get("schedule") is not None:
+        name = one_of("schedule", params["schedule"], _schedules())
+        numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(name, key)}
+        schedule = _schedules()[name](**numbers)
+    warmup = integer("warmup", params.get("warmup", 0), 0)
+    if warmup and isinstance(schedule, Warmup):
+        raise ValueError(f"warmup must be 0 with schedule warmup, which has schedule_warmup, but got {warmup}")
+    return Warmup(warmup=warmup, then=schedule or Constant()) if warmup else schedule
 
 
 def _schedules() -> dict[str, type[Schedule]]:

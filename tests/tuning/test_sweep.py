@@ -101,7 +101,10 @@ def test_every_known_parameter_reaches_the_trainer() -> None:
         "schedule_factor": {"schedule": "step", "schedule_every": 3},
         "schedule_final": {"schedule": "cosine"},
         "schedule_warmup": {"schedule": "warmup"},
-        "schedule_rise": {"schedule": "one_cycle"},
+        **{f"schedule_{name}": {"schedule": "one_cycle"} for name in ("rise", "start", "end")},
+        "schedule_steps": {"schedule": "cosine"},
+        "schedule_linear": {"schedule": "ramp"},
+        **{name: {"parametrisation": "mup", "base_width": 2} for name in ("parametrisation", "base_width")},
         **{name: {"schedule": "triangular"} for name in ("schedule_half", "schedule_low")},
     }
     other: dict[str, Any] = {
@@ -116,22 +119,32 @@ def test_every_known_parameter_reaches_the_trainer() -> None:
         "epsilon": 0.1,
         "weight_decay": 0.1,
         "clip_norm": 0.01,
+        "rate_multipliers": (1, 0.1),
         "l2": 0.1,
         "dropout": 0.5,
         "activation": "tanh",
         "init": "glorot",
+        "std": (0.3, 0.1),
+        "multipliers": (1, 0.5),
+        "parametrisation": "standard",
+        "base_width": 3,
         "bias": False,
         "dtype": "float64",
         "schedule": "cosine",
         "schedule_every": 2,
         "schedule_factor": 0.5,
         "schedule_final": 0.9,
+        "warmup": 3,
+        "schedule_steps": 2,
         "schedule_warmup": 3,
+        "schedule_start": 2.0,
+        "schedule_end": 2.0,
+        "schedule_linear": True,
         "schedule_rise": 0.6,
         "schedule_half": 3,
         "schedule_low": 0.7,
     }
-    assert set(other) == set(PARAMETERS)
+    assert {*other, "output", "loss"} == set(PARAMETERS)  # of these three classes allow one pair alone
 
     def final_loss(setting: dict[str, Any]) -> float:
         result = objective(TrialSpec(0, setting, "", 0, None, 3, seed_of(0, 0, None)))

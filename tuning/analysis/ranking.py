@@ -25,7 +25,8 @@ class Summary:
 
     `metrics` are means and `spreads` sample standard deviations (with two trials or more); `state` is "completed", or
     what kept the setting from being ranked, "2 of 3 completed, 1 diverged" where its trials ended in several ways,
-    "validation_auc undefined" where they completed without a number for the metric that decides; `rank` counts from 1, None where it is not ranked.
+    "validation_auc undefined" where they completed without a number for the metric that decides; `rank` counts from 1,
+    None where it is not ranked.
     """
 
     params: Setting

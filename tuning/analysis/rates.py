@@ -202,7 +202,7 @@ def _rate(params: Setting) -> float:
 def _order(value: Value) -> tuple[int, tuple[float, ...], str]:
     """Return the key by which values are sorted: numbers and layers first, then words."""
     if isinstance(value, tuple):
-        return 0, tuple(map(float, value)), ""
+        return 0, tuple(-1.0 if each is None else float(each) for each in value), ""
     if isinstance(value, int | float):
         return 0, (float(value),), ""
     return 1, (), str(value)

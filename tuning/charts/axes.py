@@ -120,7 +120,7 @@ def words(name: str) -> str:
 def order(value: Value) -> tuple[int, Sequence[float], str]:
     """Return the key by which values are sorted: numbers and layers first, then words."""
     if isinstance(value, tuple):
-        return 0, tuple(map(float, value)), ""
+        return 0, tuple(-1.0 if each is None else float(each) for each in value), ""
     if is_number(value):
         return 0, (float(value),), ""
     return 1, (), value_text(value)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nn.checks import brief, integer, real
 
-Value = bool | int | float | str | tuple[int, ...] | None
+Value = bool | int | float | str | tuple[int | float | None, ...] | None
 Setting = dict[str, Value]
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -18,20 +18,21 @@ MAX_INTEGER = 2**63 - 1
 
 _LONGEST = 200
 
-_LAYERS = re.compile(r"[0-9]+(x[0-9]+)+")
+_NUMBER = r"(?:none|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+_LAYERS = re.compile(rf"{_NUMBER}(x{_NUMBER})+")
 _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 
 
 def value_text(value: Value) -> str:
     """Return how a value is written: the shortest text that is parsed back to exactly this value.
 
-    >>> [value_text(value) for value in (16, 0.1, (64, 32), True, None, "relu")]
-    ['16', '0.1', '64x32', 'true', 'none', 'relu']
+    >>> [value_text(value) for value in (16, 0.1, (64, 32), (1, 0.5), True, None, "relu")]
+    ['16', '0.1', '64x32', '1x0.5', 'true', 'none', 'relu']
     """
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "()"
+        return "x".join(map(value_text, value)) or "()"
     return value if isinstance(value, str) else repr(value)
 
 
@@ -52,7 +53,7 @@ def parse_value(text: str) -> Value:
     if text == "()":
         return ()
     if _LAYERS.fullmatch(text) and len(text) < _LONGEST:
-        return tuple(int(units) for units in text.split("x"))
+        return tuple(_of_layer(parse_value(each)) for each in text.split("x"))
     if INTEGER.fullmatch(text) and len(text) < _LONGEST:
         return integer("a value", int(text), -MAX_INTEGER, MAX_INTEGER)
     try:
@@ -63,7 +64,7 @@ def parse_value(text: str) -> Value:
         return real("a value", number)
     if NAME.fullmatch(text):
         return text
-    raise ValueError(f"a value must be a number, a name or whole numbers joined by x, but got {brief(text)}")
+    raise ValueError(f"a value must be a number, a name or numbers joined by x, but got {brief(text)}")
 
 
 def plain_value(value: Any) -> Value:
@@ -77,15 +78,21 @@ def plain_value(value: Any) -> Value:
     if isinstance(value, float):
         return real("a value", value)
     if isinstance(value, list | tuple):
-        if not all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in value):
-            raise ValueError(f"a list in a list must be the units of hidden layers, but got {brief(value)}")
-        units = tuple(integer("a layer's number of units", size, 0, MAX_INTEGER) for size in value)
-        return units[0] if len(units) == 1 else units
+        layers = tuple(each.item() if isinstance(each, np.generic) else each for each in value)
+        if not all(each is None or is_number(each) for each in layers):
+            raise ValueError(f"a list in a list must be numbers, one for each layer, but got {brief(value)}")
+        return plain_value(layers[0]) if len(layers) == 1 else tuple(_of_layer(each) for each in layers)
     if isinstance(value, str):
         if ":" in value:
             raise ValueError(f"a range must stand alone, outside of any list, but got {value!r} among values")
         return parse_value(value)
-    raise TypeError(f"a value must be a number, a name, a bool, None or a tuple of whole numbers, but got {value!r}")
+    raise TypeError(f"a value must be a number, a name, a bool, None or a tuple of numbers, but got {value!r}")
+
+
+def _of_layer(value: Any) -> int | float | None:
+    if value is None:
+        return None
+    return real("a value", value) if isinstance(value, float) else integer("a value", value, -MAX_INTEGER, MAX_INTEGER)
 
 
 def number_text(number: float) -> str:
