@@ -12,6 +12,7 @@ draw several, and return their figure.
 """
 
 from tuning.plots.boundaries import decision_boundary, decision_boundary_animation
+from tuning.plots.confusion import confusion
 from tuning.plots.networks import Recorder, descent_path
 from tuning.plots.panels import course, layers
 from tuning.plots.rates import best_rate
@@ -23,6 +24,7 @@ __all__ = [
     "Recorder",
     "best_rate",
     "close",
+    "confusion",
     "course",
     "decision_boundary",
     "decision_boundary_animation",

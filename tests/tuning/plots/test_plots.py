@@ -417,12 +417,35 @@ def test_the_animation_is_a_gif_with_one_picture_for_each_theta_that_ends_with_t
     assert np.abs(frames[2] - last)[below].mean() < 2 < np.abs(frames[0] - last)[below].mean()
 
 
+def test_the_confusion_matrix_counts_each_example_in_the_row_of_its_class_and_the_column_of_its_prediction() -> None:
+    split = load_dataset("iris").split(seed=0)
+    run = train(MLP((4, 3)), split, epochs=2)
+    assert split.validation is not None
+    for data, known in ((split.validation, split.validation), (split.source.subset(split.rows["validation"]), None)):
+        ax = plots.confusion(run, data)
+        counts = np.array([int(text.get_text()) for text in ax.texts]).reshape(3, 3)
+        guess = run.predict(known or split.validation)
+        expected = [[np.sum((split.validation.y == i) & (guess == j)) for j in run.classes] for i in run.classes]
+        np.testing.assert_array_equal(counts, expected)
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["setosa", "versicolor", "virginica"]
+        assert ax.get_title() == f"{np.trace(counts) / 30:.0%} of 30 examples right"
+    lopsided = split.validation.subset(np.flatnonzero(split.validation.targets == 1))
+    ax = plots.confusion(run, lopsided)
+    assert [int(text.get_text()) for text in ax.texts[:3]] == [0, 0, 0]
+    regression = load_dataset("sine", n=40).split(seed=0)
+    with pytest.raises(
+        ValueError, match="a confusion matrix must be of one class for each example, but the task is reg"
+    ):
+        plots.confusion(train(MLP((1, 1)), regression, epochs=1), regression.train)
+
+
 def everything() -> list[tuple[Any, tuple[Any, ...]]]:
     run, data = a_run()
     path = np.stack([run.theta, run.theta + np.eye(1, run.model.size)[0], run.theta + np.eye(2, run.model.size)[1]])
     study = the_study()
     of_studies = [(getattr(plots, name), (study,)) for name in OF_STUDIES]
-    return [*of_studies, (plots.descent_path, (run, data, path)), (plots.decision_boundary, (run, data))]
+    of_runs = [(function, (run, data)) for function in (plots.decision_boundary, plots.confusion)]
+    return [*of_studies, (plots.descent_path, (run, data, path)), *of_runs]
 
 
 def test_every_figure_is_drawn_on_the_given_axes_and_changes_no_setting_of_matplotlib() -> None:
