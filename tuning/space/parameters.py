@@ -98,6 +98,9 @@ WHOLE = frozenset(
 )
 """The parameters that are whole numbers: a range of one of them is a range of whole numbers, however it is written."""
 
+PER_LAYER = frozenset({"hidden_units", "rate_multipliers", "std", "multipliers"})
+"""The parameters that may have a number for each layer."""
+
 BOUNDS: dict[str, tuple[float, float]] = {
     "batch_size": (1, 1),  # upwards only the data say how far
     "hidden_units": (1, math.inf),

@@ -29,7 +29,7 @@ import numpy as np
 from nn.checks import integer
 from tuning.space.meant import of_whole_numbers, own_names, two_meanings, way_out
 from tuning.space.order import even_order
-from tuning.space.parameters import WHOLE
+from tuning.space.parameters import PARAMETERS, PER_LAYER, WHOLE
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Range, Uniform
 from tuning.space.values import INTEGER, NAME, Setting, Value, is_number, parse_value, plain_value, value_text
 
@@ -259,6 +259,10 @@ def as_parameter(name: str, given: Any) -> Parameter:
         parameter = _parameter(name, given)
         if name in WHOLE and isinstance(parameter, Range):
             return of_whole_numbers(parameter)
+        if name in PARAMETERS and name not in PER_LAYER and isinstance(parameter, Choice):
+            layers = next((value for value in parameter.values if isinstance(value, tuple)), None)
+            if layers is not None:
+                raise ValueError(f"a value must be one number or name, not one for each layer, but got {layers}")
         if name == "activation" and isinstance(parameter, Choice):
             own = own_names(parameter.values)
             return Choice(dict(zip(own, parameter.parts, strict=True)) if parameter.parts else own)

@@ -76,6 +76,7 @@ def test_the_parameters_that_are_whole_numbers_are_those_that_refuse_others() ->
 
     objective = Objective.prepare(load_dataset("iris"))
     owners = {"schedule_every": "step", "schedule_warmup": "warmup", "schedule_half": "triangular"}
+    owners |= {"schedule_steps": "cosine"}
     for name in PARAMETERS:
         setting: dict[str, Any] = {name: 2.5, **({"schedule": owners[name]} if name in owners else {})}
         if isinstance(as_parameter(name, PARAMETERS[name].example), Range) or name in WHOLE:
