@@ -83,7 +83,10 @@ class Results:
         """The best setting: `params`, and `metrics` as means over repeats and folds. ValueError when there is none."""
         ranked = self.summaries()
         if not ranked or ranked[0].rank is None:
-            raise ValueError(f"a study must have a setting whose trials all completed, but: {self.describe_states()}")
+            raise ValueError(
+                f"a study must have a setting whose trials all completed with a {self.metric}, but: "
+                f"{self.describe_states()}"
+            )
         return ranked[0]
 
     def summaries(self) -> list[Summary]:
