@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     for name in names:
         done = len(Study.open(folder / name).trials)
         part, whole = a_study(name, folder / name).run(n_jobs=1), a_study(name, None).run(n_jobs=2)
-        assert done < len(part.trials) in (18, 36), name
+        assert done < len(part.trials) == (18 if name == "PartialFixedSampler" else 36), name
         assert part.new_trials == len(part.trials) - done, name
         assert part.stopped == whole.stopped == "finished", name
         assert same_trials(part, whole), name
