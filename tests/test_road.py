@@ -292,6 +292,6 @@ def test_parts_may_have_files_of_their_own(capsys: pytest.CaptureFixture[str]) -
 
 def test_rows_in_order_of_time_are_trained_on_before_they_are_scored(capsys: pytest.CaptureFixture[str]) -> None:
     KINDS["decimal commas"].write()
-    run(capsys, "sweep", "data.csv", *SETTINGS, "--split-in-order=true", "--folds=3", "--storage=s.db")
+    run(capsys, "sweep", "--split-in-order", "data.csv", *SETTINGS, "--folds=3", "--storage=s.db")
     run(capsys, "test", "s.db")
     assert Study.open("s.db").about["reading"] == {"split_in_order": True}

@@ -32,6 +32,11 @@ class ReadingOption(NamedTuple):
     choices: tuple[str, ...] = ()
 
     @property
+    def is_flag(self) -> bool:
+        """Whether it is True or False; its name alone is True on a command."""
+        return self.kind == FLAG
+
+    @property
     def metavar(self) -> str:
         """The word for its value in the help of a command."""
         if self.choices:

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ SWEEP_EXAMPLE = (
 FORMATS = ("table", "json", "csv")
 _ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
 SHOW_FORMATS = (*FORMATS, "parquet")
+_ALONE = "true"  # the value of a flag that stands alone
 WRITING = ("separator", "decimal", "encoding", "missing", "header")
 """The options of reading that say how the cells of a file are written."""
 SHOW_ENDINGS = {".txt": "table", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -55,8 +57,13 @@ class Parser(argparse.ArgumentParser):
         raise CommandError(re.sub(r"^argument (--[\w-]+):", r"\1", message))
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Return the parsed arguments; all must be known."""
-        values, rest = self.parse_known_args(arguments)
+        """Return the parsed arguments; all must be known. The word after a flag is its value only if it can be."""
+        flags = {name for name, action in self._option_string_actions.items() if action.const == _ALONE}
+        joined = [
+            f"{word}={_ALONE}" if word in flags and after not in (_ALONE, "false") else word
+            for word, after in zip_longest(arguments, arguments[1:])
+        ]
+        values, rest = self.parse_known_args(joined)
         if not rest:
             return values
         if not rest[0].startswith("-"):
@@ -259,7 +266,9 @@ def _add_data(parser: Parser, **options: Any) -> None:
 def _add_reading(parser: Parser, names: Iterable[str] = READING) -> None:
     group = parser.add_argument_group("reading", "of a file; what is not given is found from it")
     for name in names:
-        group.add_argument(_option_of(name), metavar=READING[name].metavar, help=READING[name].about)
+        option = READING[name]
+        alone: dict[str, Any] = {"nargs": "?", "const": _ALONE} if option.is_flag else {}
+        group.add_argument(_option_of(name), metavar=option.metavar, help=option.about, **alone)
 
 
 def given_reading(values: argparse.Namespace) -> dict[str, Any]:
