@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from nn.data import Dataset
 from tuning.objective import Objective
+
+if TYPE_CHECKING:
+    from nn.data import Dataset
 
 FEATURES, LEFT_OUT, CLASSES, LETTERS = 8, 6, 5, 24
 """The most of each that are named, and the most letters of a name."""
