@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,8 @@ FEW_ROWS = 3
 _MISSING_SHARE = 0.05  # fewer missing cells than that are filled without a mark: they hardly move a mean
 _ROWS_PER_LEVEL = 4  # a category has at most one level for so many rows, lest it outgrow the data …
 _MOST_LEVELS = 100  # … and never more than this
+_FEW_VALUES = 20  # whole numbers with so few values may be names of groups; among more rows …
+_ROWS_PER_VALUE = 15  # … so may one value for so many rows
 _TEXT_LEVELS = 20  # texts with more levels than that, over half as many as rows, are names or remarks
 
 _IDENTIFIERS = re.compile(
@@ -38,7 +41,7 @@ class ColumnCode:
     Attributes:
         name, kind: Those of the column.
         left_out: The reason in words; empty where the column is used.
-        levels: The levels of a category that are told apart.
+        levels: The levels of a category that are told apart; the values of a whole number that have a feature each.
         rare: Its levels that are one, "other", together.
         missing: Whether a missing cell is told apart.
         fill: What a missing cell counts as: the median; where it is not told apart, the most frequent level.
@@ -58,9 +61,10 @@ class ColumnCode:
         if self.left_out:
             return ()
         missing = (f"{self.name} missing",) * self.missing
+        levels = tuple(f"{self.name}={level}" for level in self.levels)
         if self.kind != CATEGORY:
-            return (self.name, *missing)
-        names = (*(f"{self.name}={level}" for level in self.levels), *(f"{self.name}=other",) * bool(self.rare))
+            return (self.name, *missing, *levels)
+        names = (*levels, *(f"{self.name}=other",) * bool(self.rare))
         return (names + missing)[-1:] if len(names + missing) == 2 else names + missing
 
     def encode(self, column: Column) -> NDArray[np.float64]:
@@ -68,7 +72,8 @@ class ColumnCode:
         if self.kind != CATEGORY:
             gone = column.missing
             filled = np.where(gone, float(self.fill or 0.0), column.values)
-            return np.column_stack([filled, gone] if self.missing else [filled]).astype(np.float64)
+            equal = [column.values == float(level) for level in self.levels]
+            return np.column_stack([filled, *([gone] if self.missing else []), *equal]).astype(np.float64)
         places = {level: place for place, level in enumerate(self.levels)}
         places |= dict.fromkeys(self.rare, len(self.levels))
         blank = len(self.levels) + bool(self.rare) if self.missing else places[str(self.fill)]
@@ -99,10 +104,12 @@ class Encoding:
 
     Left out are row numbers, identifiers, texts that hardly repeat, constants, and columns without a value. Numbers are
     filled with the median, and marked by a feature of their own where at least 5 % are missing; a date is its number of
-    days. A category has a feature for each level, two levels one in all. The levels with one or two rows share the
-    feature "other", from which no weight of their own could be learned; so do those beyond a quarter of the rows. A
-    missing cell is a level where training had one, and the most frequent level otherwise. A level that training did
-    not have is taken as "other", whose weight was learned from levels as strange; where there is none, as missing.
+    days. Whole numbers with few values, at most 20 or one for 15 rows, may be names, as of schools or persons: each
+    value has a feature too, beside the number. A category has a feature for each level, two levels one in all. The
+    levels with one or two rows share the feature "other", from which no weight of their own could be learned; so do
+    those beyond a quarter of the rows. A missing cell is a level where training had one, and the most frequent level
+    otherwise. A level that training did not have is taken as "other", whose weight was learned from levels as strange;
+    where there is none, as missing.
 
     >>> city = Column("city", "category", np.array([0, 1, 2] * 18, np.int32), ("Bonn", "Jena", "Ulm"))
     >>> encoding = Encoding.fit(Table((Column("id", "number", np.arange(1.0, 55.0)), city)))
@@ -238,7 +245,19 @@ def _code(column: Column) -> ColumnCode:
         return ColumnCode(name, kind, "constant")
     if kind == NUMBER and _counts_or_names_rows(name, there, missing):
         return ColumnCode(name, kind, "a number for each row")
-    return ColumnCode(name, kind, missing=marked, fill=float(np.median(there)))
+    levels = _values(there) if kind == NUMBER else ()
+    return ColumnCode(name, kind, missing=marked, levels=levels, fill=float(np.median(there)))
+
+
+def _values(numbers: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return the values that have a feature of their own, as texts: of whole numbers with few values, but for two."""
+    if np.any(numbers != np.floor(numbers)):
+        return ()
+    values, counts = np.unique(numbers, return_counts=True)
+    most = max(_FEW_VALUES, min(_MOST_LEVELS, len(numbers) // _ROWS_PER_VALUE))
+    if not 2 < len(values) <= most:
+        return ()
+    return tuple(f"{value:.0f}" for value in values[counts >= FEW_ROWS])
 
 
 def _category(column: Column, counts: NDArray[np.int64], missing: int) -> ColumnCode:
@@ -259,6 +278,13 @@ def _category(column: Column, counts: NDArray[np.int64], missing: int) -> Column
     levels, others = (tuple(column.levels[place] for place in sorted(places)) for places in (kept, rare))
     fill = None if missing else column.levels[int(order[0])]
     return ColumnCode(name, kind, "", levels, others, bool(missing), fill)
+
+
+def _all_numbers(texts: Sequence[str]) -> bool:
+    try:
+        return bool(np.isfinite([float(text) for text in texts]).all())
+    except ValueError:
+        return False
 
 
 def _counts_or_names_rows(name: str, values: NDArray[np.float64], missing: int) -> bool:
@@ -301,7 +327,7 @@ def _code_of_json(
         sound = (fill is None) if missing else isinstance(fill, str) and fill in (*levels, *rare)
         sound = sound and len(levels) + bool(rare) + missing >= 2
     elif sound:
-        sound = not levels and not rare and isinstance(fill, float | int) and bool(np.isfinite(fill))
+        sound = not rare and isinstance(fill, float | int) and bool(np.isfinite(fill)) and _all_numbers(levels)
     if not sound:
         raise ValueError(f"an encoding must have columns as they were saved, but got a foreign one: {name!r}"[:200])
     return ColumnCode(name, kind, left_out, tuple(levels), tuple(rare), missing, fill)

@@ -49,6 +49,33 @@ def test_a_number_for_each_row_is_left_out(case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "told_apart"),
+    [
+        (np.repeat([308.0, 309.0, 330.0], 20), ["308", "309", "330"]),
+        ([1.0] * 30 + [2.0] * 28 + [7.0] * 2, ["1", "2"]),  # of two rows no weight can be learned
+        (np.repeat(np.arange(20.0), 3), [str(k) for k in range(20)]),
+        (np.repeat(np.arange(21.0), 3), []),
+        (np.repeat(np.arange(40.0), 15), [str(k) for k in range(40)]),
+        (np.repeat([0.0, 1.0], 30), []),
+        (np.repeat([0.5, 1.0, 2.0], 20), []),
+        ([np.nan, *np.repeat([-1.0, 2.0, 3.0], 20)], ["-1", "2", "3"]),
+    ],
+)
+def test_whole_numbers_with_few_values_stay_numbers_and_have_a_feature_for_each_value(
+    values: Any, told_apart: list[str]
+) -> None:
+    column = number("school", values)
+    encoding = Encoding.fit(Table((column,)))
+    assert encoding.feature_names == ("school", *(f"school={value}" for value in told_apart))
+    assert not encoding.indicators[0]
+    assert encoding.indicators[1:].all()
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))).equals(encoding)
+    features = encoding.transform(Table((number("school", [np.nan, 1.5, *map(float, told_apart)]),)))
+    np.testing.assert_array_equal(features[:, 1:], np.eye(len(told_apart) + 2, len(told_apart), -2))
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize(
     "column",
     [
         number("subject", np.arange(N) // 3),
