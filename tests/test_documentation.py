@@ -14,7 +14,7 @@ import pytest
 from tuning.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (".", ".github", "datasets", "nn", "scripts", "tuning", "tuning/laboratory")
+FOLDERS = (".", ".github", "datasets", "nn", "scripts", "tuning", "tuning/automatic", "tuning/laboratory")
 PAGES = [page.relative_to(ROOT) for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")

@@ -1,15 +1,15 @@
-"""The model that a study ends in: networks of its best setting, trained on rows that the search held out.
+"""The model that a study ends in: networks of its best setting, or of several, trained on rows that were held out.
 
-There is one network for each repeat and fold, from the seed of that trial, and their mean is the model: it is never
-worse in loss than they are in the mean, and better where they differ. Each is trained for the epochs that were best in
-the search: the median of the best epochs of the setting's trials under early stopping, and all epochs without it.
+There is one network for each setting, repeat and fold, from the seed of that trial, and their mean is the model: it is
+never worse in loss than they are in the mean, and better where they differ. Each is trained for the epochs that were
+best in the search: the median of the best epochs of its setting's trials under early stopping, and all epochs without.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nn.metrics import PARTS, metric_of, squared_error
 from tuning.objective import Objective
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from nn import Ensemble, Run, Split
 
 
+class Member(NamedTuple):
+    """A setting whose networks are in the model, and the epochs for which they are trained."""
+
+    setting: Setting
+    epochs: int
+
+
 def final_epochs(definition: Definition, trials: Iterable[Trial]) -> int:
     """Return the epochs for a network of a setting with these trials."""
     best = [trial.best_epoch or trial.epochs for trial in trials]
@@ -28,16 +35,18 @@ def final_epochs(definition: Definition, trials: Iterable[Trial]) -> int:
     return max(1, round(statistics.median(best)))
 
 
-def fitted(objective: Objective, definition: Definition, setting: Setting, epochs: int, split: Split) -> Run | Ensemble:
-    """Return the model of a setting, trained on the training part of a split.
+def fitted(objective: Objective, definition: Definition, members: Sequence[Member], split: Split) -> Run | Ensemble:
+    """Return the model of some settings, trained on the training part of a split.
 
     Networks that diverged are left out. Raises ValueError where all did.
     """
-    runs = [objective.run(spec, split) for spec in definition.trials_of(setting, epochs=epochs)]
+    specs = [spec for member in members for spec in definition.trials_of(member.setting, epochs=member.epochs)]
+    runs = [objective.run(spec, split) for spec in specs]
     kept = [run for run in runs if run.status != "diverged"]
     if not kept:
+        best = "the best setting" if len(members) == 1 else f"one of the {len(members):,} best settings"
         raise ValueError(
-            f"the best setting must train on {len(split.train):,} rows without divergence, but all {len(runs):,} "
+            f"{best} must train on {len(split.train):,} rows without divergence, but all {len(runs):,} "
             "networks diverged; search smaller values of learning_rate"
         )
     if len(kept) == 1:
@@ -47,19 +56,19 @@ def fitted(objective: Objective, definition: Definition, setting: Setting, epoch
     return Ensemble(kept)
 
 
-def tested(objective: Objective, definition: Definition, setting: Setting, epochs: int) -> dict[str, Any]:
+def tested(objective: Objective, definition: Definition, members: Sequence[Member]) -> dict[str, Any]:
     """Return the scores on the test part, by the model of all that is not test, and what it was made of."""
     first = objective.splits[0]
     if first.test is None:
         raise ValueError(f"{first.train.name!r} must have a test part to be tested on, but it has none")
     split = first.joined(*PARTS)
     assert split.test is not None
-    model = fitted(objective, definition, setting, epochs, split)
+    model = fitted(objective, definition, members, split)
     return {
-        "params": setting,
+        "params": members[0].setting,
         "time": now(),
         "scores": {f"test_{name}": float(value) for name, value in _scores(model, split).items()},
-        "epochs": epochs,
+        "epochs": [member.epochs for member in members],
         "networks": networks_of(model),
         "rows": len(split.train),
         "looks": 1,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
-from tuning.source import Source, splits_of
+from tuning.source import SPLIT, Source, splits_of
 from tuning.space import BESIDE, DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec, best_epoch
 
@@ -78,6 +78,12 @@ class Objective:
         if self.source is not None:
             return _objective_of_source, (self.source.text, self.folds, self.description.fingerprint, how)
         return Objective, (self.splits, self.folds, None, *how)
+
+    def folded(self, folds: int | None) -> Self:
+        """Return the objective of a cross-validation over everything that is not test; itself where folds is None."""
+        if folds is None:
+            return self
+        return replace(self, splits=tuple(self.splits[0].folds(folds, SPLIT["seed"])), folds=folds)
 
     def portable(self) -> Self:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""

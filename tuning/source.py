@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,23 @@ class Source:
         for path in (self.name, *(path for name, path in self.reading.items() if name.endswith("_file"))):
             if Path(path).is_absolute() and not Path(path).exists():
                 raise ValueError(f"the study's data must be at {path!r}, but are not there; pass data=NEW_PATH")
+
+
+def most_folds(data: Any, split: Split, reading: Mapping[str, Any]) -> int:
+    """Return the most folds that data may be cut into, which were split into `split`; 0 where they may not be.
+
+    A validation part that was given stays whole, as groups do; in order of time the first folds would have few rows to
+    train on, and so would the fold of a group that has most rows.
+    """
+    from nn.data import Split
+
+    if isinstance(data, Split) or "validation_file" in reading or split.time:
+        return 0
+    kept = [row for part in ("train", "validation") for row in split.rows[part]]
+    if split.groups is None:
+        return len(kept)
+    sizes = Counter(split.groups[kept].tolist()).values()
+    return len(sizes) if 2 * max(sizes) <= len(kept) else 0
 
 
 def splits_of(data: Any, folds: int | None, reading: Mapping[str, Any]) -> tuple[Split, ...]:

@@ -15,7 +15,7 @@ from nn.files import local_path
 from nn.metrics import PARTS
 from tuning.callbacks import Announcer, Callback, check_callback, log
 from tuning.export import seen_before
-from tuning.final import final_epochs, fitted, tested
+from tuning.final import Member, final_epochs, fitted, tested
 from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
 from tuning.results import Results
@@ -233,15 +233,16 @@ class Study(Results):
         return self._prepared(data, reading).run(next(self.definition.trials_of(self.best.params)))
 
     def test(self, data: Any = None, **reading: Any) -> dict[str, float]:
-        """Return the scores of the best setting on the test part, by networks of all that is not test.
+        """Return the scores on the test part of the best setting, or of as many as the study's `ensemble` says.
 
-        There is a network for each repeat and fold, trained for the epochs that were best in the search; their mean is
-        scored (see `tuning.final`). That is done once: the study remembers the scores and from then on returns them,
-        with a warning that they have been seen, whatever is added to it later. `data` and `reading` as for `resume`.
+        There is a network for each setting, repeat and fold, trained on all that is not test for the epochs that were
+        best in the search; their mean is scored (see `tuning.final`). That is done once: the study remembers the scores
+        and from then on returns them, with a warning that they have been seen, whatever is added to it later. `data`
+        and `reading` as for `resume`.
         """
         known = self.tested
         if known is None:
-            known = tested(self._prepared(data, reading), self.definition, self.best.params, self.final_epochs)
+            known = tested(self._prepared(data, reading), self.definition, self.members())
             with self._access.writing() as file:
                 file.put("test", known)
             return dict(known["scores"])
@@ -251,9 +252,9 @@ class Study(Results):
         return dict(known["scores"])
 
     def final_run(self, data: Any = None, **reading: Any) -> Run | Ensemble:
-        """Return the model to be used: the best setting, trained on all rows, those of the test part among them.
+        """Return the model to be used: what `test` scores, trained on all rows, those of the test part among them.
 
-        It is made as the one that `test` scores, and is an `nn.Ensemble` where there are repeats or folds. `data` and
+        It is an `nn.Ensemble` where there are repeats, folds, or several settings in it. `data` and
         `reading` as for `resume`.
 
         >>> from tuning import sweep
@@ -263,16 +264,18 @@ class Study(Results):
         """
         objective = self._prepared(data, reading)
         everything = objective.splits[0].joined(*PARTS, "test")
-        return fitted(objective, self.definition, self.best.params, self.final_epochs, everything)
+        return fitted(objective, self.definition, self.members(), everything)
 
-    @property
-    def final_epochs(self) -> int:
-        """The epochs for which the best setting is trained in the end.
+    def members(self) -> list[Member]:
+        """Return the settings whose networks are the final model, the best first, and the epochs of each.
 
-        Under early stopping, that is the median of the best epochs of its trials; all epochs otherwise.
+        Under early stopping, these are the median of the best epochs of its trials; all epochs otherwise. Raises
+        ValueError where no setting is the best.
         """
-        trials = self._access.reading().trials_of(setting_text(self.best.params))
-        return final_epochs(self.definition, trials)
+        count, file = self.definition.ensemble or 1, self._access.reading()
+        ranked = [self.best, *(summary for summary in self.summaries()[1:count] if summary.rank is not None)]
+        epochs = (final_epochs(self.definition, file.trials_of(setting_text(each.params))) for each in ranked)
+        return [Member(each.params, number) for each, number in zip(ranked, epochs, strict=True)]
 
     def _sampler(self) -> Sampler:
         d, settings = self.definition, self.limits.settings(self.trials_per_setting)

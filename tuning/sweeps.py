@@ -9,24 +9,29 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from nn.checks import brief
 from nn.files import local_path
 from nn.metrics import full_name, larger_is_better
+from tuning.automatic import plan
 from tuning.callbacks import Callback, check_callback
+from tuning.calls import calls_of
 from tuning.learning_rate import is_auto, with_ranges
 from tuning.methods import OPTIONS, make_sampler, method_name
 from tuning.objective import Objective
 from tuning.run import Limits, check_workers
-from tuning.source import checked_reading
+from tuning.source import checked_reading, most_folds
 from tuning.space import Space
 from tuning.store import Definition, StudyFile, checked_number
 from tuning.study import Study
 from tuning.understood import understood
 
+_USUAL: dict[str, Any] = {"method": "grid", "epochs": 20, "repeats": 1}
+
 
 def sweep(
     data: Any,
-    space: Mapping[str, Any],
-    method: Any = "grid",
+    space: Mapping[str, Any] | None = None,
+    method: Any = None,
     *,
     points: int | None = None,
     rounds: int | None = None,
@@ -35,14 +40,16 @@ def sweep(
     min_epochs: int | None = None,
     batch: int | None = None,
     n_trials: int | None = None,
-    epochs: int = 20,
+    epochs: int | None = None,
     total_epochs: int | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
     folds: int | None = None,
     metric: str | None = None,
     curves: str | None = None,
     early_stopping: int | None = None,
     class_weight: str | None = None,
+    ensemble: int | None = None,
+    minutes: float | None = None,
     target: float | None = None,
     timeout: float | None = None,
     storage: str | Path | None = None,
@@ -59,8 +66,10 @@ def sweep(
     Args:
         data: What `nn.load_dataset` takes; a Dataset, split by its default shares with seed 0; or a Split.
         space: What each hyper-parameter may be; see `tuning.space`. The names are in `tuning.space.parameters`. A
-            learning_rate of "auto" has its range from a range test on the data.
-        method: "grid", "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
+            learning_rate of "auto" has its range from a range test on the data. Without a space, `tuning.automatic`
+            chooses one by the size of the data, and whatever else is not given that the results depend on; what it
+            chose is said first, as a command that can be changed.
+        method: "grid" unless given, "random", "sobol", "refine", "halving", "hyperband", "tpe", or such as
             `optuna.samplers.TPESampler(seed=1)`.
         points: Grid points along each continuous axis of grid and halving (7), and of refine's first round (5).
         rounds, widen: Of refine: the most rounds (10); the names of the ranges that it may leave, or True for all.
@@ -68,9 +77,9 @@ def sweep(
         batch: Of tpe and Optuna: settings that are asked for at a time (8).
         n_trials: At most so many trainings, with every repeat and fold counted; settings are always run whole. A grid
             that is cut so is still spread over the whole space. For halving and hyperband: how many start.
-        epochs: Of each trial; under halving and hyperband the most.
+        epochs: Of each trial (20); under halving and hyperband the most.
         total_epochs: Stop before all trials together are given more epochs.
-        repeats: Seeds for each setting; settings share them, so that comparisons are paired.
+        repeats: Seeds for each setting (1); settings share them, so that comparisons are paired.
         folds: Cross-validation in place of the one validation part.
         metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
             `nn.metrics.METRICS`; "f1_macro" is "validation_f1_macro".
@@ -79,6 +88,8 @@ def sweep(
         early_stopping: End a trial after so many epochs without a lower validation loss. Its metrics are those of its
             best epoch; its curves are whole.
         class_weight: "balanced" gives each class the same total weight in the training loss.
+        ensemble: The number of best settings whose networks `Study.test` and `Study.final_run` average (1).
+        minutes: Without a space, the time that the plan is made for, on two cores (0.04); an estimate, not a limit.
         target, timeout: Stop once the metric's mean over a setting reaches the target; after so many seconds.
         storage: The study file; one that has the same definition is continued. In memory unless given.
         executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
@@ -87,7 +98,8 @@ def sweep(
         progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
         callback: Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned
             of once and logged each time; the study goes on. Nothing that is computed depends on it.
-        say: Called before the first trial with a line that says how the data were understood, as in `say=print`.
+        say: Called before the first trial with a line that says how the data were understood, as in `say=print`, and
+            without a space with what was chosen; that is printed where nothing is given, unless progress is False.
         **reading: How a file is read and split, such as `target_column`: options of `nn.data.READING`.
 
     Returns:
@@ -103,10 +115,26 @@ def sweep(
     """
     options = {name: value for name, value in locals().items() if name in OPTIONS}
     storage = None if storage is None else local_path("storage", storage)
-    given_space = space if isinstance(space, Space) else Space(space)
+    reading = checked_reading(reading, inspect.signature(sweep).parameters)
+    if space is not None and minutes is not None:
+        raise ValueError(
+            f"minutes must be None with a space, which is searched as it is, but got {brief(minutes)}; "
+            "give timeout, a limit in seconds"
+        )
+    loaded = Objective.prepare(data, None, reading) if space is None else None
+    usual = _USUAL if loaded is None else _planned(data, loaded, reading, minutes)
+    asked: dict[str, Any] = {
+        "space": space, "method": method, "n_trials": n_trials, "epochs": epochs, "repeats": repeats, "folds": folds,
+        "metric": metric, "early_stopping": early_stopping, "ensemble": ensemble,
+    }  # fmt: skip
+    space, method, n_trials, epochs, repeats, folds, metric, early_stopping, ensemble = (
+        usual.get(name) if value is None else value for name, value in asked.items()
+    )
+    given_space = space if isinstance(space, Space) else Space(space or {})
     given = {"seed": seed, "repeats": repeats, "epochs": epochs}
     seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
     folds = None if folds is None else checked_number("folds", folds)
+    ensemble = None if ensemble is None else checked_number("ensemble", ensemble)
     per_setting = repeats * (folds or 1)
     limits = Limits(n_trials, timeout, target, total_epochs)
     limits.check_one_setting(epochs, per_setting)
@@ -116,7 +144,7 @@ def sweep(
     check_workers(executor, n_jobs)
     check_callback(callback)
     metric = metric and full_name(metric)
-    objective = Objective.prepare(data, folds, checked_reading(reading, inspect.signature(sweep).parameters))
+    objective = Objective.prepare(data, folds, reading) if loaded is None else loaded.folded(folds)
     if metric is None:
         metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
     objective = objective.following(metric, curves=curves).training_with(early_stopping, class_weight)
@@ -130,11 +158,30 @@ def sweep(
         space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
         repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
         auto=auto, curves=curves, early_stopping=objective.early_stopping, class_weight=objective.class_weight,
+        ensemble=ensemble,
     )  # fmt: skip
     study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
+    if say is None and loaded is not None and progress is not False:
+        say = print
     if say is not None:
         say(understood(objective))
+        if loaded is not None:
+            say(_said(study))
     return study.run(executor, n_jobs, progress, callback)
+
+
+def _planned(data: Any, objective: Objective, reading: dict[str, Any], minutes: float | None) -> dict[str, Any]:
+    """Return the arguments that are planned for the size of the data."""
+    split = objective.splits[0]
+    assert split.validation is not None
+    rows = len(split.train) + len(split.validation)
+    return plan(rows, split.train.n_features, minutes, most_folds(data, split, reading))
+
+
+def _said(study: Study) -> str:
+    """Return the line that says what was chosen, and the call that makes the same study."""
+    calls = calls_of(study)
+    return f"chosen by rows and columns; to change it, say:\n\n{calls.command or calls.python}\n"
 
 
 def _stored_ranges(path: Path | None, auto: dict[str, str], objective: Objective) -> Space | None:

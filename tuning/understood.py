@@ -15,7 +15,7 @@ FEATURES, LEFT_OUT, CLASSES, LETTERS = 8, 6, 5, 24
 
 
 def understood(objective: Objective) -> str:
-    """Return the line.
+    """Return the line, and one more for each advice on what else might be meant.
 
     >>> print(understood(Objective.prepare("diabetes")))  # doctest: +NORMALIZE_WHITESPACE
     diabetes: 442 rows; target disease_progression (regression); features age, sex, bmi, bp, s1, s2, s3, s4,
@@ -28,7 +28,9 @@ def understood(objective: Objective) -> str:
     left_out = {} if split.train.encoding is None else split.train.encoding.left_out
     if left_out:
         says.append(f"left out: {_listed([f'{_brief(name)} ({why})' for name, why in left_out.items()], LEFT_OUT)}")
-    return "; ".join([*says, *(() if data.table is None else data.table.notes)])
+    notes = () if data.table is None else data.table.notes
+    advice = [note for note in notes if "task=" in note]
+    return "\n".join(["; ".join([*says, *(note for note in notes if note not in advice)]), *advice])
 
 
 def _name(data: Dataset) -> str:
@@ -51,7 +53,7 @@ def _features(data: Dataset) -> str:
         return f"features {_listed(known, FEATURES)}" if known else f"{data.n_features:,} features"
     about = []
     for code in data.encoding.columns:
-        levels = len(code.levels) + len(code.rare)
+        levels = (len(code.levels) + len(code.rare)) * (code.kind == "category")
         kind = f" ({levels:,} categories)" if levels else " (date)" if code.kind == "date" else ""
         about += [] if code.left_out else [_brief(code.name) + kind]
     return f"features {_listed(about, FEATURES)}"

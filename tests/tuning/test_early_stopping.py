@@ -14,7 +14,7 @@ from tuning import Study, sweep
 from tuning.analysis.curves import TrialCurves
 from tuning.analysis.reference import Reference
 from tuning.analysis.verdicts import verdict_of
-from tuning.report.calls import calls_of
+from tuning.calls import calls_of
 from tuning.store import COMPLETED, PRUNED, StudyFileError, TrialResult, TrialSpec, best_epoch
 
 SPACE: dict[str, Any] = {"learning_rate": "0.1:1:log", "batch_size": [8, 32], "hidden_units": 16}

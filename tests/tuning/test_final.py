@@ -16,7 +16,7 @@ from nn import MLP, SGD, Dataset, load_dataset, train
 from tests.tuning.test_early_stopping import SPACE, STOPPED
 from tuning import Study, sweep
 from tuning.export import closing_lines
-from tuning.final import fitted
+from tuning.final import Member, fitted
 from tuning.objective import Objective
 
 SEEN = "the test part was seen before on"
@@ -42,7 +42,8 @@ def test_the_best_run_has_the_metrics_and_the_curves_of_its_trial(options: dict[
 def test_what_is_tested_is_trained_on_everything_else_for_the_median_of_the_best_epochs() -> None:
     study = sweep("iris", SPACE, points=3, **STOPPED)
     epochs = statistics.median([t.best_epoch or 0 for t in study.trials if t.params == study.best.params])
-    assert study.final_epochs == epochs < 60
+    assert [member.epochs for member in study.members()] == [epochs]
+    assert epochs < 60
     data, params = load_dataset("iris"), study.best.params
     rows = data.split().rows
     everything = np.sort(np.concatenate([rows["train"], rows["validation"]]))
@@ -55,21 +56,21 @@ def test_what_is_tested_is_trained_on_everything_else_for_the_median_of_the_best
     expected = run.evaluate(data.subset(rows["test"]).scaled_by(scaling))
     assert study.test() == {f"test_{name}": value for name, value in expected.items()}
     assert study.tested is not None
-    assert (study.tested["rows"], study.tested["networks"], study.tested["epochs"]) == (120, 1, epochs)
+    assert (study.tested["rows"], study.tested["networks"], study.tested["epochs"]) == (120, 1, [epochs])
 
 
 def test_without_early_stopping_all_epochs_are_trained_and_schedules_end_where_they_did() -> None:
     space = {"learning_rate": [0.1], "hidden_units": 8, "schedule": "cosine"}
     study = sweep("iris", space, epochs=12)
-    assert study.final_epochs == 12
+    assert study.members() == [Member(study.best.params, 12)]
     final = study.final_run()
     data = load_dataset("iris")
     assert final.epochs == 12
     assert data.fit_scaling().equals(final.scaling)
     stopped = sweep("iris", space, epochs=12, early_stopping=5)
     split = Objective.prepare("iris").splits[0].joined("train", "validation")
-    short = fitted(Objective.prepare("iris"), stopped.definition, stopped.best.params, 6, split)
-    whole = fitted(Objective.prepare("iris"), stopped.definition, stopped.best.params, 12, split)
+    short = fitted(Objective.prepare("iris"), stopped.definition, [Member(stopped.best.params, 6)], split)
+    whole = fitted(Objective.prepare("iris"), stopped.definition, [Member(stopped.best.params, 12)], split)
     np.testing.assert_array_equal(short.history.train_loss, whole.history.train_loss[:6])
 
 
@@ -142,4 +143,4 @@ def test_networks_that_all_diverge_are_no_model() -> None:
     study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 4}, epochs=2)
     objective = Objective.prepare("iris")
     with pytest.raises(ValueError, match=r"^the best setting must train on 90 rows .* search smaller values"):
-        fitted(objective, study.definition, {"learning_rate": 1e9, "hidden_units": 4}, 2, objective.splits[0])
+        fitted(objective, study.definition, [Member({"learning_rate": 1e9, "hidden_units": 4}, 2)], objective.splits[0])

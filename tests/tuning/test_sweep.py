@@ -15,8 +15,8 @@ import pytest
 from nn import MLP, SGD, Dataset, load_dataset, train
 from tests.tuning.fakes import files, same_trials
 from tuning import LogUniform, Study, sweep
+from tuning.calls import calls_of
 from tuning.objective import Objective
-from tuning.report.calls import calls_of
 from tuning.space import PARAMETERS, Space
 from tuning.store import StudyFileError, TrialSpec, seed_of
 

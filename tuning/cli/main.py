@@ -147,9 +147,7 @@ def _sweep(values: argparse.Namespace) -> None:
     arguments: dict[str, Any] = {**(file.values if file else {}), **given, **given_reading(values)}
     if arguments.get("data") is None:
         raise CommandError("a sweep must have data, as in: nn-tuning sweep digits --learning-rate 1e-3:1:log")
-    arguments["space"] = {**arguments.get("space", {}), **on_line}
-    if not arguments["space"]:
-        raise CommandError("a sweep must have something to search, such as --learning-rate 1e-3:1:log")
+    arguments["space"] = {**arguments.get("space", {}), **on_line} or None
     try:
         with _executor(values.dask) as executor:
             study = sweep(**arguments, executor=executor, progress=False if values.quiet else None, say=say)
@@ -268,7 +266,8 @@ COMMANDS = {
         "nn-tuning train digits --learning-rate 0.1 --batch-size 32 --hidden-units 32 --epochs 20",
         "nothing is saved"),
     "sweep": Command("search learning rate, batch size, hidden units and more", "[DATA]", options.sweep, _sweep,
-        f"{SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5",
+        f"{SWEEP_EXAMPLE}\n  nn-tuning sweep digits --learning-rate 1e-3:1:log --repeats 5\n"
+        "  nn-tuning sweep my.csv --target-column price      what is searched is chosen by rows and columns",
         _COUNTED),
     "resume": Command("run what is left of a study", "FILE.db", options.resume, _resume,
         "nn-tuning resume runs/digits.db", _COUNTED),

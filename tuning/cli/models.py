@@ -52,7 +52,9 @@ def _save_final(study: Study, values: argparse.Namespace, reading: dict[str, Any
     model = study.final_run(values.data, **reading)
     model.save(values.save)
     rows = f"all {sum(study.sizes.values()):,} rows" if study.sizes else "all rows"
-    print(f"saved: {values.save}, {trained_text(networks_of(model), rows, study.final_epochs)}")
+    print(
+        f"saved: {values.save}, {trained_text(networks_of(model), rows, [member.epochs for member in study.members()])}"
+    )
 
 
 def predict_command(values: argparse.Namespace) -> None:

@@ -116,7 +116,8 @@ def _option_of(name: str) -> str:
 
 def _add_parameters(parser: Parser, *, single: bool, hidden: str = "") -> None:
     group = parser.add_argument_group(
-        "hyper-parameters", None if single else "ranges low:high[:log][:int], or values with commas"
+        "hyper-parameters",
+        None if single else "ranges low:high[:log][:int], or values with commas; chosen where none is given",
     )
     for name, known in PARAMETERS.items():
         example = known.example.split(",")[0] if single else known.example
@@ -174,6 +175,8 @@ def sweep(parser: Parser) -> None:
     add("--folds", type=_whole, help="cross-validation with so many folds")
     add("--metric", help=f"what decides: {', '.join(names_of())}")
     _add_training(parser)
+    add("--ensemble", type=_whole, metavar="N", help="average the networks of so many best settings in the end (1)")
+    add("--minutes", type=_real, help="with nothing to search given: time to plan for, on two cores (0.04)")
     add("--curves", help="layers: keep norms and idle units of each layer in the curves of trials")
     add("--target", type=_real, help="stop once the metric reaches this value")
     add("--seed", type=_whole, help="all random numbers follow from it (0)")

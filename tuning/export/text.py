@@ -83,18 +83,23 @@ def tested_model(known: dict[str, Any]) -> str:
     if "networks" not in known:
         return f"with {setting}"
     rows = f"the {known['rows']:,} rows of training and validation"
-    one = "a network " if known["networks"] == 1 else ""
-    return f"by {one}{trained_text(known['networks'], rows, known['epochs'])}, with {setting}"
+    one, others = "a network " if known["networks"] == 1 else "", len(known["epochs"]) - 1
+    more = "" if others == 0 else f" and {others:,} other setting{'' if others == 1 else 's'}"
+    return f"by {one}{trained_text(known['networks'], rows, known['epochs'])}, with {setting}{more}"
 
 
-def trained_text(networks: int, rows: str, epochs: int) -> str:
-    """Return in words how a model was trained.
+def trained_text(networks: int, rows: str, epochs: Sequence[int]) -> str:
+    """Return in words how a model was trained, for the epochs of each of its settings.
 
-    >>> trained_text(5, "all 150 rows", 14)
+    >>> trained_text(5, "all 150 rows", [14])
     'the mean of 5 networks trained on all 150 rows for 14 epochs'
+    >>> trained_text(10, "all 150 rows", [14, 9])
+    'the mean of 10 networks trained on all 150 rows for 9 to 14 epochs'
     """
+    least, most = min(epochs), max(epochs)
+    count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     several = "" if networks == 1 else f"the mean of {networks:,} networks "
-    return f"{several}trained on {rows} for {epochs:,} epoch{'' if epochs == 1 else 's'}"
+    return f"{several}trained on {rows} for {count} epoch{'' if count == '1' else 's'}"
 
 
 def seen_before(known: dict[str, Any]) -> str:

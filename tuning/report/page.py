@@ -9,9 +9,9 @@ from itertools import takewhile
 from typing import Any
 
 from tuning.analysis import RULES
+from tuning.calls import calls_of
 from tuning.charts import COLOURS, importance_shares, words
 from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, rate_cells, study_lines, verdict
-from tuning.report.calls import calls_of
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import KEYS, Material

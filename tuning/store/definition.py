@@ -18,13 +18,19 @@ from tuning.space import Setting
 from tuning.store.schema import StudyFileError
 from tuning.store.trial import TrialSpec, seed_of, setting_text
 
-_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight")
+_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight", "ensemble")
 """The fields that stand in a file only where they have a value."""
-_BOUNDS = {"epochs": (1, 1_000_000), "repeats": (1, 100_000), "folds": (2, None), "seed": (0, None)}
+_BOUNDS = {
+    "epochs": (1, 1_000_000),
+    "repeats": (1, 100_000),
+    "folds": (2, None),
+    "seed": (0, None),
+    "ensemble": (1, 1000),
+}
 
 
 def checked_number(name: str, value: Any) -> int:
-    """Return the epochs, repeats, folds or seed of a study as an integer. Raises ValueError out of its bounds."""
+    """Return a number of a study, by name, as an integer. Raises ValueError out of its bounds."""
     return integer(name, value, *_BOUNDS[name])
 
 
@@ -60,7 +66,8 @@ class Definition:
     given, where range tests found ranges in it. `method_options` are those of `Sampler.options`, `epochs` the most of a
     trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`. `curves` is "layers"
     where those of each layer are recorded too. `early_stopping` is the patience in epochs, `class_weight` "balanced"
-    where all classes have the same total weight.
+    where all classes have the same total weight. `ensemble` is the number of best settings whose networks are the final
+    model.
     """
 
     space: dict[str, str]
@@ -77,11 +84,12 @@ class Definition:
     curves: str | None = None
     early_stopping: int | None = None
     class_weight: str | None = None
+    ensemble: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))
         for name in _BOUNDS:
-            if name != "folds" or self.folds is not None:
+            if getattr(self, name) is not None or name not in ("folds", "ensemble"):
                 checked_number(name, getattr(self, name))
         one_of("metric", self.metric, self.metrics)
 

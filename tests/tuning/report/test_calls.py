@@ -10,8 +10,8 @@ import pytest
 
 from nn import Dataset, load_dataset
 from tuning import Study, sweep
+from tuning.calls import calls_of
 from tuning.cli.main import main
-from tuning.report.calls import calls_of
 
 RATES = "0.001:1:log"
 

@@ -84,6 +84,7 @@ def _options(study: Study) -> dict[str, Any]:
         "curves": d.curves,
         "early_stopping": d.early_stopping,
         "class_weight": d.class_weight,
+        "ensemble": d.ensemble,
         "target": study.limits.target,
         "seed": d.seed,
         "storage": None if study.path is None else str(study.path),
