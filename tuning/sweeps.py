@@ -118,8 +118,8 @@ def sweep(
     reading = checked_reading(reading, inspect.signature(sweep).parameters)
     if space is not None and minutes is not None:
         raise ValueError(
-            f"minutes must be None with a space, which is searched as it is, but got {brief(minutes)}; "
-            "give timeout, a limit in seconds"
+            f"minutes must be left out where it is said what to search, but got {brief(minutes)}; "
+            "limit the seconds with timeout=60, say"
         )
     loaded = Objective.prepare(data, None, reading) if space is None else None
     usual = _USUAL if loaded is None else _planned(data, loaded, reading, minutes)

@@ -124,5 +124,5 @@ def test_what_is_given_goes_before_what_is_planned() -> None:
 
 
 def test_minutes_are_for_a_sweep_without_a_space() -> None:
-    with pytest.raises(ValueError, match=r"minutes must be None with a space.*give timeout"):
+    with pytest.raises(ValueError, match=r"^minutes must be left out .* timeout=60"):
         sweep("iris", {"learning_rate": [0.1]}, minutes=1)
