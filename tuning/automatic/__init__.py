@@ -1,3 +1,3 @@
 """What a sweep does where nothing is said but the data; the README tells what each of the choices is worth."""
 
-from tuning.automatic.plan import FOLDS, plan
+from tuning.automatic.choices import FOLDS, plan
