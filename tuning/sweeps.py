@@ -14,7 +14,6 @@ from nn.files import local_path
 from nn.metrics import full_name, larger_is_better
 from tuning.automatic import plan
 from tuning.callbacks import Callback, check_callback
-from tuning.calls import calls_of
 from tuning.learning_rate import is_auto, with_ranges
 from tuning.methods import OPTIONS, make_sampler, method_name
 from tuning.objective import Objective
@@ -180,6 +179,8 @@ def _planned(data: Any, objective: Objective, reading: dict[str, Any], minutes: 
 
 def _said(study: Study) -> str:
     """Return the line that says what was chosen, and the call that makes the same study."""
+    from tuning.calls import calls_of  # it brings in nn.data
+
     calls = calls_of(study)
     return f"chosen by rows and columns; to change it, say:\n\n{calls.command or calls.python}\n"
 
