@@ -6,6 +6,8 @@ import argparse
 import re
 from collections.abc import Mapping
 
+from nn.data import READING
+
 _QUOTED = r"""(?<![\w.])(?:"[^"]*"|'(?:[^'\\]|\\.)*')(?!\w)"""
 _CLAUSE = re.compile(rf"((?:{_QUOTED}|(?!; ).)+)(?:; |$)", re.DOTALL)
 _WORD = re.compile(
@@ -15,6 +17,7 @@ _WORD = re.compile(
     r"|(?P<constant>\b(?:True|False|None)\b)"
     r"|(?P<call>\b[A-Za-z_][\w.]*\((?!\)))"
 )
+_READING_OPTION = re.compile(rf"(?<=\()({'|'.join(READING)})=(?=\S)")
 _QUOTES = "\"'"
 _CONSTANTS = {"True": "true", "False": "false", "None": "none"}  # as values are written there
 _SUBJECT = re.compile(r"[a-z][a-z0-9_]*(?= must| needs|: )")
@@ -66,9 +69,9 @@ def _is_possible(hint: str, options: Mapping[str, str]) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line about the data, with the option that it may name as that of the command, without delay.
+    """Print a line about the data, with the options that it may name as those of the command, without delay.
 
     >>> say("age has 59 whole values: taken as numbers to predict (task=classification for classes)")
     age has 59 whole values: taken as numbers to predict (--task classification for classes)
     """
-    print(re.sub(r"(?<=\()task=(?=\w+ for )", "--task ", line), flush=True)
+    print(_READING_OPTION.sub(lambda match: f"--{match[0][:-1].replace('_', '-')} ", line), flush=True)
