@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.data.cells import MISSING, Texts, Writing, category
+from nn.data.layout import ROW_NAMES, ROW_NAMES_NOTE
 from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table, positions
 
 
@@ -29,7 +30,7 @@ def table_of_frame(
     """Return a data frame as a table.
 
     Columns of numbers are numbers, bools and pandas' categories are categories, times are dates; texts are read as the
-    cells of a file are.
+    cells of a file are. A first column that is called as R and pandas call names of rows is left out.
 
     Args:
         frame: A frame of pandas or polars, or another table with `columns` that can be indexed by their names.
@@ -92,6 +93,9 @@ def _table(found: _Columns, kinds: Mapping[str, str] | None, options: Mapping[st
             notes.append(f"{name} stands over several columns: column {len(columns)} is called {own}")
         columns[own] = values
         declared |= {own} if is_category else set()
+    if len(columns) > 1 and (first := next(iter(columns))).lower() in ROW_NAMES:
+        del columns[first]
+        notes.append(ROW_NAMES_NOTE)
     names = list(columns)
     lenient = kinds is not None
     dropped = {names[i] for i in positions("drop", options.get("drop", []), names, lenient)}

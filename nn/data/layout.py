@@ -25,7 +25,10 @@ _MOST_UNPACKED = 1 << 31
 _SAMPLE_LINES, _SAMPLE_SIZE = (20, 500), 1 << 16
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _FALLBACKS = ("cp1252", "latin-1")  # the second has a character for every byte
-_ROW_NAMES = ("", "unnamed: 0", "rownames", "row.names")  # as R and pandas write them
+ROW_NAMES = ("", "unnamed: 0", "rownames", "row.names")
+"""The names of a first column that has names of rows, in lower case, as R and pandas write them."""
+
+ROW_NAMES_NOTE = "the first column has names of rows: left out"
 _YEARS = (1800, 2100)
 _BEHIND_QUOTES = re.compile(r'" +(?=[,;|\t\r\n])')
 _TOKENS = re.compile(r'"[^"]*"|\t')
@@ -293,10 +296,10 @@ def _column_names(names: list[str], body: list[list[str]]) -> tuple[tuple[str, .
     names = names[: width if not any(names[width:]) else None]
     if len(names) == width - 1:
         names = [*names, ""] if all(not row[-1] for row in body if len(row) == width) else ["", *names]
-    row_names = width > 1 and len(names) > 1 and names[0].lower() in _ROW_NAMES
+    row_names = width > 1 and len(names) > 1 and names[0].lower() in ROW_NAMES
     notes, taken = [], set(names)
     if row_names:
-        notes.append("the first column has names of rows: left out")
+        notes.append(ROW_NAMES_NOTE)
     result: list[str] = []
     for i, name in enumerate(names):
         own = name or f"column_{i}"

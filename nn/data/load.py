@@ -12,30 +12,30 @@ from typing import Any
 from nn.checks import known_options, unknown_name
 from nn.data.bundled import CHECKSUMS, read_bundled
 from nn.data.dataset import Dataset
+from nn.data.frames import is_frame, table_of_frame
 from nn.data.generators import GENERATORS
 from nn.data.readers import read_path
-from nn.data.reading import Origin, is_table_file, read_table
+from nn.data.reading import Origin, is_table_file, read_table, reading_options
 from nn.data.separation import separate
 from nn.data.split import Split
 from nn.data.table import CATEGORY, NUMBER, Table
 from nn.files import local_path
 
 
-def load_dataset(
-    name_or_path: str | os.PathLike[str], target: Any = None, task: str | None = None, **options: Any
-) -> Dataset:
-    """Load a data set by its name, or from a file or folder.
+def load_dataset(name_or_path: Any, target: Any = None, task: str | None = None, **options: Any) -> Dataset:
+    """Load a data set by its name, or from a file, a folder or a data frame.
 
     Args:
         name_or_path: A bundled set: digits, iris, wine, breast_cancer (classes), diabetes (regression). One that is
             generated: spirals, moons, circles, xor (classes), sine (regression). Or a file: rows of text (.csv .tsv
             .tab .txt .data), plain or .gz; .parquet; .npz with the arrays X and y; .npy with the features; IDX images,
-            plain or .gz, or a folder of them with MNIST's file names.
-        target: The targets: in a file of rows the columns' names or numbers, the last column by default (the option
-            `target_column` is the same); in an .npz archive the array's name; for a .npy or IDX file the path of the
-            file that holds them.
+            plain or .gz, or a folder of them with MNIST's file names. Or a data frame, of pandas or polars, with the
+            targets among its columns.
+        target: The targets: in a file of rows or a frame the columns' names or numbers, the last column by default (the
+            option `target_column` is the same); in an .npz archive the array's name; for a .npy or IDX file the path of
+            the file that holds them.
         task ({"classification", "regression", "multilabel"}): Needed only where the targets do not tell.
-        **options: `n`, `noise`, `seed` and others of `nn.data.generators`; for files of rows those of
+        **options: `n`, `noise`, `seed` and others of `nn.data.generators`; for files of rows and frames those of
             `nn.data.READING`, such as `separator`, `missing` and `drop`; for .npy `mapped`, by default True from 256 MB
             on; for a folder of IDX files `part`: "all", "train" or "test".
 
@@ -51,9 +51,24 @@ def load_dataset(
             raise ValueError(f"target must be None with target_column, its other name, but got {target!r}")
         target = options["target_column"]
     others = {name: value for name, value in options.items() if name != "target_column"}
+    if is_frame(name_or_path):
+        return _of_frame(name_or_path, target, task, others)
     data, name = _loaded(name_or_path, target, task, others)
     given = {"target_column": target, "task": task, **others}
     return data._with(origin=Origin(name, {key: value for key, value in given.items() if value is not None}))
+
+
+def _of_frame(frame: Any, target: Any, task: str | None, options: dict[str, Any]) -> Dataset:
+    known_options("a data frame", options, ("missing", "decimal", "drop", "categorical"))
+    read = reading_options({"target_column": target, "task": task} | options)
+    return _separated(table_of_frame(frame, options=read), target, task, "data")
+
+
+def _separated(table: Table, target: Any, task: str | None, name: str) -> Dataset:
+    """Return the data of a table that has the targets too."""
+    found = separate(table, target, task)
+    features = replace(found.features, notes=(*table.notes, *found.notes))
+    return Dataset(features, found.targets, found.task, name=name, target_names=found.target_names)
 
 
 def _loaded(
@@ -62,7 +77,9 @@ def _loaded(
     """Return the data, and their name or absolute path."""
     known = [*CHECKSUMS, *GENERATORS]
     if not isinstance(name_or_path, str | os.PathLike):
-        raise TypeError(f"a dataset must be a name or a path, but got {type(name_or_path).__name__}; use Dataset(X, y)")
+        raise TypeError(
+            f"a dataset must be a name, a path or a frame, but got {type(name_or_path).__name__}; use Dataset(X, y)"
+        )
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, str) and text in known:
         if target is not None:
@@ -74,18 +91,13 @@ def _loaded(
             raise ValueError(f"{unknown_name('dataset', text, known)}; a path to a file or folder works too")
         local_path("a dataset", text)
         raise ValueError(f"the path must exist, but there is nothing at {text!r}")
+    own = path.name.split(".")[0] or "data"
     if path.is_file() and is_table_file(path):
         table = read_table(path, {"target_column": target, "task": task} | options)
-        try:
-            found = separate(table, target, task)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        X: Any = replace(found.features, notes=(*table.notes, *found.notes))
-        y, task, names = found.targets, found.task, {"target_names": found.target_names}
     else:
-        X, y, names = read_path(path, target, options)
+        table, (X, y, names) = None, read_path(path, target, options)
     try:
-        data = Dataset(X, y, task, name=path.name.split(".")[0] or "data", **names)
+        data = Dataset(X, y, task, name=own, **names) if table is None else _separated(table, target, task, own)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{text}: {error}") from error
     return data, str(path.absolute())
@@ -108,7 +120,7 @@ PLACING = ("split_by", "split_in_order", "validation_file", "test_file")
 
 
 def load_split(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: Any,
     options: Mapping[str, Any] | None = None,
     validation: float = 0.2,
     test: float = 0.2,
@@ -135,7 +147,7 @@ def load_split(
 
 
 def load_folds(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: Any,
     folds: int,
     options: Mapping[str, Any] | None = None,
     test: float = 0.2,
@@ -156,16 +168,14 @@ def load_folds(
 
 
 def _told(split: Split, data: Dataset, options: Mapping[str, Any] | None) -> Split:
-    """Return a split whose source says where all of it came from."""
-    assert split.source is not None
-    assert data.origin is not None
+    """Return a split whose source says where all of it came from, if the data know it."""
+    if split.source is None or data.origin is None:
+        return split
     given = {name: value for name, value in (options or {}).items() if value is not None}
     return replace(split, source=split.source._with(origin=replace(data.origin, options=given)))
 
 
-def _with_parts(
-    name_or_path: str | os.PathLike[str], options: Mapping[str, Any]
-) -> tuple[Dataset, dict[str, Dataset], dict[str, Any]]:
+def _with_parts(name_or_path: Any, options: Mapping[str, Any]) -> tuple[Dataset, dict[str, Dataset], dict[str, Any]]:
     """Return the data, the parts that have files of their own, and what `Dataset.split` is told of the others."""
     placing = {name: options[name] for name in PLACING if options.get(name) not in (None, False)}
     reading = {name: value for name, value in options.items() if name not in PLACING}

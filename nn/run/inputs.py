@@ -29,12 +29,14 @@ class Inputs:
         scaling: The scaling of the features; None where they were not scaled.
         spread: Where they were not, the mean and spread that the features had in training.
         names: The names of the features; None where they had none.
+        others: The names of columns that may be there too: those of the targets, and those that were dropped.
     """
 
     encoding: Encoding | None
     scaling: Scaling | None
     spread: Scaling | None
     names: Sequence[str] | None
+    others: Sequence[str] = ()
 
     def of(self, X: Any) -> Array | LazyRows:
         """Return the features that the network takes for raw inputs: an array, a data frame or a table.
@@ -72,12 +74,13 @@ class Inputs:
         return table_of_array(data.X, known)
 
     def _encoded(self, X: Any) -> Array | LazyRows:
+        if is_frame(X):
+            X = table_of_frame(X, None if self.encoding is None else self.encoding.kinds)
+        if isinstance(X, Table):
+            X = X.without(self.others)
         if self.encoding is not None:
             return self.encoding.transform(self.encoding.match(X))
-        if isinstance(X, Table) or is_frame(X):
-            table = X if isinstance(X, Table) else table_of_frame(X)
-            return numbers_of(table, self.names)
-        return X
+        return numbers_of(X, self.names) if isinstance(X, Table) else X
 
     def _warn_of_units(self, features: Array | LazyRows) -> None:
         """Warn where raw inputs are expected and scaled ones seem to be given, or the other way round."""

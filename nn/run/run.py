@@ -196,7 +196,8 @@ class Run:
 
     @property
     def _inputs(self) -> Inputs:
-        return Inputs(self.encoding, self.scaling, self.spread, self.feature_names)
+        others = (*(self.target_names or ()), *self.reading.get("drop", ()))
+        return Inputs(self.encoding, self.scaling, self.spread, self.feature_names, others)
 
     def _outputs(self, X: Any, scaled: bool, former: dict[str, Any]) -> tuple[Array, bool]:
         """Return the outputs (N, K) of the network, and whether the inputs were raw."""

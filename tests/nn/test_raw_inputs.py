@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def test_columns_in_another_order_are_the_same_columns(saved: bool, tmp_path: Pa
                 run.evaluate(Dataset(wrong, IRIS.y))
         with pytest.warns(UserWarning, match="columns that training did not have are ignored: 'more'"):
             assert np.array_equal(run.predict(FRAME.assign(more=1)), expected)
+
+
+@pytest.mark.usefixtures("silence")
+def test_the_target_and_dropped_columns_may_stay_in_a_frame() -> None:
+    whole = PEOPLE.assign(rich=RICH, more=1)
+    run = replace(fit(load_dataset(whole, "rich", drop="more").split(seed=0)), reading={"drop": ["more"]})
+    assert np.array_equal(run.predict(whole), run.predict(PEOPLE))
 
 
 @pytest.mark.parametrize("y", [RICH, INCOME], ids=["classes", "numbers"])

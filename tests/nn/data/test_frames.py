@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn import Dataset
+from nn import Dataset, load_dataset
 from nn.data import read_table, table_of_frame
 
 pandas = pytest.importorskip("pandas")
@@ -87,6 +87,23 @@ def test_parquet_is_read_as_the_frame_is(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1, but no more")
     with pytest.raises(ValueError, match=r"a\.parquet must be a Parquet file"):
         read_table(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_frame_with_its_target_is_the_data_set_that_its_file_is(task: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    frame = pandas.DataFrame({"x": rng.normal(size=40).round(3), "city": rng.choice(["Bonn", "Jena"], 40)})
+    frame["y"] = rng.choice(["a", "b", None], 40) if task == "classification" else rng.normal(size=40).round(3)
+    frame["remark"] = "none"
+    frame.to_csv(tmp_path / "a.csv")  # with a column of row numbers, as pandas writes it
+    from_file = load_dataset(tmp_path / "a.csv", target="y", drop=["remark"])
+    for given in (frame, pandas.read_csv(tmp_path / "a.csv")):
+        for data in (load_dataset(given, "y", drop="remark"), load_dataset(given, target_column="y", drop=["remark"])):
+            assert data.fingerprint == from_file.fingerprint
+            assert data.table is not None
+            assert data.table.names == ("x", "city")
+    with pytest.raises(ValueError, match="option of a data frame must be one of .* got 'separator'"):
+        load_dataset(frame, "y", separator=";")
 
 
 def test_sparse_features_and_one_hot_targets_are_asked_about() -> None:
