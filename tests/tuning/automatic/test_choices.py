@@ -50,17 +50,17 @@ def test_larger_tables_get_larger_batches_fewer_epochs_and_fewer_settings() -> N
 
 def test_a_given_validation_part_and_few_groups_are_left_whole(tmp_path: Path) -> None:
     data = load_dataset("iris")
-    assert sweep(data.split(), minutes=SHORT, epochs=2, progress=False).folds is None
+    assert sweep(data.split(), minutes=BRIEF, epochs=2, progress=False).folds is None
     assert sweep(data, minutes=BRIEF, epochs=2, progress=False).folds == FOLDS
     path = tmp_path / "groups.csv"
     path.write_text("\n".join(["x,group,y", *(f"{i % 7},{i % 3},{i % 5}.5" for i in range(60))]) + "\n")
     grouped = sweep(path, target_column="y", split_by="group", minutes=BRIEF, epochs=2)
     assert grouped.folds == 2  # one of the three groups is the test part
-    assert sweep(path, target_column="y", split_in_order=True, minutes=SHORT, epochs=2).folds is None
+    assert sweep(path, target_column="y", split_in_order=True, minutes=BRIEF, epochs=2).folds is None
     other = {"target_column": "y", "validation_file": str(path)}
-    assert sweep(path, minutes=SHORT, epochs=2, **other).folds is None
+    assert sweep(path, minutes=BRIEF, epochs=2, **other).folds is None
     path.write_text("\n".join(["x,group,y", *(f"{i % 7},{max(0, i - 50)},{i % 5}.5" for i in range(60))]) + "\n")
-    assert sweep(path, target_column="y", split_by="group", minutes=SHORT, epochs=2).folds is None
+    assert sweep(path, target_column="y", split_by="group", minutes=BRIEF, epochs=2).folds is None
 
 
 @pytest.fixture
