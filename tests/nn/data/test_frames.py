@@ -102,7 +102,7 @@ def test_a_frame_with_its_target_is_the_data_set_that_its_file_is(task: str, tmp
             assert data.fingerprint == from_file.fingerprint
             assert data.table is not None
             assert data.table.names == ("x", "city")
-    with pytest.raises(ValueError, match="option of a data frame must be one of .* got 'separator'"):
+    with pytest.raises(ValueError, match=r"option of a data frame must be one of .* got 'separator'"):
         load_dataset(frame, "y", separator=";")
 
 
