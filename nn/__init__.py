@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nn.data import Dataset as Dataset
     from nn.data import Split as Split
     from nn.data import load_dataset as load_dataset
+    from nn.metrics import Metric as Metric
     from nn.model import MLP as MLP
     from nn.optimizers import SGD as SGD
     from nn.optimizers import Adam as Adam
@@ -40,6 +41,7 @@ _HOME = {
     "Dataset": "data",
     "Split": "data",
     "load_dataset": "data",
+    "Metric": "metrics",
     "MLP": "model",
     "SGD": "optimizers",
     "Adam": "optimizers",

@@ -14,7 +14,7 @@ from nn import batches, compiled, descent, kernels
 from nn._arrays import as_array
 from nn.checks import brief, integer, one_of, real
 from nn.data import Dataset, Split
-from nn.metrics import PARTS, full_name, metric_of, names_of, r2_from_loss
+from nn.metrics import PARTS, Metric, full_name, has_fixed_output, metric_of, names_of, own_metric, r2_from_loss
 from nn.model import MLP
 from nn.optimizers import SGD, Optimizer
 from nn.run import History, LayerHistory, Run, TrainState, measures
@@ -55,7 +55,7 @@ def train(
     class_weight: Mapping[Any, float] | str | None = None,
     early_stopping: EarlyStopping | int | None = None,
     target: Mapping[str, float] | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str | Metric | Callable[..., Any]] = (),
     callback: Callback | None = None,
     every: int = 1,
     every_steps: int | None = None,
@@ -92,7 +92,9 @@ def train(
             all.
         metrics: Metrics to follow beside loss and accuracy or R², such as `"train_auc"`, from `nn.metrics.METRICS`; a
             name without a part is that of the validation part, here and wherever a metric is named. They are computed
-            at the end of each epoch and stand in `history` under their names.
+            at the end of each epoch and stand in `history` under their names. One of your own is a function of truth
+            and predictions, as scikit-learn has them, or an `nn.Metric` made of one; it is followed on the validation
+            part, or on the training part where there is no other, and known by its name from then on.
             What early stopping or the target looks at need not be named.
         callback, every, every_steps: `callback(snapshot)` is called after each `every` epochs, or after each
             `every_steps` steps; if it returns True, training stops.
@@ -133,18 +135,25 @@ def train(
     learning_rates, schedule_words = descent.learning_rates(schedule, optimizer.learning_rate, plan.steps)
     w = _sample_weights(part, sample_weight, class_weight)
     source = batches.source(model, part, validation, w, plan)
+    given = [metrics] if isinstance(metrics, str | Metric) or callable(metrics) else metrics
+    own = {metric.name: metric for metric in map(own_metric, (each for each in given if not isinstance(each, str)))}
     names = names_of(part.task, validation is not None)
+    held_out = PARTS[validation is not None]
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(integer("early_stopping", early_stopping, 1))
     if early_stopping is not None:
         watched = one_of("metric of early_stopping", full_name(early_stopping.metric), names)
         early_stopping = replace(early_stopping, metric=watched)
     goal = check_target(target, names)
-    given = [metrics] if isinstance(metrics, str) else metrics
-    wanted = {one_of("metrics", full_name(name), names) for name in given} | {*goal}
+    named = [each if isinstance(each, str) else f"{held_out}_{own_metric(each).name}" for each in given]
+    wanted = {one_of("metrics", full_name(name), names) for name in named} | {*goal}
     if early_stopping is not None:
         wanted.add(early_stopping.metric)
-    asked = [name for name in names if name in wanted and metric_of(name).function is not None]
+    asked = [name for name in names if name in wanted and not metric_of(name).always]
+    for name in asked:
+        own.get(name.partition("_")[2], metric_of(name)).check(part.task)
+    if validation is not None and part.task == "regression" and has_fixed_output(validation.targets):
+        asked.append("validation_r2")
     every = integer("every", every, 1)
     if every_steps is not None:
         every_steps = integer("every_steps", every_steps, 1)
@@ -185,7 +194,7 @@ def train(
         values: dict[str, float] = {}
         for where, data in zip(PARTS, (part, validation), strict=True):
             if data is not None:
-                values |= measures(model, theta, data, [name for name in asked if name.startswith(where)])
+                values |= measures(model, theta, data, [name for name in asked if name.startswith(where)], own)
         return [values[name] for name in asked]
 
     further = measure if asked else None
@@ -271,8 +280,8 @@ def _history(model: MLP, state: TrainState, part: Dataset, validation: Dataset |
     ):
         if data is not None:
             values[f"{where}_loss"] = columns[loss]
-            if part.task == "regression":
-                values[f"{where}_r2"] = r2_from_loss(columns[loss], data.targets, weights)
-            else:
+            if part.task != "regression":
                 values[f"{where}_accuracy"] = columns[score]
+            elif f"{where}_r2" not in values:
+                values[f"{where}_r2"] = r2_from_loss(columns[loss], data.targets, weights)
     return History.of(values)

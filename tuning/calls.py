@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nn.data import READING
+from nn.metrics import Metric
 from tuning.methods import OPTIONS, OPTUNA
 from tuning.space import PARAMETERS
 
@@ -47,6 +49,10 @@ def calls_of(study: Study) -> Calls:
     if study.definition.method == OPTUNA:
         why = "The study was made with a sampler of Optuna's, which no command can name."
         notes.append("The sampler must be made with the same arguments as then, which the study does not know.")
+    own = study.definition.own_metric
+    if own is not None:
+        why = "The study is decided by a function of one's own, which no command can name."
+        notes.append(f"`function` stands for {own['function']}, with the source that it had then.")
     if list(space) != [name for name in PARAMETERS if name in space]:
         why = "The command puts the hyper-parameters in another order, which would make another grid."
     if why is not None:
@@ -121,6 +127,12 @@ def _text(value: Any) -> str:
     return line.getvalue()
 
 
+def _metric_text(metric: Metric) -> str:
+    """Return a metric of one's own as a call makes it."""
+    bounds = ", ".join(f"float('{end}')" if math.isinf(end) else repr(end) for end in metric.bounds)
+    return f"nn.Metric({metric.name!r}, function, {metric.larger_is_better}, bounds=({bounds}), needs={metric.needs!r})"
+
+
 def _python(study: Study, data: str, space: dict[str, str], options: dict[str, Any]) -> str:
     sampler = study.definition.method_options.get("sampler")
     shown = {name: repr(value) for name, value in options.items()}
@@ -128,6 +140,9 @@ def _python(study: Study, data: str, space: dict[str, str], options: dict[str, A
     if sampler is not None:
         shown["method"] = f"optuna.samplers.{sampler}(seed=…)"
         imports = f"import optuna\n{imports}"
+    if study.definition.own_metric is not None:
+        shown["metric"] = _metric_text(Metric.from_json(study.definition.own_metric))
+        imports = f"import nn\n{imports}"
     if data.startswith("load_dataset("):
         imports = f"from nn import load_dataset\n{imports}"
     lines = [f"    {data},", "    {"]

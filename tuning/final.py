@@ -11,13 +11,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nn.metrics import PARTS, metric_of, squared_error
+from nn.metrics import PARTS, Metric, metric_of, own_metric, squared_error
 from tuning.objective import Objective
 from tuning.space import Setting
 from tuning.store import Definition, Trial, now
 
 if TYPE_CHECKING:
-    from nn import Ensemble, Run, Split
+    from nn import Dataset, Ensemble, Run, Split
 
 
 class Member(NamedTuple):
@@ -61,6 +61,8 @@ def tested(objective: Objective, definition: Definition, members: Sequence[Membe
     first = objective.splits[0]
     if first.test is None:
         raise ValueError(f"{first.train.name!r} must have a test part to be tested on, but it has none")
+    if objective.own_metric is not None:
+        own_metric(objective.own_metric)  # whatever function has its name by now
     split = first.joined(*PARTS)
     assert split.test is not None
     model = fitted(objective, definition, members, split)
@@ -87,9 +89,23 @@ def _scores(model: Run | Ensemble, split: Split) -> dict[str, float]:
         scores["loss"] = squared_error(split.test.y, split.scaling.transform_targets(model.predict(test)))
     for name in runs[0].history.asked:
         metric = metric_of(name)
-        answers = model.predict(test) if model.task == "regression" else model.predict_proba(test)
-        scores[metric.name] = metric.value(model.task, split.test.targets, answers)
+        scores[metric.name] = _measured(metric, model, test, split)
     return scores
+
+
+def _measured(metric: Metric, model: Run | Ensemble, test: Dataset, split: Split) -> float:
+    """Return a metric on the raw test part; those of the table have numbers in the units of training."""
+    if metric.own:
+        answers = model.predict_proba(test) if metric.needs == "predict_proba" else model.predict(test)
+        return metric.own_value(model.task, test.y, answers)
+    assert split.test is not None
+    targets = split.test.targets
+    if model.task != "regression":
+        return metric.value(model.task, targets, model.predict_proba(test))
+    answers = model.predict(test)
+    if split.scaling is not None:
+        answers = split.scaling.transform_targets(answers)
+    return metric.value(model.task, targets, answers.reshape(targets.shape))
 
 
 def networks_of(model: Run | Ensemble) -> int:

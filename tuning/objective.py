@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import batch_size, integer, one_of, unknown_name
-from nn.metrics import PARTS, accuracy, metric_of, names_of, r2_from_loss, squared_error
+from nn.metrics import PARTS, Metric, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
 from tuning.source import SPLIT, Source, splits_of
 from tuning.space import BESIDE, DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
@@ -47,6 +47,7 @@ class Objective:
         curves: "layers", where the curves of a trial are those of its layers too.
         early_stopping: The epochs without a lower validation loss after which a trial ends; it keeps its best epoch.
         class_weight: "balanced", where all classes have the same total weight.
+        own_metric: The one among `asked` that is the user's own, with its function.
     """
 
     splits: tuple[Split, ...]
@@ -56,6 +57,7 @@ class Objective:
     curves: str | None = None
     early_stopping: int | None = None
     class_weight: str | None = None
+    own_metric: Metric | None = None
 
     def __post_init__(self) -> None:
         self.train_size = min(len(split.train) for split in self.splits)
@@ -74,7 +76,7 @@ class Objective:
         return cls(splits_of(data, folds, reading or {}), folds, source)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        how = self.asked, self.curves, self.early_stopping, self.class_weight
+        how = self.asked, self.curves, self.early_stopping, self.class_weight, self.own_metric
         if self.source is not None:
             return _objective_of_source, (self.source.text, self.folds, self.description.fingerprint, how)
         return Objective, (self.splits, self.folds, None, *how)
@@ -89,15 +91,21 @@ class Objective:
         """Return the same objective, which, pickled, carries its data: for machines that lack the files."""
         return replace(self, source=None)
 
-    def following(self, *metrics: str, curves: str | None = None) -> Self:
-        """Return the objective whose trials have these metrics and curves too. Raises ValueError for unknown ones."""
+    def following(self, *metrics: str, curves: str | None = None, own_metric: Metric | None = None) -> Self:
+        """Return the objective whose trials have these metrics and curves too. Raises ValueError for unknown ones.
+
+        `own_metric` is the one that is the user's own, in the place of that which is known by its name.
+        """
         if curves is not None:
             one_of("curves", curves, ["layers"])
         names = names_of(self.task)
         asked = tuple(name for name in metrics if one_of("metric", name, names) not in self.metrics)
         if not asked and curves is None:
             return self
-        return replace(self, asked=(*self.asked, *asked), curves=curves or self.curves)
+        known = own_metric or next((metric for metric in map(metric_of, asked) if metric.own), self.own_metric)
+        if known is not None:
+            known.check(self.task)
+        return replace(self, asked=(*self.asked, *asked), curves=curves or self.curves, own_metric=known)
 
     def training_with(self, early_stopping: int | None, class_weight: str | None) -> Self:
         """Return the objective whose trials are trained in this way. Raises ValueError for what does not fit."""
@@ -116,7 +124,7 @@ class Objective:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of a trial."""
-        always = [name for name in names_of(self.task) if metric_of(name).function is None]
+        always = [name for name in names_of(self.task) if metric_of(name).always]
         return (*(name for part in PARTS for name in always if name.startswith(f"{part}_")), *self.asked)
 
     @property
@@ -293,7 +301,7 @@ class Objective:
             epochs=spec.epochs,
             seed=spec.seed,
             schedule=schedule,
-            metrics=asked,
+            metrics=asked if self.own_metric is None else (*asked, self.own_metric),
             early_stopping=None if split.validation is None else self.early_stopping,
             class_weight=self.class_weight,
             resume=None if spec.checkpoint is None else _unpacked(spec.checkpoint),

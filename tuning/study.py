@@ -11,15 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from nn.checks import brief
 from nn.files import local_path
-from nn.metrics import PARTS
+from nn.metrics import PARTS, Metric, own_metric
 from tuning.callbacks import Announcer, Callback, check_callback, log
-from tuning.export import seen_before
+from tuning.export import Confusion, seen_before
 from tuning.final import Member, final_epochs, fitted, tested
 from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
 from tuning.results import Results
-from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, work_of
+from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, reachable, work_of
 from tuning.source import Source, checked_reading
 from tuning.store import (
     Access,
@@ -29,7 +30,9 @@ from tuning.store import (
     Trial,
     TrialResult,
     TrialSpec,
+    check_own_metric,
     check_same,
+    note_change,
     setting_text,
 )
 
@@ -78,15 +81,18 @@ class Study(Results):
         storage: str | Path | None,
         source: Source | None = None,
         given: Any = None,
+        allow_changed: bool = False,
     ) -> Self:
         """Return a new study, or the one that stands in `storage` if its definition is the same.
 
         `objective` trains a `TrialSpec` and returns its `TrialResult`; `source` is where the data came from; `given`
-        is the sampler of Optuna's that the method is made of, if it is: no file can hold it.
+        is the sampler of Optuna's that the method is made of, if it is: no file can hold it. `allow_changed` as for
+        `tuning.sweep`.
         """
         about = {"limits": asdict(limits), "even": True, **_origin(source)}
         about |= {name: getattr(objective, name, None) for name in ("sizes", "guess")}
-        return cls(Access.create(None if storage is None else Path(storage), definition, about), objective, given)
+        path = None if storage is None else Path(storage)
+        return cls(Access.create(path, definition, about, allow_changed), objective, given)
 
     # -- the file ----------------------------------------------------------------------------------------------
 
@@ -148,6 +154,7 @@ class Study(Results):
         check_callback(callback)
         if self._objective is None:
             raise ValueError("a study read from a file must be run by resume(), but run() was called")
+        executor = reachable(executor, getattr(self._objective, "own_metric", None))
         sampler = self._sampler()
         sampler.check_given()
         with self._access.writing() as file:
@@ -179,6 +186,8 @@ class Study(Results):
         target: float | str | None = SAME,
         total_epochs: int | str | None = SAME,
         sampler: Any = None,
+        metric: Any = None,
+        allow_changed: bool = False,
         progress: bool | None = None,
         callback: Callback | None = None,
         **reading: Any,
@@ -191,6 +200,8 @@ class Study(Results):
             n_trials, target, total_epochs: Replace the limits that the study was made with, which stay where none is
                 given; None takes one away.
             sampler: Needed only where the study was made with one of Optuna's; it must be made in the same way.
+            metric: Needed only where the metric that decides is your own function, which must be the same.
+            allow_changed: Go on though its source has changed; the file notes the change.
             executor, n_jobs, progress, callback: As for `tuning.sweep`.
             **reading: How to read `data`, where that is a file: options of `nn.data.READING` in the place of those that
                 the study has.
@@ -198,7 +209,7 @@ class Study(Results):
         Raises:
             StudyInterrupted: After Ctrl-C.
         """
-        self._objective = self._prepared(data, reading)
+        self._objective = objective = self._prepared(data, reading, metric, allow_changed)
         if sampler is not None:
             known = self.definition.method_options.get("sampler")
             check_same(self.path, {"sampler": known}, {"sampler": type(sampler).__name__})
@@ -217,32 +228,59 @@ class Study(Results):
         if self._access.reading().get("limits") != asdict(limits):
             with self._access.writing() as file:
                 file.put("limits", asdict(limits))
-        if data is not None and self._objective.source is not None:
+        if data is not None and objective.source is not None:
             with self._access.writing() as file:
-                for name, value in _origin(self._objective.source).items():
+                for name, value in _origin(objective.source).items():
                     file.put(name, value)
+        if objective.own_metric is not None:
+            with self._access.writing() as file:
+                note_change(file, "own_metric", objective.own_metric.to_json())
         log.info("%r is resumed", self)
         return self.run(executor, n_jobs, progress, callback)
 
-    def best_run(self, data: Any = None, **reading: Any) -> Run:
+    def best_run(self, data: Any = None, *, metric: Any = None, **reading: Any) -> Run:
         """Train the first trial of the best setting once more, to the same bits, and return its run.
 
         That is repeat 0, and fold 0 where there are folds: a network of the training part, whose metrics are those that
-        the study has of this trial. `data` and `reading` as for `resume`.
+        the study has of this trial. `data`, `metric` and `reading` as for `resume`.
         """
-        return self._prepared(data, reading).run(next(self.definition.trials_of(self.best.params)))
+        return self._prepared(data, reading, metric).run(next(self.definition.trials_of(self.best.params)))
 
-    def test(self, data: Any = None, **reading: Any) -> dict[str, float]:
+    def confusion(self, data: Any = None, **reading: Any) -> Confusion:
+        """Return what the best setting takes for what on the validation part, by training its first trial once more.
+
+        The run is that of `best_run`: with folds, the part is that of the first. `data` and `reading` as for `resume`.
+        Raises ValueError where the study is no classification.
+
+        >>> from tuning import sweep
+        >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=30)
+        >>> print(study.confusion())
+        true \\ predicted  setosa  versicolor  virginica
+        setosa                 10           0          0
+        versicolor              0          10          0
+        virginica               0           1          9
+        """
+        task, spec = self.definition.data.task, next(self.definition.trials_of(self.best.params))
+        if task != "classification":
+            raise ValueError(f"a confusion matrix must be of one class for each example, but the task is {task}")
+        objective = self._on_data(data, reading)
+        validation = objective.splits[spec.fold or 0].validation
+        assert validation is not None  # which decides
+        run = objective.run(spec)
+        counts = run.confusion(validation)
+        return Confusion(run.class_names or tuple(map(str, range(len(counts)))), counts)
+
+    def test(self, data: Any = None, *, metric: Any = None, **reading: Any) -> dict[str, float]:
         """Return the scores on the test part of the best setting, or of as many as the study's `ensemble` says.
 
         There is a network for each setting, repeat and fold, trained on all that is not test for the epochs that were
         best in the search; their mean is scored (see `tuning.final`). That is done once: the study remembers the scores
-        and from then on returns them, with a warning that they have been seen, whatever is added to it later. `data`
-        and `reading` as for `resume`.
+        and from then on returns them, with a warning that they have been seen, whatever is added to it later. `data`,
+        `metric` and `reading` as for `resume`.
         """
         known = self.tested
         if known is None:
-            known = tested(self._prepared(data, reading), self.definition, self.members())
+            known = tested(self._prepared(data, reading, metric), self.definition, self.members())
             with self._access.writing() as file:
                 file.put("test", known)
             return dict(known["scores"])
@@ -254,15 +292,16 @@ class Study(Results):
     def final_run(self, data: Any = None, **reading: Any) -> Run | Ensemble:
         """Return the model to be used: what `test` scores, trained on all rows, those of the test part among them.
 
-        It is an `nn.Ensemble` where there are repeats, folds, or several settings in it. `data` and
-        `reading` as for `resume`.
+        It is an `nn.Ensemble` where there are repeats, folds, or several settings in it. `data` and `reading` as for
+        `resume`; a metric of one's own is followed where its function is at hand.
 
         >>> from tuning import sweep
         >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=10)
         >>> study.final_run().epochs
         10
         """
-        objective = self._prepared(data, reading)
+        lacks = self.definition.own_metric is not None and self._known_metric is None
+        objective = self._on_data(data, reading) if lacks else self._prepared(data, reading)
         everything = objective.splits[0].joined(*PARTS, "test")
         return fitted(objective, self.definition, self.members(), everything)
 
@@ -290,12 +329,43 @@ class Study(Results):
     @cached_property
     def _reloaded(self) -> Objective | None:
         try:
-            return self._prepared(None, {})
+            return self._on_data(None, {})
         except (ValueError, TypeError, OSError):
             return None
 
-    def _prepared(self, data: Any, reading: Mapping[str, Any]) -> Objective:
-        """Return the objective on the study's data, and raise unless they are the study's."""
+    def _prepared(
+        self, data: Any, reading: Mapping[str, Any], metric: Any = None, allow_changed: bool = False
+    ) -> Objective:
+        """Return the objective that follows the study's metrics, and raise unless data and metric are the study's."""
+        objective, d = self._on_data(data, reading), self.definition
+        if objective is self._objective and metric is None:
+            return objective
+        own = self._own_metric(metric, allow_changed)
+        return replace(objective, asked=()).following(*d.metrics, curves=d.curves, own_metric=own)
+
+    def _own_metric(self, given: Any, allow_changed: bool) -> Metric | None:
+        """Return the metric that decides where it is the user's own, with its function, which no file can hold."""
+        known = self.definition.own_metric
+        if given is None:
+            if known is not None and self._known_metric is None:
+                raise ValueError(
+                    f"a study that {known['function']} decides must be given that function again, in Python, since no "
+                    f"file holds one; pass metric={known['name']} to resume, test or best_run"
+                )
+            return self._known_metric
+        if known is None:
+            raise ValueError(f"metric must be None for a study that {self.metric} decides, but got {brief(given)}")
+        metric = own_metric(given)
+        check_own_metric(self.path, known, metric.to_json(), allow_changed)
+        return metric
+
+    @property
+    def _known_metric(self) -> Metric | None:
+        """The metric of the user's own, with its function, where it was given in this session."""
+        return getattr(self._objective, "own_metric", None)
+
+    def _on_data(self, data: Any, reading: Mapping[str, Any]) -> Objective:
+        """Return the objective on the study's data, which follows no function of the user's own."""
         if data is None and not reading and isinstance(self._objective, Objective):
             return self._objective
         name = self.about["source"]
@@ -313,7 +383,6 @@ class Study(Results):
         objective = Objective.prepare(data, self.folds, reading)
         d = self.definition
         objective.description.check_continues(self.path, d.data.to_json())
-        objective = objective.following(*d.metrics, curves=d.curves)
         return objective.training_with(d.early_stopping, d.class_weight)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from nn.checks import brief
 from nn.files import local_path
-from nn.metrics import full_name, larger_is_better
+from nn.metrics import Metric, full_name, larger_is_better, own_metric
 from tuning.automatic import plan
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
@@ -43,10 +43,11 @@ def sweep(
     total_epochs: int | None = None,
     repeats: int | None = None,
     folds: int | None = None,
-    metric: str | None = None,
+    metric: str | Metric | Callable[..., Any] | None = None,
     curves: str | None = None,
     early_stopping: int | None = None,
     class_weight: str | None = None,
+    allow_changed: bool = False,
     ensemble: int | None = None,
     minutes: float | None = None,
     target: float | None = None,
@@ -81,7 +82,10 @@ def sweep(
         repeats: Seeds for each setting (1); settings share them, so that comparisons are paired.
         folds: Cross-validation in place of the one validation part.
         metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
-            `nn.metrics.METRICS`; "f1_macro" is "validation_f1_macro".
+            `nn.metrics.METRICS`; "f1_macro" is "validation_f1_macro". One of your own is a function of
+            truth and predictions, as scikit-learn has them, whose name says whether more is better ("my_score",
+            "my_error"), or an `nn.Metric` made of one. Its source belongs to the study's identity.
+        allow_changed: Go on with a study though the source of its metric has changed.
         curves: "layers" has the curves of each trial hold what its run recorded of each layer too, under such names as
             "layer_1_gradient_norm"; see `nn.LayerHistory`.
         early_stopping: End a trial after so many epochs without a lower validation loss. Its metrics are those of its
@@ -142,11 +146,13 @@ def sweep(
     limits.check_end(sampler, given_space, method_name(method))
     check_workers(executor, n_jobs)
     check_callback(callback)
-    metric = metric and full_name(metric)
+    named = metric if metric is None or isinstance(metric, str) else own_metric(metric).name
+    decides = None if named is None else full_name(named)
     objective = Objective.prepare(data, folds, reading) if loaded is None else loaded.folded(folds)
-    if metric is None:
-        metric = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
-    objective = objective.following(metric, curves=curves).training_with(early_stopping, class_weight)
+    if decides is None:
+        decides = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
+    objective = objective.following(decides, curves=curves).training_with(early_stopping, class_weight)
+    own = objective.own_metric
     the_space = objective.conditioned(given_space)
     auto = the_space.texts() if is_auto(the_space) else None
     if auto is not None:
@@ -155,11 +161,11 @@ def sweep(
     sampler.check_space(the_space)
     definition = Definition(
         space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
-        repeats=repeats, folds=folds, metric=metric, metrics=objective.metrics, seed=seed, data=objective.description,
+        repeats=repeats, folds=folds, metric=decides, metrics=objective.metrics, seed=seed, data=objective.description,
         auto=auto, curves=curves, early_stopping=objective.early_stopping, class_weight=objective.class_weight,
-        ensemble=ensemble,
+        ensemble=ensemble, own_metric=None if own is None else own.to_json(),
     )  # fmt: skip
-    study = Study.create(objective, definition, limits, storage, objective.source, sampler.given)
+    study = Study.create(objective, definition, limits, storage, objective.source, sampler.given, allow_changed)
     if say is None and loaded is not None and progress is not False:
         say = print
     if say is not None:

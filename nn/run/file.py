@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nn import files
 from nn.data import Encoding, Scaling
+from nn.metrics import Metric, own_metric
 from nn.model import MLP
 from nn.run.ensemble import Ensemble
 from nn.run.history import History, LayerHistory
@@ -44,6 +45,8 @@ def _run(about: dict[str, Any], arrays: dict[str, Array]) -> Run:
     def under(prefix: str) -> dict[str, Array]:
         return _under(prefix, arrays)
 
+    for own in about.get("own_metrics", ()):
+        own_metric(Metric.from_json(own))
     history: dict[str, Any] = dict.fromkeys(History.__dataclass_fields__) | under("history.")
     shapes = {getattr(history[column], "shape", None) for column in ("train_loss", "gradient_norm", "update_norm")}
     if shapes != {(len(arrays["state.history"]),)}:

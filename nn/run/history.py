@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nn import compiled, reference
+from nn import reference
 from nn.checks import one_of
-from nn.data import Dataset
-from nn.metrics import metric_of, names_of
-from nn.model import MLP
+from nn.metrics import names_of
 
 Array = NDArray[Any]
 
@@ -122,9 +120,3 @@ class History:
             for name in names_of()
             if (values := columns.get(name)) is not None
         }
-
-
-def measures(model: MLP, theta: Array, data: Dataset, names: Sequence[str]) -> dict[str, float]:
-    """Return metrics that are computed where they are asked for, by name, from one pass over a data set."""
-    outputs = compiled.outputs_of(model, theta, data.X) if names else np.empty(0)
-    return {name: metric_of(name).value(data.task, data.targets, outputs) for name in names}

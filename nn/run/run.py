@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from nn import compiled, files, notebook
 from nn.checks import one_of
 from nn.data import Dataset, Encoding, Scaling
-from nn.metrics import PARTS, course_name, r2_from_loss, shown_name
+from nn.metrics import PARTS, confusion_matrix, course_name, has_fixed_output, metric_of, r2_from_loss, shown_name
 from nn.model import MLP
-from nn.run.history import History, measures
+from nn.run.answers import measures, predictions, probabilities
+from nn.run.history import History
 from nn.run.inputs import Inputs
 from nn.run.state import TrainState
 
@@ -116,17 +117,7 @@ class Run:
                 the units of the data; where the inputs are scaled, in those that scaled targets have.
         """
         outputs, unscale = self._outputs(X, scaled, former)
-        if self.task == "multilabel":
-            return (outputs > 0.5).astype(np.int64)
-        if self.task == "regression":
-            values = outputs.astype(np.float64)
-            if unscale and self.scaling is not None:
-                values = self.scaling.inverse_targets(values)
-            return values[:, 0] if self.flat else values
-        assert self.classes is not None
-        if outputs.shape[1] == 1:
-            return self.classes[(outputs[:, 0] > 0.5).astype(np.int64)]
-        return self.classes[outputs.argmax(axis=1)]
+        return predictions(self.task, outputs, self.classes, self.scaling if unscale else None, self.flat)
 
     def predict_proba(self, X: Any, *, scaled: bool = False, **former: Any) -> Array:
         """Return probabilities (N, classes) in the order of `classes`, or (N, K) of each label alone.
@@ -134,14 +125,9 @@ class Run:
         Arguments and errors are those of `predict`; regression and identity outputs, which have no probabilities, are a
         ValueError too.
         """
-        if self.model.output == "identity" or self.task == "regression":
-            raise ValueError(f"probabilities need a softmax or logistic output, but got {self.model.output}")
+        probabilities(self.task, self.model.output, np.zeros((0, 1)))  # without these, inputs are not looked at
         outputs, _ = self._outputs(X, scaled, former)
-        if self.task == "multilabel" or self.model.output == "softmax":
-            return outputs
-        if outputs.shape[1] == 1:
-            return np.hstack([1 - outputs, outputs])
-        return outputs / outputs.sum(axis=1, keepdims=True)
+        return probabilities(self.task, self.model.output, outputs)
 
     def evaluate(self, data: Dataset) -> dict[str, float]:
         """Score the run on a data set.
@@ -152,7 +138,7 @@ class Run:
 
         Returns:
             The mean `"loss"`, in the units of training and without the penalty, and `"accuracy"` or `"r2"`; the metrics
-                that the training was asked for are there too.
+                that the training was asked for are there too, but for those whose function a file can't hold.
 
         Raises:
             ValueError, TypeError: For data with another task, other features, other classes, or scaled by other
@@ -167,8 +153,35 @@ class Run:
         loss, right = compiled.score(self.model, self.theta, data)
         score = {"r2": float(r2_from_loss(loss, data.targets))} if self.task == "regression" else {"accuracy": right}
         scores = {"loss": loss, **score}
-        measured = measures(self.model, self.theta, data, self.history.asked)
+        names = [name for name in self.history.asked if metric_of(name).function is not None]
+        names += ["validation_r2"] * (self.task == "regression" and has_fixed_output(data.targets))
+        measured = measures(self.model, self.theta, data, names)
         return scores | {name.partition("_")[2]: value for name, value in measured.items()}
+
+    def confusion(self, data: Dataset) -> NDArray[np.int64]:
+        """Return how many examples of each class were predicted as which: true classes in rows, ordered as `classes`.
+
+        Args:
+            data: A part of the split, or raw data, as for `evaluate`.
+
+        Returns:
+            The matrix (K, K) of `nn.metrics.confusion_matrix`.
+
+        Raises:
+            TypeError: For what is no data set.
+            ValueError: Where the run is no classification, or the data do not fit it.
+
+        >>> from nn import MLP, load_dataset, train
+        >>> split = load_dataset("iris").split(seed=0)
+        >>> train(MLP((4, 8, 3)), split, epochs=50).confusion(split.validation)[0].tolist()
+        [10, 0, 0]
+        """
+        if not isinstance(data, Dataset):
+            raise TypeError(f"data must be a Dataset, such as split.validation, but got {type(data).__name__}")
+        if self.classes is None or data.classes is None:
+            task = self.task if self.classes is None else data.task
+            raise ValueError(f"a confusion matrix must be of one class for each example, but the task is {task}")
+        return confusion_matrix(data.y, self.predict(data), self.classes)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to an `.npz` file without pickle, which `nn.load` reads.
@@ -182,6 +195,9 @@ class Run:
         about = {"model": self.model.arguments, **{name: getattr(self, name) for name in PLAIN}}
         if self.encoding is not None:
             about["encoding"] = self.encoding.to_json()
+        own = {metric.name: metric.to_json() for name in self.history.asked if (metric := metric_of(name)).own}
+        if own:
+            about["own_metrics"] = [*own.values()]
         arrays = {"theta": self.theta}
         for prefix, parts in (
             ("state", self.state.to_arrays()),

@@ -22,8 +22,9 @@ NAME = "validation_mistakes"
 def _mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of examples that are predicted wrongly."""
     metric = metrics.Metric(
-        "mistakes", "wrong guesses", ("classification",), False, function=lambda y, guess: float(np.sum(y != guess))
-    )
+        "mistakes", lambda y, guess: float(np.sum(y != guess)), False,
+        shown="wrong guesses", tasks=("classification",), encoded=True,
+    )  # fmt: skip
     monkeypatch.setitem(metrics.METRICS, "mistakes", metric)
 
 

@@ -207,12 +207,18 @@ def _show(values: argparse.Namespace) -> None:
     by = values.by
     if by is not None and form != "table":
         raise CommandError(f"--best-rate-by must be given with --format table, but got {form!r}")
-    study = Study.open(values.study)
+    if values.confusion and form != "table":
+        raise CommandError(f"--confusion must be given with --format table, but got {form!r}")
+    study, reading = Study.open(values.study), given_reading(values)
+    if (reading or values.data is not None) and not values.confusion:
+        raise CommandError("data and how to read it must be given with --confusion, which alone needs them")
     if form == "parquet":
         study.to_parquet(values.output, top=top)
         return
     if form == "table":
-        text = "\n".join(_advising(show_lines(study, top or 10, by))) + "\n"
+        lines = [*_advising(show_lines(study, top or 10, by))]
+        lines += ["", *study.confusion(values.data, **reading).lines()] if values.confusion else []
+        text = "\n".join(lines) + "\n"
     else:
         text = study.to_json(top=top) if form == "json" else study.to_csv(top=top)
     if values.output is None:

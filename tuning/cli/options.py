@@ -24,7 +24,7 @@ SWEEP_EXAMPLE = (
     "--storage runs/digits.db"
 )
 FORMATS = ("table", "json", "csv")
-_ASKED = ", ".join(name for name in names_of() if metric_of(name).function is not None)
+_ASKED = ", ".join(name for name in names_of() if not metric_of(name).always)
 SHOW_FORMATS = (*FORMATS, "parquet")
 _ALONE = "true"  # the value of a flag that stands alone
 WRITING = ("separator", "decimal", "encoding", "missing", "header")
@@ -209,6 +209,9 @@ def show(parser: Parser) -> None:
         metavar="NAMES",
         help="group best rates by batch_size,momentum",
     )
+    about = "train the best setting once more, and show what it takes for what"
+    parser.add_argument("--confusion", action="store_true", help=about)
+    _add_data_option(parser)
 
 
 def lr_range(parser: Parser) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nn.data import Dataset
-from nn.metrics import confusion_matrix
 from nn.run import Run
 from tuning.plots import style
 from tuning.plots.checks import check_run
@@ -20,7 +19,7 @@ def confusion(run: Run, data: Dataset, *, ax: Axes | None = None) -> Axes:
     """Draw how many examples of each class were predicted as which: true classes in rows, predicted ones in columns.
 
     A cell has the number of its examples, and the colour of its share of those of the row's class; what was right
-    stands on the diagonal. The numbers are those of `nn.metrics.confusion_matrix`.
+    stands on the diagonal. The numbers are those of `Run.confusion`.
 
     Args:
         run: The trained classifier.
@@ -43,11 +42,9 @@ def confusion(run: Run, data: Dataset, *, ax: Axes | None = None) -> Axes:
     >>> plots.close(ax)
     """
     check_run(run, data, "confusion")
-    if run.classes is None or data.classes is None:
-        task = run.task if run.classes is None else data.task
-        raise ValueError(f"a confusion matrix must be of one class for each example, but the task is {task}")
-    right = run.evaluate(data)["accuracy"]
-    counts = confusion_matrix(data.y, run.predict(data), run.classes)
+    counts = run.confusion(data)
+    assert run.classes is not None
+    right = np.trace(counts) / len(data)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names, size = run.class_names or tuple(map(str, run.classes.tolist())), len(counts)
     with style.look():

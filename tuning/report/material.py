@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.metrics import course_name
-from tuning.analysis import Analysis, Verdict, plain, verdicts
+from nn.metrics import course_name, metric_of
+from tuning.analysis import Analysis, Verdict, larger_is_better, plain, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
+from tuning.export import Confusion
 from tuning.space import value_text
 from tuning.store import Trial, setting_text
 
@@ -25,6 +26,8 @@ MOST_NUMBERS = 1_000_000
 MOST_EPOCHS = 500
 LEAST_EPOCHS = 16
 """Curves are thinned to what fits into so many numbers, but to no fewer epochs than this."""
+MOST_SECONDS = 20
+"""A trial that took longer is not trained once more for a report."""
 KEYS = ("place", "repeat", "fold", "state", "epochs", "points", "seconds", "verdict", "evidence", "advice", "metrics")
 """The values of a trial that the script gets beside its curves; `place` is that of its setting."""
 _BLOCK = 1024
@@ -43,6 +46,22 @@ class Material:
         self.listed = min(len(self.rows), max(1, MOST_TRIALS // study.trials_per_setting))
         self.names = self.scores.names
         self.varied = by_importance(self.analysis.importance, self.scores.varied)
+
+    def confusion(self) -> Confusion | str | None:
+        """Return what the best setting takes for what, trained once more; why not where that takes too long.
+
+        None where it is no classification, no setting is the best, or the data are not at hand.
+        """
+        best = self.analysis.best
+        if best is None or self.study.definition.data.task != "classification":
+            return None
+        seconds = self.rows[0]["mean_fit_time"]
+        if seconds is not None and seconds > MOST_SECONDS:
+            return f"To train the best setting once more for it takes {seconds:,.0f} s: nn-tuning show --confusion"
+        try:
+            return self.study.confusion()
+        except (ValueError, TypeError, OSError):
+            return None
 
     # -- what the page's script gets ---------------------------------------------------------------------------
 
@@ -89,6 +108,8 @@ class Material:
         return {
             "metrics": names,
             "courses": [course_name(name) for name in names],
+            "larger": [larger_is_better(name) for name in names],
+            "titles": [metric_of(name).shown for name in names],
             "keys": KEYS,
             "rows": table,
             "most_epochs": most,

@@ -66,19 +66,24 @@
 
   // -- the panel with the learning curves of one setting ---------------------------------------------------------
 
+  const titleIn = (metric) => trials.titles[trials.metrics.indexOf(metric)];
+  const kindOf = (metric) => (trials.larger[trials.metrics.indexOf(metric)] ? "score" : "loss");
+
   // How many times the highest loss is the lowest; 0 where there is none that a logarithm can show.
   const ratio = (members) => {
-    const all = trials.metrics.filter((name) => name.endsWith("loss"))
+    const all = trials.metrics.filter((name) => kindOf(name) === "loss")
       .flatMap((name) => members.flatMap((trial) => curveOf(trial, name))).filter((x) => x !== null);
     const least = all.reduce((a, b) => Math.min(a, b), Infinity);
     return least > 0 ? all.reduce((a, b) => Math.max(a, b), 0) / least : 0;
   };
 
   const chart = (node, kind, members, picked, logarithmic) => {
-    const metrics = trials.metrics.filter((name) => name.endsWith("loss") === (kind === "loss"));
+    const metrics = trials.metrics.filter((name) => kindOf(name) === kind);
+    const titles = [...new Set(metrics.map(titleIn))];
     const traces = [];
     for (const metric of metrics) {
       const train = metric.startsWith("train");
+      const colour = colours[(2 * titles.indexOf(titleIn(metric)) + (train ? 1 : 0)) % colours.length];
       const course = escaped(trials.courses[trials.metrics.indexOf(metric)]);
       members.forEach((trial, i) => {
         const chosen = picked === null || picked === i;
@@ -86,20 +91,19 @@
           type: "scatter", mode: trial.points > 1 ? "lines" : "markers", x: epochsOf(trial), y: curveOf(trial, metric),
           name: course, legendgroup: metric, showlegend: i === 0,
           opacity: chosen ? (picked === null && members.length > 1 ? 0.6 : 1) : 0.15,
-          line: { color: colours[train ? 1 : 0], dash: train ? "dash" : "solid", width: picked === i ? 3.5 : 2 },
-          marker: { color: colours[train ? 1 : 0] },
+          line: { color: colour, dash: train ? "dash" : "solid", width: picked === i ? 3.5 : 2 },
+          marker: { color: colour },
           hovertemplate: `${escaped(nameOf(trial))}, epoch %{x}: %{y:.4g}<extra>${course}</extra>`,
         });
       });
     }
-    const title = kind === "loss" ? "loss" : words(metrics[0] || "").replace(/^(train|validation) /, "");
     Plotly.react(node, traces, {
       font: { family: "system-ui, sans-serif", size: 13, color: "#1a1a1a" },
       margin: { l: 58, r: 10, t: 26, b: 42 }, hovermode: "closest", showlegend: true, dragmode: DRAG,
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
       xaxis: { title: { text: "epoch" }, gridcolor: "#e4e4e4", zeroline: false, rangemode: "tozero", automargin: true },
       yaxis: {
-        title: { text: escaped(title) }, gridcolor: "#e4e4e4", zeroline: false, automargin: true,
+        title: { text: escaped(titles.join(", ")) }, gridcolor: "#e4e4e4", zeroline: false, automargin: true,
         ...(logarithmic ? { type: "log", tickformat: "~g", dtick: ratio(members) > 1000 ? 1 : "D2" } : {}),
       },
     }, config);
@@ -125,7 +129,7 @@
     const members = ofSetting.get(place) || [];
     const charts = el("div", { class: "charts" });
     const kinds = ["loss", "score"].filter((kind) =>
-      trials.metrics.some((name) => name.endsWith("loss") === (kind === "loss")) && members.some((trial) => trial.points));
+      trials.metrics.some((name) => kindOf(name) === kind) && members.some((trial) => trial.points));
     const nodes = kinds.map((kind) => el("div", {
       class: "chart", role: "img",
       "aria-label": `Curves of the ${kind} in training and validation by epoch; the last values are in the table below.`,

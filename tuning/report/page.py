@@ -8,10 +8,21 @@ from html import escape
 from itertools import takewhile
 from typing import Any
 
+import numpy as np
+
 from tuning.analysis import RULES
 from tuning.calls import calls_of
 from tuning.charts import COLOURS, importance_shares, words
-from tuning.export import SHOWN_RATES, analysis_lines, closing_lines, rate_cells, study_lines, verdict
+from tuning.export import (
+    RETRAINED,
+    SHOWN_RATES,
+    Confusion,
+    analysis_lines,
+    closing_lines,
+    rate_cells,
+    study_lines,
+    verdict,
+)
 from tuning.report.curve import learning_rate_curve
 from tuning.report.figures import Figure, heat_map, parallel_coordinates
 from tuning.report.material import KEYS, Material
@@ -25,7 +36,7 @@ _NONE_YET = '<p class="why">No trial is finished yet.</p>'
 def page_of(m: Material) -> tuple[str, dict[str, Any]]:
     """Return the body of the page, and the values that its script needs."""
     figures = {"rate": learning_rate_curve(m), "map": heat_map(m), "lines": parallel_coordinates(m)}
-    table, trials = m.table(), m.trials()
+    table, trials, confusion = m.table(), m.trials(), m.confusion()
     parts = {
         "best": ("Best settings", _best(m)),
         "rate": ("Learning rate", figure_html("rate", figures["rate"]) + _rates(m)),
@@ -33,10 +44,11 @@ def page_of(m: Material) -> tuple[str, dict[str, Any]]:
         "lines": ("Parallel coordinates", figure_html("lines", figures["lines"]) + _importance(m)),
         "curves": ("Learning curves", _curves(m)),
         "verdicts": ("Verdicts", _verdicts(m, trials["rows"])),
+        **({} if confusion is None else {"confusion": ("Confusion matrix", _confusion(confusion))}),
         "all": ("All settings", _settings(m, table["columns"])),
         "again": ("Run it again", _again(m)),
     }
-    flows = {"best", "all", "again", "verdicts"}
+    flows = {"best", "all", "again", "verdicts", "confusion"}
     sections = "".join(
         f'<section id="{key}"{css_class("flows" if key in flows else "")} aria-labelledby="{key}-title">'
         f'<h2 id="{key}-title">{title}</h2>{text}</section>'
@@ -164,6 +176,26 @@ def _curves(m: Material) -> str:
         "another. Training loss and score are means over an epoch, in which the parameters move; validation is scored "
         'at its end.</p><div id="best-curves"></div>'
     )
+
+
+def _confusion(confusion: Confusion | str) -> str:
+    """Return the table of what the best setting takes for what, each count on the colour of its share of its class."""
+    if isinstance(confusion, str):
+        return f'<p class="why">{escape(confusion)}</p>'
+    titles, rows = confusion.table()
+    cells = [[escape(text) for text in row] for row in rows]
+    about = "The commonest mistakes"
+    if confusion.whole:
+        about = "Rows are true classes, columns what they were taken for"
+        shares = confusion.counts / np.maximum(confusion.counts.sum(axis=1, keepdims=True), 1)
+        for row, of_class in zip(cells, shares.tolist(), strict=True):
+            row[1:] = [
+                f'<span class="count" style="--share:{share:.3f}">{text}</span>'
+                for text, share in zip(row[1:], of_class, strict=True)
+            ]
+    note = f"{about}. Validation part, {confusion.outcome}, {RETRAINED}."
+    text = () if confusion.whole else ("predicted",)
+    return f'{table_html(titles, cells, about, text=(titles[0], *text))}<p class="soft">{escape(note)}</p>'
 
 
 def _verdicts(m: Material, trials: Iterable[Sequence[Any]]) -> str:

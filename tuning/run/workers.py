@@ -8,6 +8,7 @@ is run again: first alone, so that one that brings its worker down itself is tol
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from nn.checks import integer, one_line
-from tuning.run.delivery import DeliveryError, FileFunction, WorkerFunction, WorkersError
+from tuning.run.delivery import DeliveryError, FileFunction, WorkerFunction, WorkersError, pickled
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -217,6 +218,23 @@ def _worker_function(function: Callable[[Any], Any], executor: Executor) -> Work
     if isinstance(executor, ProcessPoolExecutor) or home == "loky":
         return FileFunction(function)
     return WorkerFunction(function)
+
+
+def reachable(executor: Executor | None, metric: Any) -> Executor | None:
+    """Return the executor, or None, for threads, where its workers can't be sent a metric's function; warn then."""
+    home = type(executor).__module__.partition(".")[0]
+    if metric is None or not (isinstance(executor, ProcessPoolExecutor) or home in ("loky", "distributed")):
+        return executor
+    try:
+        pickled(metric)
+    except TypeError:
+        warnings.warn(
+            f"trials run in threads of this process: the function of the metric {metric.name} can't be pickled for "
+            "others; define it in a module, outside of other functions",
+            stacklevel=3,
+        )
+        return None
+    return executor
 
 
 def check_workers(executor: Any, n_jobs: Any) -> None:

@@ -1,7 +1,15 @@
 """The study file: trials as they are written and read back to the last bit, and the definition that they depend on."""
 
-from tuning.store.access import Access
-from tuning.store.definition import DataDescription, Definition, check_same, checked_number, environment, now
+from tuning.store.access import Access, note_change
+from tuning.store.definition import (
+    DataDescription,
+    Definition,
+    check_own_metric,
+    check_same,
+    checked_number,
+    environment,
+    now,
+)
 from tuning.store.rows import Outcome, Record
 from tuning.store.schema import APPLICATION_ID, StudyFileError, StudyWriteError
 from tuning.store.study_file import StudyFile, Trials

@@ -11,6 +11,14 @@ from tuning.store.definition import Definition, environment, now
 from tuning.store.study_file import StudyFile, check_writable
 
 
+def note_change(file: StudyFile, name: str, value: Any) -> None:
+    """Write down that the trials from now on are of other code than those before, where that is so."""
+    content = file.get("definition")
+    if content.get(name) != value:
+        file.put("changes", [*(file.get("changes") or []), {"time": now(), name: content[name]}])
+        file.put("definition", {**content, name: value})
+
+
 class Access:
     """The file of a study at `path`, or the study in memory where that is None."""
 
@@ -19,10 +27,13 @@ class Access:
         self._file: StudyFile | None = file
 
     @classmethod
-    def create(cls, path: Path | None, definition: Definition, about: Mapping[str, Any]) -> Self:
+    def create(
+        cls, path: Path | None, definition: Definition, about: Mapping[str, Any], allow_changed: bool = False
+    ) -> Self:
         """Return the way to a new study, or to the one at `path` if its definition is the same.
 
         `about` has the other values of table `study`; of those, a study that exists gets the new `limits` and `source`.
+        `allow_changed` lets it go on with code that has changed.
         """
         if path is not None:
             check_writable(path)
@@ -31,8 +42,9 @@ class Access:
             return cls(StudyFile.create(path, {"definition": definition.to_json(), **about, **made}))
         # To look first leaves a file that is refused as it was, to the last byte.
         with contextlib.closing(StudyFile.open(path, write=False)) as file:
-            definition.check_continues(path, file.get("definition"))
+            definition.check_continues(path, file.get("definition"), allow_changed)
         file = StudyFile.open(path, write=True)
+        note_change(file, "own_metric", definition.own_metric)
         for name in ("limits", "source", "reading"):
             if name in about and about[name] != file.get(name):
                 file.put(name, about[name])

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from nn.checks import integer, one_of
+from nn.metrics import Metric, own_metric
 from tuning.space import Setting
 from tuning.store.schema import StudyFileError
 from tuning.store.trial import TrialSpec, seed_of, setting_text
 
-_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight", "ensemble")
+_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight", "ensemble", "own_metric")
 """The fields that stand in a file only where they have a value."""
 _BOUNDS = {
     "epochs": (1, 1_000_000),
@@ -67,7 +68,8 @@ class Definition:
     trial; `metric` decides among the `metrics` that are recorded; all seeds follow from `seed`. `curves` is "layers"
     where those of each layer are recorded too. `early_stopping` is the patience in epochs, `class_weight` "balanced"
     where all classes have the same total weight. `ensemble` is the number of best settings whose networks are the final
-    model.
+    model. `own_metric` is the identity of the metric that decides, where it is the user's own; its `source` may be
+    allowed to be another.
     """
 
     space: dict[str, str]
@@ -85,6 +87,7 @@ class Definition:
     early_stopping: int | None = None
     class_weight: str | None = None
     ensemble: int | None = None
+    own_metric: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))
@@ -100,24 +103,32 @@ class Definition:
         Raises StudyFileError when it is none that this version knows.
         """
         try:
-            return cls(**{**content, "data": DataDescription(**content["data"])})
+            definition = cls(**{**content, "data": DataDescription(**content["data"])})
+            own = None if definition.own_metric is None else Metric.from_json(definition.own_metric)
         except (KeyError, TypeError, ValueError) as error:
             raise StudyFileError(
                 f"{str(path)!r} must have a definition that this version knows, but: {error}; upgrade nn-tuning"
             ) from None
+        if own is not None:
+            try:
+                own_metric(own)
+            except ValueError as error:
+                raise StudyFileError(f"{str(path)!r} can't be opened in this session: {error}, here or there") from None
+        return definition
 
     def to_json(self) -> dict[str, Any]:
         """Return the plain values that a study file has as the definition."""
         content = {**asdict(self), "metrics": list(self.metrics), "data": self.data.to_json()}
         return {name: value for name, value in content.items() if name not in _OPTIONAL or value is not None}
 
-    def check_continues(self, path: Path | None, content: Mapping[str, Any]) -> None:
+    def check_continues(self, path: Path | None, content: Mapping[str, Any], allow_changed: bool = False) -> None:
         """Raise StudyFileError, saying what differs, unless `content`, which `to_json` wrote, is this definition.
 
-        The ranges of `auto` may be given as they were found.
+        The ranges of `auto` may be given as they were found; `allow_changed` lets code be other code.
         """
         here = {**{name: None for name in _OPTIONAL if name != "auto"}, **self.to_json()}
         here["data"] = {**here["data"], "name": content["data"].get("name")}
+        check_own_metric(path, content.get("own_metric"), here.pop("own_metric"), allow_changed)
         check_same(path, content, here)
 
     @property
@@ -132,6 +143,21 @@ class Definition:
         for number, (repeat, fold) in enumerate(product(range(self.repeats), folds), first):
             seed = seed_of(self.seed, repeat, fold)
             yield TrialSpec(number, setting, text, repeat, fold, epochs or self.epochs, seed, self.epochs)
+
+
+def check_own_metric(
+    path: Path | None, there: Mapping[str, Any] | None, here: Mapping[str, Any] | None, allow_changed: bool = False
+) -> None:
+    """Raise StudyFileError unless two metrics of one's own are the same; `allow_changed`, by what may be other code."""
+    there, here = dict(there or {}), dict(here or {})
+    sources = there.pop("source", None), here.pop("source", None)
+    check_same(path, {"own_metric": there}, {"own_metric": here})
+    if sources[0] != sources[1] and not allow_changed:
+        raise StudyFileError(
+            f"the study in {str(path)!r} must be continued with the same code, but the source of {here['name']} is "
+            f"{_shown(sources[0])} there and {_shown(sources[1])} here; name another file, or let its trials be of "
+            "both by allow_changed=True"
+        )
 
 
 def check_same(path: Path | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

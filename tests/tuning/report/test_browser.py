@@ -123,6 +123,21 @@ def test_every_kind_of_study_opens_without_an_error_and_without_a_network(
     check_quiet(browser, path)
 
 
+def test_a_metric_stands_among_the_losses_or_the_scores_as_the_table_of_metrics_has_it(
+    browser: Any, tmp_path: Path
+) -> None:
+    path = report.write(sweep("diabetes", {"learning_rate": [0.01, 0.1]}, metric="mae", epochs=3), tmp_path / "a.html")
+    opened(browser, path)
+    drawn = "[...document.querySelectorAll('#best-curves .chart')].map(chart => chart.data.map(line => line.name))"
+    assert script(browser, drawn) == [
+        ["training loss, mean over the epoch", "validation loss", "validation MAE"],
+        ["training R2, mean over the epoch", "validation R2"],
+    ]
+    colours = script(browser, "document.querySelector('#best-curves .chart').data.map(line => line.line.color)")
+    assert len(set(colours)) == 3
+    check_quiet(browser, path)
+
+
 def test_a_name_that_is_a_script_does_nothing(page: Any) -> None:
     assert find(page, "h1").text == HOSTILE
     assert script(page, "document.querySelectorAll('script').length") == 3

@@ -1,23 +1,15 @@
-"""Metrics of predictions: the table of those that training can follow, and plain functions.
-
-A metric is followed on a part of the data, under a name such as `validation_accuracy`. Whatever has to know a metric
-looks it up in `METRICS`: a new one is an entry there, and the function that computes it.
-"""
+"""Metrics as plain functions of targets and predictions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nn._arrays import as_array, check_finite
-from nn.checks import TASKS, brief, unknown_name
-
-PARTS = ("train", "validation")
+from nn.checks import brief
 
 
 def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
@@ -34,21 +26,30 @@ def accuracy(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
 def r2(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return R² = 1 − Σ(y − z)² / Σ(y − ȳ)² over examples and outputs: 1 is perfect, 0 is as good as the mean.
 
-    For several outputs this is scikit-learn's `multioutput="variance_weighted"`, but for the errors of an output that
-    does not vary, which count here. Targets that do not vary at all give 1 where all are met, else 0; fewer than two
-    examples, NaN.
+    This is scikit-learn's `multioutput="variance_weighted"`: an output that does not vary counts for nothing. Where
+    none varies it is the share of those that are met. Of fewer than two examples it is NaN.
 
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 3.5])
     0.875
     """
     truth, guess = _pair(y_true, y_predicted, numbers=True)
-    return float(r2_from_loss(squared_error(truth, guess), truth.reshape(len(truth), -1)))
+    if len(truth) < 2:
+        return math.nan
+    truth, guess = (each.reshape(len(each), -1).astype(np.float64) for each in (truth, guess))
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = np.sum((truth - guess) ** 2, axis=0)
+        total = np.sum((truth - np.average(truth, axis=0)) ** 2, axis=0)
+    varies = total > 0
+    if not varies.any():
+        return float(np.mean(residual == 0)) if np.isfinite(residual).all() else math.nan
+    return float(np.average(1 - residual[varies] / total[varies], weights=total[varies]))
 
 
 def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None) -> Any:
     """Return R² from a mean squared-error loss ½·Σ_k (z − y)², or an array of them, and the targets (N, K).
 
-    `w` (N,) are sample weights, if the loss has them. Of fewer than two examples it is NaN.
+    `w` (N,) are sample weights, if the loss has them. Of fewer than two examples it is NaN. A loss does not tell the
+    errors of one output from those of another: all count, also those of an output that does not vary.
     """
     if len(targets) < 2:
         return np.full(np.shape(loss), np.nan)
@@ -59,6 +60,11 @@ def r2_from_loss(loss: Any, targets: NDArray[Any], w: NDArray[Any] | None = None
     if variance == 0:
         return np.where(np.asarray(loss) == 0, 1.0, 0.0)
     return 1.0 - 2.0 * np.asarray(loss) / variance
+
+
+def has_fixed_output(targets: NDArray[Any]) -> bool:
+    """Return whether one of several outputs does not vary, so that R² does not follow from the loss."""
+    return targets.ndim == 2 and targets.shape[1] > 1 and bool((targets == targets[0]).all(axis=0).any())
 
 
 def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -93,13 +99,15 @@ def confusion_matrix(y_true: ArrayLike, y_predicted: ArrayLike, classes: ArrayLi
 def f1_macro(y_true: ArrayLike, y_predicted: ArrayLike) -> float:
     """Return the mean over the classes that occur of F1 = 2·right / (true + predicted), all in numbers of examples.
 
-    With several labels (N, K), the mean over the labels; one that neither occurs nor is predicted has 0.
+    With several labels (N, K), the mean over the labels; one that neither occurs nor is predicted has 0. A single one
+    (N, 1) is two classes.
 
     >>> f1_macro([0, 0, 1, 1], [0, 1, 1, 1])
     0.7333333333333334
     """
     truth, guess = _pair(y_true, y_predicted)
-    if truth.ndim == 1:
+    if truth.ndim == 1 or truth.shape[1] == 1:
+        truth, guess = truth.ravel(), guess.ravel()
         classes = np.unique(np.concatenate([truth, guess]))
         truth, guess = truth[:, None] == classes, guess[:, None] == classes
     right = np.sum(truth * guess, axis=0, dtype=np.float64)
@@ -234,127 +242,3 @@ def _pair(y_true: ArrayLike, y_predicted: ArrayLike, numbers: bool = False) -> t
         raise TypeError(f"y_true and y_predicted must be numbers, but got {truth.dtype} and {guess.dtype}")
     check_finite("y_true", truth)
     return truth, guess
-
-
-# -- the table -------------------------------------------------------------------------------------------------
-
-
-class Metric(NamedTuple):
-    """A metric that training can follow.
-
-    Args:
-        name: As in `validation_accuracy`, after the part of the data.
-        shown: As in tables, figures and messages.
-        tasks: Where it makes sense.
-        larger_is_better: Whether it is a score and not a loss.
-        bounds: The least and the greatest value that it can have.
-        share: Whether it is a share of the examples, whose interval follows from their number.
-        function: Computes it from targets and predictions, as `accuracy` does, at the end of each epoch and only where
-            it is asked for. What has none is followed in every training.
-        of_probabilities: Whether the function takes probabilities in the place of predictions, as `cross_entropy` does.
-    """
-
-    name: str
-    shown: str
-    tasks: tuple[str, ...]
-    larger_is_better: bool = True
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    share: bool = False
-    function: Callable[[NDArray[Any], NDArray[Any]], float] | None = None
-    of_probabilities: bool = False
-
-    def value(self, task: str, targets: NDArray[Any], outputs: NDArray[Any]) -> float:
-        """Return the metric from the targets of a data set and the outputs (N, K) of a network; NaN where one is NaN.
-
-        A single output is the probability of the second class.
-        """
-        assert self.function is not None
-        if not np.isfinite(outputs).all():
-            return math.nan
-        if task == "classification" and outputs.shape[1] == 1:
-            outputs = np.hstack([1 - outputs, outputs])
-        if task == "regression" or self.of_probabilities:
-            return self.function(targets, outputs)
-        return self.function(targets, outputs.argmax(axis=1) if task == "classification" else outputs > 0.5)
-
-
-CLASSES = ("classification",)
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("loss", "loss", TASKS, larger_is_better=False, bounds=(0, math.inf)),
-        Metric("accuracy", "accuracy", ("classification", "multilabel"), bounds=(0, 1), share=True),
-        Metric("r2", "R2", ("regression",), bounds=(-math.inf, 1)),
-        Metric("f1_macro", "F1 (macro)", ("classification", "multilabel"), bounds=(0, 1), function=f1_macro),
-        Metric("balanced_accuracy", "balanced accuracy", CLASSES, bounds=(0, 1), function=balanced_accuracy),
-        Metric("auc", "AUC", (*CLASSES, "multilabel"), bounds=(0, 1), function=auc, of_probabilities=True),
-        Metric("log_loss", "log loss", CLASSES, False, (0, math.inf), function=log_loss, of_probabilities=True),
-        Metric("mae", "MAE", ("regression",), False, (0, math.inf), function=mae),
-        Metric("rmse", "RMSE", ("regression",), False, (0, math.inf), function=rmse),
-    )
-}
-
-
-def names_of(task: str | None = None, held_out: bool = True) -> tuple[str, ...]:
-    """Return the names of all metrics, or of those of a task, on the training part and on one that is held out."""
-    return _names(tuple(METRICS), task, PARTS if held_out else PARTS[:1])
-
-
-@lru_cache(maxsize=64)
-def _names(metrics: tuple[str, ...], task: str | None, parts: tuple[str, ...]) -> tuple[str, ...]:
-    known = (name for name in metrics if task is None or task in METRICS[name].tasks)
-    return tuple(f"{part}_{name}" for name in known for part in parts)
-
-
-def full_name(name: str) -> str:
-    """Return the name with its part: a metric without one is that of the validation part, and `val_` is short for it.
-
-    >>> full_name("f1_macro"), full_name("val_loss"), full_name("train_loss")
-    ('validation_f1_macro', 'validation_loss', 'train_loss')
-    """
-    metric = name.removeprefix("val_") if isinstance(name, str) else ""
-    return f"{PARTS[1]}_{metric}" if metric in METRICS else name
-
-
-def metric_of(name: str) -> Metric:
-    """Return the metric that is followed under a name. Raises ValueError for one that is not in the table.
-
-    >>> metric_of("validation_accuracy").tasks
-    ('classification', 'multilabel')
-    """
-    metric = METRICS.get(name.partition("_")[2])
-    if metric is None:
-        raise unknown_name("metric", name, names_of())
-    return metric
-
-
-def larger_is_better(name: str) -> bool:
-    """Return whether more is better of what is followed under a name.
-
-    >>> larger_is_better("validation_accuracy"), larger_is_better("validation_loss")
-    (True, False)
-    """
-    return metric_of(name).larger_is_better
-
-
-def shown_name(name: str) -> str:
-    """Return a name as people read it.
-
-    >>> shown_name("test_r2")
-    'test R2'
-    """
-    return f"{name.partition('_')[0]} {metric_of(name).shown}"
-
-
-def course_name(name: str) -> str:
-    """Return a name as it stands beside a curve over epochs.
-
-    The metrics of the training part that every training follows are means over an epoch in which the parameters moved:
-    those of an epoch are no scores of its last parameters, and the first point is none of the start.
-
-    >>> course_name("train_loss"), course_name("validation_loss")
-    ('training loss, mean over the epoch', 'validation loss')
-    """
-    metric, part = metric_of(name), name.partition("_")[0]
-    moving = part == PARTS[0] and metric.function is None
-    return f"{'training' if part == PARTS[0] else part} {metric.shown}{', mean over the epoch' if moving else ''}"
