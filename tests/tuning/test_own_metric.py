@@ -147,6 +147,15 @@ def test_one_name_is_one_metric_in_a_session(tmp_path: Path) -> None:
         Study.open(path)
 
 
+def test_a_study_keeps_its_function_where_the_name_gets_another() -> None:
+    study = sweep("iris", SPACE, metric=COST, n_trials=1, **OPTIONS)
+    metrics.own_metric(Metric("cost", lambda truth, guess: 1.0, bounds=(0, math.inf)))
+    study.resume(n_trials=None, progress=False)
+    metrics.own_metric(COST)
+    whole = sweep("iris", SPACE, metric=COST, **OPTIONS)
+    assert all(map(lambda a, b: a.exactly_equals(b), study.trials, whole.trials))
+
+
 def test_an_error_in_it_is_a_failed_trial_and_a_value_that_is_none_never_wins() -> None:
     def some_score(truth: Any, guess: Any) -> float:
         right = float(np.mean(truth == guess))
