@@ -98,10 +98,10 @@ def one_line(text: object) -> str:
     return " ".join(shown.split())
 
 
-def warn(text: str) -> None:
-    """Warn at the line that called into this package, whichever way it took from there."""
+def warn(text: str, package: str = "nn") -> None:
+    """Warn at the line that called into a package, whichever way it took from there."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "nn":
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == package:
         level, frame = level + 1, frame.f_back
     warnings.warn(text, stacklevel=level)
 

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _WIDTH = 76
 
 
+class _Name(str):
+    """A name in the Python call."""
+
+    __repr__ = str.__str__
+
+
 @dataclass(frozen=True)
 class Calls:
     """The `command` line and the `python` call of a study; the command is None where only Python can do it.
@@ -38,7 +44,13 @@ def calls_of(study: Study) -> Calls:
     space = study.definition.auto or study.definition.space
     options = _options(study)
     notes, why = [], None
-    if source is None:
+    model = study.definition.model
+    if model is not None:
+        kind, name = model["kind"], model["name"]
+        why = f"The study is of {name}, which no command can name."
+        notes.append(f"`{kind}` stands for {name} as it was then ({model.get('source') or model['version']:.60}).")
+        options = {kind: _Name(kind), **options}
+    elif source is None:
         why = "The study was made from arrays or a split, which no command can name."
         notes.append(
             "`data` stands for the arrays, the Dataset or the Split that the study was made from; their fingerprint "
@@ -53,7 +65,7 @@ def calls_of(study: Study) -> Calls:
     if own is not None:
         why = "The study is decided by a function of one's own, which no command can name."
         notes.append(f"`function` stands for {own['function']}, with the source that it had then.")
-    if list(space) != [name for name in PARAMETERS if name in space]:
+    if why is None and list(space) != [name for name in PARAMETERS if name in space]:
         why = "The command puts the hyper-parameters in another order, which would make another grid."
     if why is not None:
         notes.insert(0, why)
@@ -145,7 +157,8 @@ def _python(study: Study, data: str, space: dict[str, str], options: dict[str, A
         imports = f"import nn\n{imports}"
     if data.startswith("load_dataset("):
         imports = f"from nn import load_dataset\n{imports}"
-    lines = [f"    {data},", "    {"]
+    of_function = (study.definition.model or {}).get("kind") == "objective"
+    lines = ["    space={"] if of_function else [f"    {data},", "    {"]
     lines += [f"        {name!r}: {text!r}," for name, text in space.items()]
     lines += ["    },", *(f"    {name}={text}," for name, text in shown.items())]
     return "\n".join([imports, "", "study = sweep(", *lines, ")"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nn.metrics import PARTS, Metric, metric_of, own_metric, squared_error
 from tuning.objective import Objective
+from tuning.objectives import EstimatorObjective
 from tuning.space import Setting
 from tuning.store import Definition, Trial, now
 
@@ -35,11 +36,15 @@ def final_epochs(definition: Definition, trials: Iterable[Trial]) -> int:
     return max(1, round(statistics.median(best)))
 
 
-def fitted(objective: Objective, definition: Definition, members: Sequence[Member], split: Split) -> Run | Ensemble:
-    """Return the model of some settings, trained on the training part of a split.
+def fitted(
+    objective: Objective | EstimatorObjective, definition: Definition, members: Sequence[Member], split: Split
+) -> Any:
+    """Return the model of some settings, a `Run` or an `Ensemble`, trained on the training part of a split.
 
-    Networks that diverged are left out. Raises ValueError where all did.
+    Networks that diverged are left out. Raises ValueError where all did. An estimator is fitted once.
     """
+    if isinstance(objective, EstimatorObjective):
+        return objective.fitted(definition, members[0].setting, split.unscaled())
     specs = [spec for member in members for spec in definition.trials_of(member.setting, epochs=member.epochs)]
     runs = [objective.run(spec, split) for spec in specs]
     kept = [run for run in runs if run.status != "diverged"]
@@ -56,8 +61,12 @@ def fitted(objective: Objective, definition: Definition, members: Sequence[Membe
     return Ensemble(kept)
 
 
-def tested(objective: Objective, definition: Definition, members: Sequence[Member]) -> dict[str, Any]:
+def tested(
+    objective: Objective | EstimatorObjective, definition: Definition, members: Sequence[Member]
+) -> dict[str, Any]:
     """Return the scores on the test part, by the model of all that is not test, and what it was made of."""
+    if isinstance(objective, EstimatorObjective):
+        return objective.tested(definition, members[0].setting)
     first = objective.splits[0]
     if first.test is None:
         raise ValueError(f"{first.train.name!r} must have a test part to be tested on, but it has none")

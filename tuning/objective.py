@@ -58,6 +58,8 @@ class Objective:
     early_stopping: int | None = None
     class_weight: str | None = None
     own_metric: Metric | None = None
+    model = None  # a network of nn
+    trains, in_processes = True, False  # its kernels hold no GIL
 
     def __post_init__(self) -> None:
         self.train_size = min(len(split.train) for split in self.splits)

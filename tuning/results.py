@@ -7,10 +7,25 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tuning.analysis import Analysis, BestRate, Reference, Summary, Verdict, analyse, reference_of, summarise, verdicts
+import numpy as np
+from numpy.typing import NDArray
+
+from nn.checks import brief
+from tuning.analysis import (
+    Analysis,
+    BestRate,
+    Comparison,
+    Reference,
+    Summary,
+    Verdict,
+    analyse,
+    compared,
+    reference_of,
+    summarise,
+    verdicts,
+)
 from tuning.export import Table, whole
-from tuning.space import Space
-from tuning.store import STATES, Access, Definition, Trials
+from tuning.store import STATES, Access, Definition, Trials, setting_text
 
 if TYPE_CHECKING:
     import pandas
@@ -25,7 +40,7 @@ class Results:
         self._analysis: tuple[int, Analysis] | None = None
         self.path = access.path
         self.definition = Definition.from_json(self.path, access.reading().get("definition"))
-        self.space = Space(self.definition.space)
+        self.space = self.definition.searched
         self.metric = self.definition.metric
         self.repeats = self.definition.repeats
         self.folds = self.definition.folds
@@ -114,6 +129,50 @@ class Results:
             ValueError: For a name that no setting has.
         """
         return self.analysis().best_rates(by)
+
+    def compare(self, other: Results) -> Comparison:
+        """Return by how much this study's best setting is better than another's, with an interval.
+
+        Both must be of the same data, split in the same way, so that folds or repeats are pairs: a network's study and
+        that of an estimator, say. Raises ValueError where they are not.
+
+        >>> from tuning import sweep
+        >>> slow, fast = (sweep("iris", {"learning_rate": [rate]}, epochs=5, repeats=3) for rate in (1e-4, 0.1))
+        >>> fast.compare(slow).difference > 0
+        True
+        """
+        self._check_comparable(other)
+        names = [study._name for study in (self, other)]
+        if names[0] == names[1]:
+            names = ["the first", "the second"]
+        unit = "folds" if self.folds else "repeats"
+        return compared(self.metric, (names[0], names[1]), self._best_scores(), other._best_scores(), unit)
+
+    def _check_comparable(self, other: Results) -> None:
+        if not isinstance(other, Results):
+            raise TypeError(f"other must be a study, but got {brief(other)}")
+        here, there = self.definition, other.definition
+        same = {
+            "metric": (here.metric, there.metric),
+            "data": (here.data.fingerprint[:12], there.data.fingerprint[:12]),
+            "folds": (here.folds, there.folds),
+            "repeats": (here.repeats, there.repeats) if here.folds is None else (None, None),
+            "rows in each part": (here.data.rows, there.data.rows),
+        }
+        for what, (mine, others) in same.items():
+            if mine != others:
+                raise ValueError(f"studies that are compared must have the same {what}, but have {mine} and {others}")
+
+    @property
+    def _name(self) -> str:
+        """What is trained, in a word."""
+        return str((self.definition.model or {"name": "network"})["name"]).rpartition(".")[2]
+
+    def _best_scores(self) -> NDArray[np.float64]:
+        """Return the metric of the best setting for each fold, the mean of its repeats, or for each repeat."""
+        trials = self._access.reading().trials_of(setting_text(self.best.params))
+        values = np.array([trial.metrics[self.metric] for trial in trials])
+        return values.reshape(self.repeats, self.folds).mean(axis=0) if self.folds else values
 
     def verdicts(self) -> list[Verdict]:
         """Return the verdict on each trial with its evidence, in the order of `trials`."""

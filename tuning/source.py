@@ -98,6 +98,22 @@ def splits_of(data: Any, folds: int | None, reading: Mapping[str, Any]) -> tuple
     return (load_split(data, reading, **SPLIT),)
 
 
+def located(source: Source | None, data: Any, reading: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return data and how they are read: those that a study was made of, where no others are given.
+
+    Raises ValueError where there are none, or no more.
+    """
+    if data is None:
+        if source is None:
+            raise ValueError("data must be given for a study that was made from arrays; pass data=FILE, or the arrays")
+        source.check_there()
+        data = source.name
+    reading = checked_reading(reading, ())
+    if source is not None and isinstance(data, str | Path):
+        reading = {**source.reading, **reading}
+    return data, reading
+
+
 def checked_reading(options: Mapping[str, Any], others: Iterable[str]) -> dict[str, Any]:
     """Return the options of reading that are given, checked; a name that is none may be meant as one of `others`."""
     if not options:

@@ -11,17 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from nn.checks import brief
 from nn.files import local_path
-from nn.metrics import PARTS, Metric, own_metric
+from nn.metrics import PARTS, Metric
 from tuning.callbacks import Announcer, Callback, check_callback, log
 from tuning.export import Confusion, seen_before
 from tuning.final import Member, final_epochs, fitted, tested
 from tuning.methods import Sampler, sampler_of
 from tuning.objective import Objective
+from tuning.objectives import check_fits, check_given, check_place, given_metric, prepared
 from tuning.results import Results
 from tuning.run import INTERRUPTED, SAME, Limits, Runner, Search, Workers, check_workers, reachable, work_of
-from tuning.source import Source, checked_reading
+from tuning.source import Source, located
 from tuning.store import (
     Access,
     Definition,
@@ -30,7 +30,7 @@ from tuning.store import (
     Trial,
     TrialResult,
     TrialSpec,
-    check_own_metric,
+    check_model,
     check_same,
     note_change,
     setting_text,
@@ -141,17 +141,19 @@ class Study(Results):
         n_jobs: int | None = None,
         progress: bool | None = None,
         callback: Callback | None = None,
+        trial_timeout: float | None = None,
     ) -> Self:
         """Run the trials that are not finished yet, and return the study.
 
         Args:
-            executor, n_jobs, progress, callback: As for `tuning.sweep`.
+            executor, n_jobs, progress, callback, trial_timeout: As for `tuning.sweep`.
 
         Raises:
             StudyInterrupted: After Ctrl-C.
         """
-        check_workers(executor, n_jobs)
+        check_workers(executor, n_jobs, trial_timeout)
         check_callback(callback)
+        check_place(self._objective, executor, n_jobs, trial_timeout)
         if self._objective is None:
             raise ValueError("a study read from a file must be run by resume(), but run() was called")
         executor = reachable(executor, getattr(self._objective, "own_metric", None))
@@ -160,7 +162,8 @@ class Study(Results):
         with self._access.writing() as file:
             announcer = Announcer(file, callback)
             search = Search(sampler, self.definition, file, announcer, self.limits.total_epochs)
-            runner = Runner(search, Workers(self._objective, executor, n_jobs), self.limits, progress)
+            workers = Workers(self._objective, executor, n_jobs, trial_timeout)
+            runner = Runner(search, workers, self.limits, progress)
             log.info("%r begins: %s", self, self.definition.data.name)
             self.stopped = INTERRUPTED
             try:
@@ -187,7 +190,10 @@ class Study(Results):
         total_epochs: int | str | None = SAME,
         sampler: Any = None,
         metric: Any = None,
+        objective: Any = None,
+        model: Any = None,
         allow_changed: bool = False,
+        trial_timeout: float | None = None,
         progress: bool | None = None,
         callback: Callback | None = None,
         **reading: Any,
@@ -201,15 +207,16 @@ class Study(Results):
                 given; None takes one away.
             sampler: Needed only where the study was made with one of Optuna's; it must be made in the same way.
             metric: Needed only where the metric that decides is your own function, which must be the same.
-            allow_changed: Go on though its source has changed; the file notes the change.
-            executor, n_jobs, progress, callback: As for `tuning.sweep`.
+            objective, model: Needed where the study was made with a function or an estimator, which must be the same.
+            allow_changed: Go on though their code, or the version of their package, has changed; the file notes it.
+            executor, n_jobs, trial_timeout, progress, callback: As for `tuning.sweep`.
             **reading: How to read `data`, where that is a file: options of `nn.data.READING` in the place of those that
                 the study has.
 
         Raises:
             StudyInterrupted: After Ctrl-C.
         """
-        self._objective = objective = self._prepared(data, reading, metric, allow_changed)
+        made = self._objective = self._prepared(data, reading, metric, allow_changed, objective, model)
         if sampler is not None:
             known = self.definition.method_options.get("sampler")
             check_same(self.path, {"sampler": known}, {"sampler": type(sampler).__name__})
@@ -228,23 +235,25 @@ class Study(Results):
         if self._access.reading().get("limits") != asdict(limits):
             with self._access.writing() as file:
                 file.put("limits", asdict(limits))
-        if data is not None and objective.source is not None:
+        if data is not None and made.source is not None:
             with self._access.writing() as file:
-                for name, value in _origin(objective.source).items():
+                for name, value in _origin(made.source).items():
                     file.put(name, value)
-        if objective.own_metric is not None:
+        if made.own_metric is not None or made.model is not None:
             with self._access.writing() as file:
-                note_change(file, "own_metric", objective.own_metric.to_json())
+                note_change(file, "own_metric", None if made.own_metric is None else made.own_metric.to_json())
+                note_change(file, "model", made.model)
         log.info("%r is resumed", self)
-        return self.run(executor, n_jobs, progress, callback)
+        return self.run(executor, n_jobs, progress, callback, trial_timeout)
 
-    def best_run(self, data: Any = None, *, metric: Any = None, **reading: Any) -> Run:
+    def best_run(self, data: Any = None, *, metric: Any = None, model: Any = None, **reading: Any) -> Run:
         """Train the first trial of the best setting once more, to the same bits, and return its run.
 
         That is repeat 0, and fold 0 where there are folds: a network of the training part, whose metrics are those that
-        the study has of this trial. `data`, `metric` and `reading` as for `resume`.
+        the study has of this trial. `data`, `metric`, `model` and `reading` as for `resume`; an estimator is returned
+        fitted.
         """
-        return self._prepared(data, reading, metric).run(next(self.definition.trials_of(self.best.params)))
+        return self._fitting(data, reading, model, metric).run(next(self.definition.trials_of(self.best.params)))
 
     def confusion(self, data: Any = None, **reading: Any) -> Confusion:
         """Return what the best setting takes for what on the validation part, by training its first trial once more.
@@ -258,8 +267,9 @@ class Study(Results):
         [10, 0, 0]
         """
         task, spec = self.definition.data.task, next(self.definition.trials_of(self.best.params))
-        if task != "classification":
-            raise ValueError(f"a confusion matrix must be of one class for each example, but the task is {task}")
+        if task != "classification" or self.definition.model is not None:
+            what = f"the task is {task}" if self.definition.model is None else "the study has no network"
+            raise ValueError(f"a confusion matrix must be of one class for each example, but {what}")
         objective = self._on_data(data, reading)
         validation = objective.splits[spec.fold or 0].validation
         assert validation is not None  # which decides
@@ -267,17 +277,17 @@ class Study(Results):
         counts = run.confusion(validation)
         return Confusion(run.class_names or tuple(map(str, range(len(counts)))), counts)
 
-    def test(self, data: Any = None, *, metric: Any = None, **reading: Any) -> dict[str, float]:
+    def test(self, data: Any = None, *, metric: Any = None, model: Any = None, **reading: Any) -> dict[str, float]:
         """Return the scores on the test part of the best setting, or of as many as the study's `ensemble` says.
 
         There is a network for each setting, repeat and fold, trained on all that is not test for the epochs that were
         best in the search; their mean is scored (see `tuning.final`). That is done once: the study remembers the scores
         and from then on returns them, with a warning that they have been seen, whatever is added to it later. `data`,
-        `metric` and `reading` as for `resume`.
+        `metric`, `model` and `reading` as for `resume`. An estimator is fitted once, as by `final_run`.
         """
         known = self.tested
         if known is None:
-            known = tested(self._prepared(data, reading, metric), self.definition, self.members())
+            known = tested(self._fitting(data, reading, model, metric), self.definition, self.members())
             with self._access.writing() as file:
                 file.put("test", known)
             return dict(known["scores"])
@@ -286,11 +296,12 @@ class Study(Results):
             file.put("test", known | {"looks": known.get("looks", 1) + 1})
         return dict(known["scores"])
 
-    def final_run(self, data: Any = None, **reading: Any) -> Run | Ensemble:
+    def final_run(self, data: Any = None, *, model: Any = None, **reading: Any) -> Run | Ensemble:
         """Return the model to be used: what `test` scores, trained on all rows, those of the test part among them.
 
-        It is an `nn.Ensemble` where there are repeats, folds, or several settings in it. `data` and `reading` as for
-        `resume`; a metric of one's own is followed where its function is at hand.
+        It is an `nn.Ensemble` where there are repeats, folds, or several settings in it; an estimator is fitted
+        once, with the seed of its first trial. `data`, `model` and `reading` as for `resume`; a metric of one's own is
+        followed where its function is at hand.
 
         >>> from tuning import sweep
         >>> study = sweep("iris", {"learning_rate": [0.1], "hidden_units": 8}, epochs=10)
@@ -298,7 +309,7 @@ class Study(Results):
         10
         """
         lacks = self.definition.own_metric is not None and self._known_metric is None
-        objective = self._on_data(data, reading) if lacks else self._prepared(data, reading)
+        objective = self._on_data(data, reading) if lacks else self._fitting(data, reading, model)
         everything = objective.splits[0].joined(*PARTS, "test")
         return fitted(objective, self.definition, self.members(), everything)
 
@@ -326,35 +337,46 @@ class Study(Results):
     @cached_property
     def _reloaded(self) -> Objective | None:
         try:
-            return self._on_data(None, {})
+            return None if self.definition.model is not None else self._on_data(None, {})
         except (ValueError, TypeError, OSError):
             return None
 
     def _prepared(
-        self, data: Any, reading: Mapping[str, Any], metric: Any = None, allow_changed: bool = False
-    ) -> Objective:
-        """Return the objective that follows the study's metrics, and raise unless data and metric are the study's."""
-        objective, d = self._on_data(data, reading), self.definition
-        if objective is self._objective and metric is None:
-            return objective
-        own = self._own_metric(metric, allow_changed)
-        return replace(objective, asked=()).following(*d.metrics, curves=d.curves, own_metric=own)
+        self,
+        data: Any,
+        reading: Mapping[str, Any],
+        metric: Any = None,
+        allow_changed: bool = False,
+        objective: Any = None,
+        model: Any = None,
+    ) -> Any:
+        """Return the objective that follows the study's metrics; raise unless data, metric and model are the study's."""
+        d = self.definition
+        if not (d.model is objective is model is None):
+            if data is None and not reading and objective is model is None and self._objective is not None:
+                return self._objective
+            check_given(d, objective, model)
+            if objective is None:
+                data, reading = self._located(data, reading)
+            made = prepared(data, self.folds, reading, objective, model, d.metric)
+            check_model(self.path, d.model, made.model, allow_changed)
+            made.description.check_continues(self.path, d.data.to_json())
+            return made
+        known = self._on_data(data, reading)
+        if known is self._objective and metric is None:
+            return known
+        own = given_metric(self.path, d, metric, self._known_metric, allow_changed)
+        return replace(known, asked=()).following(*d.metrics, curves=d.curves, own_metric=own)
 
-    def _own_metric(self, given: Any, allow_changed: bool) -> Metric | None:
-        """Return the metric that decides where it is the user's own, with its function, which no file can hold."""
-        known = self.definition.own_metric
-        if given is None:
-            if known is not None and self._known_metric is None:
-                raise ValueError(
-                    f"a study that {known['function']} decides must be given that function again, in Python, since no "
-                    f"file holds one; pass metric={known['name']} to resume, test or best_run"
-                )
-            return self._known_metric
-        if known is None:
-            raise ValueError(f"metric must be None for a study that {self.metric} decides, but got {brief(given)}")
-        metric = own_metric(given)
-        check_own_metric(self.path, known, metric.to_json(), allow_changed)
-        return metric
+    def _fitting(self, data: Any, reading: Mapping[str, Any], model: Any, metric: Any = None) -> Any:
+        """Return the objective where it has a model to fit. Raises ValueError for a function, which has its own."""
+        check_fits(self.definition)
+        return self._prepared(data, reading, metric, model=model)
+
+    def _located(self, data: Any, reading: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        """Return data and how they are read: the study's own where none are given."""
+        name = self.about["source"]
+        return located(None if name is None else Source(name, self.about["reading"] or {}), data, reading)
 
     @property
     def _known_metric(self) -> Metric | None:
@@ -365,18 +387,7 @@ class Study(Results):
         """Return the objective on the study's data, which follows no function of the user's own."""
         if data is None and not reading and isinstance(self._objective, Objective):
             return self._objective
-        name = self.about["source"]
-        source = None if name is None else Source(name, self.about["reading"] or {})
-        if data is None:
-            if source is None:
-                raise ValueError(
-                    "data must be given for a study that was made from arrays; pass data=FILE, or the arrays"
-                )
-            source.check_there()
-            data = source.name
-        reading = checked_reading(reading, ())
-        if source is not None and isinstance(data, str | Path):
-            reading = {**source.reading, **reading}
+        data, reading = self._located(data, reading)
         objective = Objective.prepare(data, self.folds, reading)
         d = self.definition
         objective.description.check_continues(self.path, d.data.to_json())

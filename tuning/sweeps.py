@@ -15,8 +15,9 @@ from nn.metrics import Metric, full_name, larger_is_better, own_metric
 from tuning.automatic import plan
 from tuning.callbacks import Callback, check_callback
 from tuning.learning_rate import is_auto, with_ranges
-from tuning.methods import OPTIONS, make_sampler, method_name
+from tuning.methods import OPTIONS, gives_budgets, make_sampler, method_name
 from tuning.objective import Objective
+from tuning.objectives import checked_epochs, prepared
 from tuning.run import Limits, check_workers
 from tuning.source import checked_reading, most_folds
 from tuning.space import Space
@@ -24,11 +25,11 @@ from tuning.store import Definition, StudyFile, checked_number
 from tuning.study import Study
 from tuning.understood import understood
 
-_USUAL: dict[str, Any] = {"method": "grid", "epochs": 20, "repeats": 1}
+_USUAL: dict[str, Any] = {"method": "grid", "repeats": 1}
 
 
 def sweep(
-    data: Any,
+    data: Any = None,
     space: Mapping[str, Any] | None = None,
     method: Any = None,
     *,
@@ -47,11 +48,14 @@ def sweep(
     curves: str | None = None,
     early_stopping: int | None = None,
     class_weight: str | None = None,
-    allow_changed: bool = False,
     ensemble: int | None = None,
+    objective: Any = None,
+    model: Any = None,
+    allow_changed: bool = False,
     minutes: float | None = None,
     target: float | None = None,
     timeout: float | None = None,
+    trial_timeout: float | None = None,
     storage: str | Path | None = None,
     executor: Executor | None = None,
     n_jobs: int | None = None,
@@ -84,19 +88,27 @@ def sweep(
         metric: What decides; "validation_accuracy", or "validation_r2" in regression, unless given. See
             `nn.metrics.METRICS`; "f1_macro" is "validation_f1_macro". One of your own is a function of
             truth and predictions, as scikit-learn has them, whose name says whether more is better ("my_score",
-            "my_error"), or an `nn.Metric` made of one. Its source belongs to the study's identity.
-        allow_changed: Go on with a study though the source of its metric has changed.
+            "my_error"), or an `nn.Metric` made of one. Its source belongs to the study's identity. Of an objective, a
+            name that it returns, whose last word says the same.
         curves: "layers" has the curves of each trial hold what its run recorded of each layer too, under such names as
             "layer_1_gradient_norm"; see `nn.LayerHistory`.
         early_stopping: End a trial after so many epochs without a lower validation loss. Its metrics are those of its
             best epoch; its curves are whole.
         class_weight: "balanced" gives each class the same total weight in the training loss.
         ensemble: The number of best settings whose networks `Study.test` and `Study.final_run` average (1).
+        objective: A function of one's own, in the place of data: `objective(params, seed, epochs)`, which may take
+            fewer of them, returns a number or a dict of numbers, or yields such, one an epoch; or an object with
+            `start(params, seed)` and `step()`. See `tuning.objectives`.
+        model: An estimator of scikit-learn's kind, fitted to the data in the place of a network; the space has its
+            parameters.
+        allow_changed: Go on with a study though the code of the objective or of the metric, or the version of the
+            model's package, is not what it was.
         minutes: Without a space, the time that the plan is made for, on two cores (0.04); an estimate, not a limit.
         target, timeout: Stop once the metric's mean over a setting reaches the target; after so many seconds.
+        trial_timeout: A trial that takes more seconds has failed. Trials then run in processes, which can be ended.
         storage: The study file; one that has the same definition is continued. In memory unless given.
         executor, n_jobs: Where trials run: a `concurrent.futures.Executor`, or that many threads (all cores unless
-            given).
+            given); processes for an objective and a model.
         seed: All trials' seeds and all draws follow from it.
         progress: A bar on standard error: where that is a terminal or in a notebook (None), always, or never.
         callback: Called with each `Trial` that has ended, in this thread, after it was saved. What it raises is warned
@@ -124,8 +136,16 @@ def sweep(
             f"minutes must be left out where it is said what to search, but got {brief(minutes)}; "
             "limit the seconds with timeout=60, say"
         )
+    own = objective is not None or model is not None
+    if data is None and objective is None:
+        raise TypeError("data must be given, a file or a data set; or pass objective=FUNCTION, a function of your own")
+    if space is None and own:
+        raise TypeError('space must be given for a model of your own, as in {"rate": [0.1, 0.2]}')
     loaded = Objective.prepare(data, None, reading) if space is None else None
-    usual = _USUAL if loaded is None else _planned(data, loaded, reading, minutes)
+    if loaded is None:
+        usual = {**_USUAL, "epochs": checked_epochs(epochs, objective, model, gives_budgets(method))}
+    else:
+        usual = _planned(data, loaded, reading, minutes)
     asked: dict[str, Any] = {
         "space": space, "method": method, "n_trials": n_trials, "epochs": epochs, "repeats": repeats, "folds": folds,
         "metric": metric, "early_stopping": early_stopping, "ensemble": ensemble,
@@ -133,7 +153,7 @@ def sweep(
     space, method, n_trials, epochs, repeats, folds, metric, early_stopping, ensemble = (
         usual.get(name) if value is None else value for name, value in asked.items()
     )
-    given_space = space if isinstance(space, Space) else Space(space or {})
+    given_space = space if isinstance(space, Space) else Space(space or {}, own)
     given = {"seed": seed, "repeats": repeats, "epochs": epochs}
     seed, repeats, epochs = (checked_number(name, value) for name, value in given.items())
     folds = None if folds is None else checked_number("folds", folds)
@@ -144,35 +164,37 @@ def sweep(
     sampler = make_sampler(method, limits.settings(per_setting), seed, **options)
     sampler.check(epochs)
     limits.check_end(sampler, given_space, method_name(method))
-    check_workers(executor, n_jobs)
+    check_workers(executor, n_jobs, trial_timeout)
     check_callback(callback)
     named = metric if metric is None or isinstance(metric, str) else own_metric(metric).name
-    decides = None if named is None else full_name(named)
-    objective = Objective.prepare(data, folds, reading) if loaded is None else loaded.folded(folds)
+    decides = named if named is None or objective is not None else full_name(named)
+    tried = prepared(
+        data if loaded is None else loaded, folds, reading, objective, model, decides,
+        curves=curves, early_stopping=early_stopping, class_weight=class_weight, ensemble=ensemble,
+    )  # fmt: skip
     if decides is None:
-        decides = next(name for name in objective.metrics if name.startswith("validation_") and larger_is_better(name))
-    objective = objective.following(decides, curves=curves).training_with(early_stopping, class_weight)
-    own = objective.own_metric
-    the_space = objective.conditioned(given_space)
-    auto = the_space.texts() if is_auto(the_space) else None
-    if auto is not None:
-        the_space = _stored_ranges(storage, auto, objective) or with_ranges(the_space, objective, seed)
-    objective.check(the_space)
+        decides = next(name for name in tried.metrics if name.startswith("validation_") and larger_is_better(name))
+    the_space = tried.conditioned(given_space)
+    auto = the_space.texts() if isinstance(tried, Objective) and is_auto(the_space) else None
+    if isinstance(tried, Objective) and auto is not None:
+        the_space = _stored_ranges(storage, auto, tried) or with_ranges(the_space, tried, seed)
+    tried.check(the_space)
     sampler.check_space(the_space)
     definition = Definition(
         space=the_space.texts(), method=method_name(method), method_options=sampler.options(), epochs=epochs,
-        repeats=repeats, folds=folds, metric=decides, metrics=objective.metrics, seed=seed, data=objective.description,
-        auto=auto, curves=curves, early_stopping=objective.early_stopping, class_weight=objective.class_weight,
-        ensemble=ensemble, own_metric=None if own is None else own.to_json(),
+        repeats=repeats, folds=folds, metric=decides, metrics=tried.metrics, seed=seed, data=tried.description,
+        auto=auto, curves=curves, early_stopping=tried.early_stopping, class_weight=tried.class_weight,
+        ensemble=ensemble, own_metric=None if tried.own_metric is None else tried.own_metric.to_json(),
+        model=tried.model,
     )  # fmt: skip
-    study = Study.create(objective, definition, limits, storage, objective.source, sampler.given, allow_changed)
+    study = Study.create(tried, definition, limits, storage, tried.source, sampler.given, allow_changed)
     if say is None and loaded is not None and progress is not False:
         say = print
     if say is not None:
-        say(understood(objective))
+        say(understood(tried))
         if loaded is not None:
             say(_said(study))
-    return study.run(executor, n_jobs, progress, callback)
+    return study.run(executor, n_jobs, progress, callback, trial_timeout)
 
 
 def _planned(data: Any, objective: Objective, reading: dict[str, Any], minutes: float | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tuning.objective import Objective
+from tuning.objectives import EstimatorObjective, TrialObjective
 
 if TYPE_CHECKING:
     from nn.data import Dataset
@@ -14,13 +15,15 @@ FEATURES, LEFT_OUT, CLASSES, LETTERS = 8, 6, 5, 24
 """The most of each that are named, and the most letters of a name."""
 
 
-def understood(objective: Objective) -> str:
+def understood(objective: TrialObjective) -> str:
     """Return the line, and one more for each advice on what else might be meant.
 
     >>> print(understood(Objective.prepare("diabetes")))  # doctest: +NORMALIZE_WHITESPACE
     diabetes: 442 rows; target disease_progression (regression); features age, sex, bmi, bp, s1, s2, s3, s4,
     … (10 in all)
     """
+    if not isinstance(objective, Objective | EstimatorObjective):
+        return f"{objective.description.name}: a function of one's own, which has its own data"
     split = objective.splits[0]
     data = split.train if split.source is None else split.source
     rows = sum(len(part) for part in split.parts.values() if part is not None)

@@ -136,6 +136,21 @@ class Split:
         rows = {"train": kept, "validation": none, "test": none if "test" in parts else whole.rows["test"]}
         return split_of(whole.source, rows, whole.scaled, whole.groups, whole.time)
 
+    def unscaled(self) -> Split:
+        """Return the split with the same rows, encoded by the same statistics, whose parts are not scaled.
+
+        Parts that were made by hand are taken as by `folds`.
+
+        >>> from nn import load_dataset
+        >>> float(load_dataset("digits").split(seed=0).unscaled().train.X.max())
+        16.0
+        """
+        if self.train.scaling is None:
+            return self
+        whole = self._from_source("unscaled parts")
+        assert whole.source is not None
+        return split_of(whole.source, whole.rows, False, whole.groups, whole.time)
+
     def _from_source(self, what: str) -> Split:
         """Return this split, or, where its parts are not what its source gives, one whose source has their examples."""
         if self.source is not None and self.derived:

@@ -257,15 +257,22 @@ def full_name(name: str) -> str:
 
 
 def metric_of(name: str) -> Metric:
-    """Return the metric that is followed under a name. Raises ValueError for one that is not in the table.
+    """Return the metric that is followed under a name; one of an objective's own is known by its last word.
+
+    Raises ValueError where that says not whether more is better, and for a part of the data without a known metric.
 
     >>> metric_of("validation_accuracy").tasks
     ('classification', 'multilabel')
+    >>> metric_of("pinball_error").larger_is_better
+    False
     """
-    metric = METRICS.get(name.partition("_")[2])
-    if metric is None:
+    part, _, metric = name.partition("_")
+    known = METRICS.get(metric) or METRICS.get(name)
+    if known is not None:
+        return known
+    if part in PARTS or name.rpartition("_")[2].lower() not in LOSSES | SCORES:
         raise unknown_name("metric", name, names_of())
-    return metric
+    return Metric(name)
 
 
 def larger_is_better(name: str) -> bool:
@@ -283,7 +290,10 @@ def shown_name(name: str) -> str:
     >>> shown_name("test_r2")
     'test R2'
     """
-    return f"{name.partition('_')[0]} {metric_of(name).shown}"
+    part, _, metric = name.partition("_")
+    if metric in METRICS:
+        return f"{part} {METRICS[metric].shown}"
+    return METRICS[name].shown if name in METRICS else name.replace("_", " ")
 
 
 def course_name(name: str) -> str:
@@ -295,6 +305,9 @@ def course_name(name: str) -> str:
     >>> course_name("train_loss"), course_name("validation_loss")
     ('training loss, mean over the epoch', 'validation loss')
     """
-    metric, part = metric_of(name), name.partition("_")[0]
+    part = name.partition("_")[0]
+    metric = METRICS.get(name.partition("_")[2])
+    if metric is None:
+        return shown_name(name)
     moving = part == PARTS[0] and metric.always
     return f"{'training' if part == PARTS[0] else part} {metric.shown}{', mean over the epoch' if moving else ''}"

@@ -1,8 +1,8 @@
 """Conclusions from trials, and how sure they are: ranking, intervals, ties, importances and verdicts."""
 
 from nn.metrics import larger_is_better
-from tuning.analysis.comparison import Optimism, Ties, optimism, tied_with_best, ties
-from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse, plain
+from tuning.analysis.comparison import Comparison, Optimism, Ties, compared, optimism, tied_with_best, ties
+from tuning.analysis.conclusions import Analysis, SettingRow, StudyLike, analyse, metric_names, plain
 from tuning.analysis.curves import TrialCurves, Verdict
 from tuning.analysis.importance import Importance, importance
 from tuning.analysis.intervals import Interval, mean_intervals, method_name, share_interval

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nn.metrics import metric_of, shown_name
 from tuning.analysis.intervals import CONFIDENCE, student_t_quantile
+from tuning.analysis.ranking import sign
 from tuning.analysis.scores import Scores
 from tuning.analysis.variances import moderated
 
@@ -84,8 +86,7 @@ def _paired(scores: Scores) -> _Paired:
     """
     differences = scores.gains[0] - scores.gains[1:]
     means, kind = scores.values.mean(axis=1), scores.kind
-    gaps = np.diff(np.unique(scores.values)) if kind == "share" else np.empty(0)
-    hidden = float(gaps.min(where=gaps > 1e-9, initial=1)) ** 2 / 6 if len(gaps) else 0.0
+    hidden = _hidden(scores.values) if kind == "share" else 0.0
     size = means - 1 if kind == "r2" else means
     spread = {"share": (means + 0.01) * (1.01 - means), "": np.ones_like(means)}.get(kind, size**2)
     scale = spread[0] + spread[1:]
@@ -164,3 +165,64 @@ def _luck(scores: Scores, value: float) -> tuple[float, float]:
     error = math.sqrt(float(np.median(variances[same] if same.any() else variances)) / 2 / scores.values.shape[1])
     luckiest = student_t_quantile((1 - tail) ** (1 / (1 + same.sum())), freedom)
     return min(value, -student_t_quantile(1 - tail, freedom) * error), max(value, luckiest * error)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference between the best settings of two studies, paired over folds or repeats.
+
+    `difference` is in units of the metric, and above 0 where the first is better; `low` and `high` are the ends of its
+    95 % interval, None with the `reason` where there is none. `names` are the two, `count` of `unit` are the pairs.
+    Each setting is the best of its own study by the same scores: the study that tried more settings had more luck
+    (`Analysis.optimism`), which is not in the interval.
+    """
+
+    metric: str
+    names: tuple[str, str]
+    difference: float
+    count: int
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+    @property
+    def better(self) -> str | None:
+        """The name of the one that is better beyond chance; None where that can't be told."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return None
+        return self.names[0] if self.low > 0 else self.names[1]
+
+    def __str__(self) -> str:
+        first, second = self.names
+        name = shown_name(self.metric)
+        seen = f"{abs(self.difference):.4f} {'better' if self.difference >= 0 else 'worse'} in {name}"
+        if self.low is None:
+            return f"{first} is {seen} than {second}; whether that is chance can't be told: {self.reason}"
+        interval = f"95% interval of the difference {self.low:.4f} to {self.high:.4f}, {self.count} {self.unit}"
+        if self.better is None:
+            return f"{first} and {second} can't be told apart: {first} is {seen} ({interval})"
+        return f"{first} is {seen} than {second} ({interval})"
+
+
+def compared(metric: str, names: tuple[str, str], first: Array, second: Array, unit: str) -> Comparison:
+    """Return the comparison of two settings by their scores (U,) over the same folds or repeats.
+
+    The interval is Student's. Folds share most of their training rows, and their scores vary less than those of new
+    data would: the variance of the mean is taken as s² (1/U + 1/(U − 1)), by Nadeau and Bengio (2003), not s²/U.
+    Accuracies come in steps, and no variance is taken to be less than what rounding to them hides.
+    """
+    gains = sign(metric) * (first - second)
+    units, difference = len(gains), float(gains.mean())
+    if units < 2:
+        return Comparison(metric, names, difference, units, unit, reason=ONE_UNIT.format(unit=unit.removesuffix("s")))
+    variance = max(float(gains.var(ddof=1)), _hidden(np.array([first, second])) if metric_of(metric).share else 0.0)
+    share = 1 / units + (1 / (units - 1) if unit == "folds" else 0)
+    reach = student_t_quantile((1 + CONFIDENCE) / 2, units - 1) * math.sqrt(variance * share)
+    return Comparison(metric, names, difference, units, unit, difference - reach, difference + reach)
+
+
+def _hidden(shares: Array) -> float:
+    """Return the variance of a difference that the steps hide in which shares of examples come."""
+    gaps = np.diff(np.unique(shares))
+    return float(gaps.min(where=gaps > 1e-9, initial=1)) ** 2 / 6 if len(gaps) else 0.0

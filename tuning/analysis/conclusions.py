@@ -176,6 +176,12 @@ def analyse(
     )
 
 
+def metric_names(definition: Definition, summaries: Iterable[Summary]) -> tuple[str, ...]:
+    """Return the metrics of a study: those that it was made with, and what an objective returned beside them."""
+    found = () if definition.model is None else (name for summary in summaries for name in summary.metrics)
+    return tuple(dict.fromkeys((*definition.metrics, *found)))
+
+
 class _Cells:
     """Metrics, durations and verdicts of all trials by setting, repeat and fold; curves are read and let go."""
 
@@ -185,7 +191,7 @@ class _Cells:
         self.summaries = summaries
         place = {setting_text(summary.params): i for i, summary in enumerate(self.summaries)}
         self.repeats, self.folds = definition.repeats, definition.folds
-        self.columns: dict[str, int] = {name: i for i, name in enumerate(definition.metrics)}
+        self.columns: dict[str, int] = {name: i for i, name in enumerate(metric_names(definition, summaries))}
         self.found: list[list[str]] = [[] for _ in self.summaries]
         self.epochs = self.full_epochs = 0
         self.held_out = reference.held_out

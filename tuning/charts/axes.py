@@ -96,7 +96,7 @@ class Axis:
 
 def scale_of(space: dict[str, str], name: str) -> bool | None:
     """Return whether a hyper-parameter was searched on a logarithmic scale; None where it had a list of values."""
-    for parameters in Space(space).variants():
+    for parameters in Space(space, own=True).variants():
         if isinstance(parameters.get(name), Range):
             return parameters[name].log
     return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nn.checks import one_of
 from nn.metrics import PARTS, course_name
-from tuning.analysis import VERDICTS, StudyLike
+from tuning.analysis import VERDICTS, StudyLike, metric_names
 from tuning.charts.axes import short, words
 from tuning.charts.settings import ScoredSetting, ScoredStudy, grouped
 from tuning.store import COMPLETED, DIVERGED, Trial, setting_text
@@ -114,8 +114,9 @@ def validation_points(study: StudyLike, metric: str) -> dict[str, tuple[Array, A
     The verdicts stand in the order of VERDICTS. Raises ValueError where a part has no such metric.
     """
     names = [f"{part}_{metric}" for part in ("train", "validation")]
+    known = metric_names(study.definition, study.summaries())
     for name in names:
-        one_of("metric of training and validation", name, study.definition.metrics)
+        one_of("metric of training and validation", name, known)
     points: dict[str, list[list[float]]] = {}
     for trial, verdict in zip(study.trials, study.verdicts(), strict=True):
         if trial.state == COMPLETED:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nn.checks import brief, one_of
 from nn.metrics import full_name
-from tuning.analysis import Importance, StudyLike, Summary, larger_is_better, summarise
+from tuning.analysis import Importance, StudyLike, Summary, larger_is_better, metric_names, summarise
 from tuning.charts.axes import Axis, order, scale_of, words
 from tuning.space import Setting, Value, is_number, shown
 from tuning.store import COMPLETED, DIVERGED, setting_text
@@ -61,7 +61,11 @@ class ScoredStudy:
     def of(cls, study: StudyLike, metric: str | None = None) -> ScoredStudy:
         """Return the scores by a metric, or by the one that decides. Raises ValueError for an unknown metric."""
         definition = study.definition
-        metric = study.metric if metric is None else one_of("metric", full_name(metric), definition.metrics)
+        known = metric_names(definition, study.summaries())
+        if metric is None or metric in known:
+            metric = metric or study.metric
+        else:
+            metric = one_of("metric", full_name(metric), known)
         outcomes = list(study.trials.outcomes())
         own = metric == study.metric
         summaries = study.summaries() if own else summarise(outcomes, metric, study.trials_per_setting)

@@ -14,7 +14,7 @@ from nn.data import READING
 from tuning.space import PARAMETERS
 from tuning.sweeps import sweep
 
-_NOT_PLAIN = ("executor", "progress", "callback", "say", "reading")
+_NOT_PLAIN = ("executor", "progress", "callback", "say", "reading", "objective", "model", "allow_changed")
 KEYS = (*(name for name in inspect.signature(sweep).parameters if name not in _NOT_PLAIN), *READING)
 """The keys of a sweep file: the arguments of `sweep` that are plain values, options of reading among them."""
 

@@ -168,7 +168,8 @@ def _sweep(values: argparse.Namespace) -> None:
 def _resume(values: argparse.Namespace) -> None:
     top = integer("top", values.top, 1)
     study, reading = Study.open(values.study), given_reading(values)
-    options = {name: getattr(values, name) for name in ("timeout", "n_trials", "total_epochs", "target", "n_jobs")}
+    names = ("timeout", "trial_timeout", "n_trials", "total_epochs", "target", "n_jobs")
+    options = {name: getattr(values, name) for name in names}
     with _executor(values.dask) as executor:
         study.resume(values.data, **options, executor=executor, progress=False if values.quiet else None, **reading)
     print("\n".join(_advising(outcome_lines(study, top))))

@@ -291,6 +291,7 @@ def _add_training(parser: Parser) -> None:
 
 def _add_running(parser: Parser) -> None:
     parser.add_argument("--timeout", type=_real, metavar="SECONDS", help="stop after so many seconds")
+    parser.add_argument("--trial-timeout", type=_real, metavar="SECONDS", help="end a trial that takes longer")
     parser.add_argument("--n-jobs", type=_whole, help="threads (all cores)")
     parser.add_argument("--dask", metavar="ADDRESS", help="run on a Dask cluster, such as tcp://192.168.0.5:8786")
     parser.add_argument("--top", type=_whole, default=10, metavar="N", help="settings to show at the end (10)")

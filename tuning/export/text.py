@@ -21,10 +21,12 @@ SHOWN_RATES = 24
 def study_lines(study: StudyResults) -> list[str]:
     """Return the definition of the study, in two lines."""
     d = study.definition
-    each = [f"{d.epochs} epochs"]
+    each = [f"{d.epochs} epochs"] if d.epochs > 1 or d.model is None else []
     each += [f"{d.repeats} repeats"] * (d.repeats > 1) + [f"{d.folds} folds"] * (d.folds is not None)
     space = "  ".join(f"{name} {text}" for name, text in d.space.items())
-    return [f"{d.data.name}, {d.method}, {', '.join(each)}, seed {d.seed}: {study.progress_line()}", space]
+    model = d.model or {}
+    name = f"{model['name'].rpartition('.')[2]} on {d.data.name}" if model.get("kind") == "model" else d.data.name
+    return [f"{name}, {', '.join([d.method, *each, f'seed {d.seed}'])}: {study.progress_line()}", space]
 
 
 def verdict(study: StudyResults) -> str:
@@ -34,7 +36,8 @@ def verdict(study: StudyResults) -> str:
     except ValueError:
         return f"No setting can be called the best: {study.describe_states()}."
     setting = ", ".join(f"{name} {shown(value)}" for name, value in best.params.items())
-    names = sorted((n for n in best.metrics if n.startswith("validation_")), key=lambda n: n != study.metric)
+    held_out = (n for n in best.metrics if n.startswith("validation_") or n == study.metric)
+    names = sorted(held_out, key=lambda n: n != study.metric)
     scores = ", ".join(f"{shown_name(name)} {best.metrics[name]:.4f}" for name in names)
     mean = f" (means of {best.trials} trials)" if best.trials > 1 else ""
     return f"Best: {setting}, with {scores}{mean}; {study.describe_states()}."

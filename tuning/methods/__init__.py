@@ -9,6 +9,7 @@ from tuning.methods.table import (
     METHODS,
     OPTIONS,
     OPTUNA,
+    gives_budgets,
     make_sampler,
     method_name,
     option_help,

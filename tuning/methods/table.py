@@ -31,6 +31,11 @@ OPTIONS = tuple(dict.fromkeys(name for kind in METHODS.values() for name in kind
 _WITHOUT_COMPLAINT = ("points",)
 
 
+def gives_budgets(method: Any) -> bool:
+    """Return whether a method trains some settings for fewer epochs than others."""
+    return isinstance(method, str) and method in METHODS and METHODS[method].budgets
+
+
 def option_help(name: str) -> str:
     """Return the help on an option: its methods, what it does and its default.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.metrics import course_name, metric_of
-from tuning.analysis import Analysis, Verdict, larger_is_better, plain, verdicts
+from tuning.analysis import Analysis, Verdict, larger_is_better, metric_names, plain, verdicts
 from tuning.charts import ScoredStudy, by_importance, words
 from tuning.export import Confusion
 from tuning.space import value_text
@@ -90,7 +90,7 @@ class Material:
         Of E epochs, the curve has those with the numbers 1 + ⌊i (E − 1)/(points − 1)⌋.
         """
         places = {setting_text(setting.params): setting.place for setting in self.scores.settings[: self.listed]}
-        names = self.study.definition.metrics
+        names = metric_names(self.study.definition, self.study.summaries())
         count = min(len(self.study.trials), self.listed * self.study.trials_per_setting)
         most = min(MOST_EPOCHS, max(LEAST_EPOCHS, MOST_NUMBERS // max(1, count * len(names))))
         table: list[list[Any]] = []

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from tuning.analysis import mean, sign
 from tuning.callbacks import Announcer
 from tuning.methods import Proposal, Sampler, Score
-from tuning.space import Space
 from tuning.store import COMPLETED, PAUSED, Definition, StudyFile, StudyFileError, Trial, TrialSpec, best_epoch
 
 
@@ -37,7 +36,7 @@ class Search:
     def rounds(self) -> Iterator[Iterator[TrialSpec]]:
         """Yield the trials of one round after another; each must be in the file before the next is asked for."""
         sampler = self.sampler
-        rounds = sampler.rounds(Space(self.definition.space), self.definition.epochs)
+        rounds = sampler.rounds(self.definition.searched, self.definition.epochs)
         scores: Sequence[Score] | None = None
         while True:
             try:
@@ -111,7 +110,7 @@ class Search:
 def _value(trial: Trial | None, metric: str, epochs: int, full: bool, keeps_best: bool) -> float:
     """Return a metric of a trial as it was after so many epochs, or of the best of them where it keeps that.
 
-    NaN where it did not come so far; a trial that early stopping has ended is as it was at its end from then on.
+    NaN where it did not come so far; a trial that has ended by itself, or by early stopping, stays as it was then.
     """
     if trial is None or (full and trial.state != COMPLETED):
         return math.nan
@@ -121,7 +120,8 @@ def _value(trial: Trial | None, metric: str, epochs: int, full: bool, keeps_best
         curves = {name: curve[:epochs] for name, curve in trial.curves.items()}
         best = best_epoch(curves)
         return math.nan if best is None or metric not in curves else float(curves[metric][best - 1])
+    ended = trial.state == COMPLETED and trial.epochs < epochs
     curve = trial.curves.get(metric)
-    if curve is not None and not full:
+    if curve is not None and not full and not ended:
         return float(curve[epochs - 1]) if len(curve) >= epochs else math.nan
-    return trial.metrics.get(metric, math.nan) if trial.epochs >= epochs else math.nan
+    return trial.metrics.get(metric, math.nan) if trial.epochs >= epochs or ended else math.nan

@@ -18,7 +18,6 @@ from tuning.analysis import Leader
 from tuning.run.limits import Limits
 from tuning.run.rounds import Search
 from tuning.run.workers import Workers
-from tuning.space import Space
 from tuning.store import COMPLETED, PAUSED, PRUNED, Outcome, TrialResult, TrialSpec
 
 COMMIT_SECONDS = 0.1
@@ -50,7 +49,7 @@ class Runner:
                 self._leader.add(outcome)
         self._by_epochs = search.sampler.budgets
         planned = limits.planned_epochs if self._by_epochs else limits.planned_trials
-        total = planned(search.sampler, Space(definition.space), definition)
+        total = planned(search.sampler, definition.searched, definition)
         done = sum(epochs if self._by_epochs else trials for trials, epochs in self._file.epochs().values())
         unit = " epochs" if self._by_epochs else " trials"
         self._progress = Progress(show, total, done, self._leader, unit)

@@ -1,6 +1,7 @@
-"""The workers that run trials: threads of this process, or those of any `concurrent.futures.Executor`.
+"""The workers that run trials: threads or processes of its own, or those of any `concurrent.futures.Executor`.
 
-The kernels hold no GIL for whole epochs, so threads use every core, share the data and cost almost nothing to feed.
+The kernels hold no GIL for whole epochs, so threads use every core, share the data and cost almost nothing to feed;
+code of one's own that holds it runs in processes (`tuning.run.processes`).
 Workers in other processes get the data once, not with each trial (`tuning.run.delivery`), and a trial whose worker dies
 is run again: first alone, so that one that brings its worker down itself is told from those that were only beside it.
 """
@@ -15,8 +16,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from nn.checks import integer, one_line
+from nn.checks import integer, one_line, real
 from tuning.run.delivery import DeliveryError, FileFunction, WorkerFunction, WorkersError, pickled
+from tuning.run.processes import Processes
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -45,8 +47,10 @@ class Workers(Generic[S, R]):
 
     Args:
         function: Sent to the workers once, with the data that it holds.
-        executor: One of yours, which stays open; None makes a pool of threads.
-        n_jobs: Threads, or the workers of `executor` where they can't be told; all cores unless given.
+        executor: One of yours, which stays open; None makes a pool of threads, or of processes where the function says
+            by `in_processes` that its trials hold the GIL, and where there is a `trial_timeout`.
+        n_jobs: Threads or processes, or the workers of `executor` where they can't be told; all cores unless given.
+        trial_timeout: The most seconds of an item.
 
     Raises:
         TypeError: Where the function can't leave the process.
@@ -55,9 +59,15 @@ class Workers(Generic[S, R]):
     `in_flight` trials are out at the moment; `dropped` ones were taken back before they started.
     """
 
-    def __init__(self, function: Callable[[S], R], executor: Executor | None = None, n_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[[S], R],
+        executor: Executor | None = None,
+        n_jobs: int | None = None,
+        trial_timeout: float | None = None,
+    ) -> None:
         self._own = executor is None
-        self._executor = ThreadPoolExecutor(n_jobs or available_cores(), "trial") if executor is None else executor
+        self._executor = _pool(function, n_jobs, trial_timeout) if executor is None else executor
         self._sent = _worker_function(function, self._executor)
         size = self._sent.workers or getattr(self._executor, "_max_workers", None)
         self.n_jobs: int = n_jobs or size or available_cores()
@@ -208,6 +218,14 @@ class Workers(Generic[S, R]):
         self._waiting = {future for future in self._waiting if not future.cancel()}
 
 
+def _pool(function: Any, n_jobs: int | None, trial_timeout: float | None) -> Executor:
+    """Return the workers of a function that is given no executor."""
+    workers = n_jobs or available_cores()
+    if trial_timeout is None and not getattr(function, "in_processes", False):
+        return ThreadPoolExecutor(workers, "trial")
+    return Processes(workers, trial_timeout)
+
+
 def _worker_function(function: Callable[[Any], Any], executor: Executor) -> WorkerFunction:
     """Return the function as an executor's workers can call it: as it is, where the kind is not known."""
     home = type(executor).__module__.partition(".")[0]
@@ -237,8 +255,12 @@ def reachable(executor: Executor | None, metric: Any) -> Executor | None:
     return executor
 
 
-def check_workers(executor: Any, n_jobs: Any) -> None:
-    """Raise unless `executor` and `n_jobs` can be used."""
+def check_workers(executor: Any, n_jobs: Any, trial_timeout: Any = None) -> None:
+    """Raise unless `executor`, `n_jobs` and `trial_timeout` can be used."""
+    if trial_timeout is not None:
+        real("trial_timeout", trial_timeout, above=0.0)
+        if executor is not None:
+            raise ValueError("trial_timeout must be None with an executor, whose workers nobody else can stop")
     if n_jobs is not None:
         try:
             integer("n_jobs", n_jobs, 1, 4096)

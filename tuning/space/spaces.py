@@ -120,6 +120,8 @@ class Space:
             values, or a dict from values to their parts, which are choices; to a text, which is parsed; or to one
             value, a constant. A tuple of whole numbers as hidden_units is one value, the layers of a network. A range
             of a parameter that is a whole number becomes an `IntUniform`.
+        own: The names are those of a model of one's own: a range stays what it is whatever its name, and activations
+            keep their names.
 
     Raises:
         ValueError, TypeError: For no parameters, a name that is given twice, and whatever can't be a parameter.
@@ -134,7 +136,7 @@ class Space:
     [{'optimizer': 'sgd', 'momentum': 0.0}, {'optimizer': 'sgd', 'momentum': 0.9}, {'optimizer': 'adam'}]
     """
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, parameters: Mapping[str, Any], own: bool = False) -> None:
         if not isinstance(parameters, Mapping):
             raise TypeError(f"a space must be a dict of names and what they may be, but got {parameters!r}")
         if not parameters:
@@ -144,7 +146,9 @@ class Space:
         for name in parameters:
             if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise ValueError(f"the name of a parameter must be letters, digits and _, but got {name!r}")
-        self.parameters: dict[str, Parameter] = {name: as_parameter(name, given) for name, given in parameters.items()}
+        self.parameters: dict[str, Parameter] = {
+            name: as_parameter(name, given, own) for name, given in parameters.items()
+        }
         owners: dict[str, str] = {}
         for name, parameter in self.parameters.items():
             for inner in _names(name, parameter):
@@ -253,10 +257,15 @@ class Space:
         return f"Space({self.texts()})"
 
 
-def as_parameter(name: str, given: Any) -> Parameter:
-    """Return the parameter that a user wrote for `name`. Raises ValueError or TypeError, which begin with the name."""
+def as_parameter(name: str, given: Any, own: bool = False) -> Parameter:
+    """Return the parameter that a user wrote for `name`. Raises ValueError or TypeError, which begin with the name.
+
+    What the names of a network's parameters mean does not count for those of one's `own` model.
+    """
     try:
         parameter = _parameter(name, given)
+        if own:
+            return parameter
         if name in WHOLE and isinstance(parameter, Range):
             return of_whole_numbers(parameter)
         if name in PARAMETERS and name not in PER_LAYER and isinstance(parameter, Choice):
@@ -264,8 +273,8 @@ def as_parameter(name: str, given: Any) -> Parameter:
             if layers is not None:
                 raise ValueError(f"a value must be one number or name, not one for each layer, but got {layers}")
         if name == "activation" and isinstance(parameter, Choice):
-            own = own_names(parameter.values)
-            return Choice(dict(zip(own, parameter.parts, strict=True)) if parameter.parts else own)
+            names = own_names(parameter.values)
+            return Choice(dict(zip(names, parameter.parts, strict=True)) if parameter.parts else names)
         return parameter
     except (TypeError, ValueError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError

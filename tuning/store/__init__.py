@@ -4,6 +4,7 @@ from tuning.store.access import Access, note_change
 from tuning.store.definition import (
     DataDescription,
     Definition,
+    check_model,
     check_own_metric,
     check_same,
     checked_number,

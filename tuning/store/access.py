@@ -45,6 +45,7 @@ class Access:
             definition.check_continues(path, file.get("definition"), allow_changed)
         file = StudyFile.open(path, write=True)
         note_change(file, "own_metric", definition.own_metric)
+        note_change(file, "model", definition.model)
         for name in ("limits", "source", "reading"):
             if name in about and about[name] != file.get(name):
                 file.put(name, about[name])

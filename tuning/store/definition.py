@@ -15,12 +15,14 @@ from typing import Any
 
 from nn.checks import integer, one_of
 from nn.metrics import Metric, own_metric
-from tuning.space import Setting
+from tuning.space import Setting, Space
 from tuning.store.schema import StudyFileError
 from tuning.store.trial import TrialSpec, seed_of, setting_text
 
-_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight", "ensemble", "own_metric")
+_OPTIONAL = ("auto", "curves", "early_stopping", "class_weight", "ensemble", "own_metric", "model")
 """The fields that stand in a file only where they have a value."""
+CHANGEABLE = ("source", "version")
+"""What the identity of a model says of the code that it depends on, beside "kind" and "name"."""
 _BOUNDS = {
     "epochs": (1, 1_000_000),
     "repeats": (1, 100_000),
@@ -69,7 +71,8 @@ class Definition:
     where those of each layer are recorded too. `early_stopping` is the patience in epochs, `class_weight` "balanced"
     where all classes have the same total weight. `ensemble` is the number of best settings whose networks are the final
     model. `own_metric` is the identity of the metric that decides, where it is the user's own; its `source` may be
-    allowed to be another.
+    allowed to be another. `model` is the identity of what is trained, where that is not a network of `nn`; what it says
+    under `CHANGEABLE` may be allowed to be another.
     """
 
     space: dict[str, str]
@@ -88,6 +91,7 @@ class Definition:
     class_weight: str | None = None
     ensemble: int | None = None
     own_metric: dict[str, Any] | None = None
+    model: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", tuple(self.metrics))
@@ -124,12 +128,18 @@ class Definition:
     def check_continues(self, path: Path | None, content: Mapping[str, Any], allow_changed: bool = False) -> None:
         """Raise StudyFileError, saying what differs, unless `content`, which `to_json` wrote, is this definition.
 
-        The ranges of `auto` may be given as they were found; `allow_changed` lets code be other code.
+        The ranges of `auto` may be given as they were found; `allow_changed` lets code and versions be others.
         """
         here = {**{name: None for name in _OPTIONAL if name != "auto"}, **self.to_json()}
         here["data"] = {**here["data"], "name": content["data"].get("name")}
+        check_model(path, content.get("model"), here.pop("model"), allow_changed)
         check_own_metric(path, content.get("own_metric"), here.pop("own_metric"), allow_changed)
         check_same(path, content, here)
+
+    @property
+    def searched(self) -> Space:
+        """The space; what its names mean is known for networks of `nn` alone."""
+        return Space(self.space, own=self.model is not None)
 
     @property
     def trials_per_setting(self) -> int:
@@ -157,6 +167,25 @@ def check_own_metric(
             f"the study in {str(path)!r} must be continued with the same code, but the source of {here['name']} is "
             f"{_shown(sources[0])} there and {_shown(sources[1])} here; name another file, or let its trials be of "
             "both by allow_changed=True"
+        )
+
+
+def check_model(
+    path: Path | None, there: Mapping[str, Any] | None, here: Mapping[str, Any] | None, allow_changed: bool = False
+) -> None:
+    """Raise StudyFileError unless two studies train the same; `allow_changed`, by what may be other code."""
+    there, here = ({"name": "network"} if model is None else model for model in (there, here))
+    check_same(path, {"model": there["name"]}, {"model": here["name"]})  # of another one, all else is another too
+    kept = [{name: value for name, value in model.items() if name not in CHANGEABLE} for model in (there, here)]
+    check_same(path, {"model": kept[0]}, {"model": kept[1]})
+    changed = [name for name in CHANGEABLE if there.get(name) != here.get(name)]
+    if changed and not allow_changed:
+        each = ", ".join(
+            f"the {name} {_shown(there.get(name))} there and {_shown(here.get(name))} here" for name in changed
+        )
+        raise StudyFileError(
+            f"the study in {str(path)!r} must be continued with the same code, but has {each}; name another file, or "
+            "let its trials be of both by allow_changed=True"
         )
 
 

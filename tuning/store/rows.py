@@ -75,8 +75,13 @@ def row_of(spec: TrialSpec, result: TrialResult) -> tuple[Any, ...]:
     blob = np.array(list(curves.values()), dtype="<f8").tobytes() if curves else None
     return (
         spec.number, spec.identity, spec.text, spec.repeat, spec.fold, spec.seed, result.state, result.epochs,
-        encode(metrics), _names_text(tuple(curves)), blob, result.duration, result.diverged_step, result.error,
+        encode(metrics), _names_text(tuple(curves)), blob, result.duration, result.diverged_step, error_text(result),
     )  # fmt: skip
+
+
+def error_text(result: TrialResult) -> str | None:
+    """Return the error of a trial as it stands in the file: in the first line, with the traceback below it."""
+    return result.error if result.traceback is None else f"{result.error}\n{result.traceback}"
 
 
 def metrics_of(text: str) -> dict[str, float]:
@@ -90,7 +95,8 @@ def trial_of(row: tuple[Any, ...]) -> Trial:
     names = names_of(known)
     lines = np.frombuffer(blob or b"", dtype="<f8").astype(np.float64).reshape(len(names), -1 if names else 0)
     curves = dict(zip(names, lines, strict=True))
+    line, _, where = (error or "").partition("\n")
     return Trial(
-        state, metrics_of(metrics), curves, epochs, duration, step, error,
+        state, metrics_of(metrics), curves, epochs, duration, step, line or None, traceback=where or None,
         number=number, params=setting_of(params), repeat=repeat, fold=fold, seed=seed,
     )  # fmt: skip

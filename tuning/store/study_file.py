@@ -25,7 +25,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, overload
 
-from tuning.store.rows import COLUMNS, FAIL, INSERT, Outcome, Record, Standing, metrics_of, names_of, row_of, trial_of
+from tuning.store.rows import (
+    COLUMNS,
+    FAIL,
+    INSERT,
+    Outcome,
+    Record,
+    Standing,
+    error_text,
+    metrics_of,
+    names_of,
+    row_of,
+    trial_of,
+)
 from tuning.store.schema import StudyFileError, StudyWriteError, check, encode, file_errors, initialise, migrate
 from tuning.store.trial import FAILED, PAUSED, PRUNED, Trial, TrialResult, TrialSpec
 
@@ -111,7 +123,9 @@ class StudyFile:
         """
         results = list(results)
         rows = [row_of(spec, result) for spec, result in results]
-        failures = [(result.error, spec.number) for spec, result in results if spec.start and result.state == FAILED]
+        failures = [
+            (error_text(result), spec.number) for spec, result in results if spec.start and result.state == FAILED
+        ]
         ended = [(spec.number,) for spec, result in results if spec.start and result.checkpoint is None]
         kept = [(spec.number, result.checkpoint) for spec, result in results if result.checkpoint is not None]
         self._write(
@@ -217,7 +231,7 @@ class StudyFile:
     def first_error(self) -> str | None:
         """Return the error of the first trial that failed."""
         row = self._query("SELECT error FROM trials WHERE state = ? ORDER BY number LIMIT 1", (FAILED,)).fetchone()
-        return None if row is None else str(row[0])
+        return None if row is None else str(row[0]).partition("\n")[0]
 
     def close(self) -> None:
         """Close the file. A writer merges its log, so that one plain file is left, which needs no log to be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +18,9 @@ from tuning.space import Setting, Value
 
 COMPLETED, DIVERGED, FAILED, PRUNED, PAUSED = STATES = ("completed", "diverged", "failed", "pruned", "paused")
 """The ways a trial can end, and "paused": it waits to be promoted or pruned. Only completed trials are ranked."""
+
+LONGEST_TRACEBACK = 20_000
+"""The most letters of a traceback that are kept, its end."""
 
 _FORM: dict[str, Any] = {"separators": (",", ":"), "allow_nan": False, "check_circular": False}
 _encode = json.JSONEncoder(**_FORM).encode
@@ -100,8 +104,8 @@ class TrialResult:
 
     `metrics` are those of the last epoch, under early stopping of the best one; `curves` has one (epochs,) float64
     array for each metric that was followed; `duration` is in seconds; `diverged_step` is set where the state is
-    "diverged", `error` where it is "failed". `checkpoint` is what a trial that may get more epochs needs to continue,
-    to the last bit.
+    "diverged", `error`, a line, where it is "failed", and `traceback` where code of one's own failed. `checkpoint` is
+    what a trial that may get more epochs needs to continue, to the last bit.
     """
 
     state: str
@@ -112,11 +116,13 @@ class TrialResult:
     diverged_step: int | None = None
     error: str | None = None
     checkpoint: bytes | None = None
+    traceback: str | None = None
 
     @classmethod
-    def of_error(cls, error: BaseException, duration: float = 0.0) -> Self:
-        """Return the result of a trial that failed with this error."""
-        return cls(FAILED, duration=duration, error=one_line(error))
+    def of_error(cls, error: BaseException, duration: float = 0.0, traced: bool = False) -> Self:
+        """Return the result of a trial that failed with this error; `traced`, with its traceback."""
+        where = "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:].strip() if traced else None
+        return cls(FAILED, duration=duration, error=one_line(error), traceback=where)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

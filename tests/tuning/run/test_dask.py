@@ -20,6 +20,7 @@ distributed = pytest.importorskip("distributed", reason="needs the extra dask")
 from tests.patience import PATIENCE  # noqa: E402
 from tests.tuning.fakes import a_study, files, same_trials  # noqa: E402
 from tests.tuning.faults import Deadly, Heavy, Unloadable, failing  # noqa: E402
+from tests.tuning.objectives.own import Descent  # noqa: E402
 from tuning import sweep  # noqa: E402
 from tuning.cli.main import main  # noqa: E402
 from tuning.run import WorkersError, runner  # noqa: E402
@@ -264,3 +265,6 @@ def test_every_method_gives_the_bits_of_threads_on_a_cluster(cluster: Cluster) -
             there = sweep("iris", IRIS, executor=executor, **options)
             assert same_trials(sweep("iris", IRIS, n_jobs=1, **options), there), method
             assert len(there.trials) > 4, method
+        own_function: dict[str, Any] = {"objective": Descent, "metric": "loss", "method": "halving", "epochs": 9}
+        there = sweep(space={"x": "0.1:0.5"}, points=9, executor=executor, **own_function)
+        assert same_trials(sweep(space={"x": "0.1:0.5"}, points=9, n_jobs=1, **own_function), there)
