@@ -350,7 +350,7 @@ class Study(Results):
         objective: Any = None,
         model: Any = None,
     ) -> Any:
-        """Return the objective that follows the study's metrics; raise unless data, metric and model are the study's."""
+        """Return the objective with the study's metrics; raise unless data, metric and model are the study's."""
         d = self.definition
         if not (d.model is objective is model is None):
             if data is None and not reading and objective is model is None and self._objective is not None:

@@ -13,7 +13,7 @@ returns the metrics of one more epoch. With `state()`, arrays, numbers, texts or
 
 What an objective raises, a call of `sys.exit`, a metric that is no finite number and a process that dies are failed
 trials, with the error in `trial.error` and `trial.traceback`. Names ending in accuracy, score, r2, auc and the like say
-that more is better, those in loss, error, mae, rmse, time and the like that less is (`nn.metrics.SCORES`, `LOSSES`).
+that more is better, those in loss, error, mae, rmse, time and the like that less is, as for `nn.Metric`.
 
 Its trials run in processes, since Python code holds the lock of its interpreter; where no other process can import it,
 as in a notebook, in threads, which a warning says. NumPy and PyTorch may start threads in each of them: where that is
