@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from pathlib import Path
+from tokenize import TokenError
 from types import CodeType
 from typing import Any
 
@@ -187,7 +188,7 @@ def _digest_of(function: Any) -> str | None:
         if named.__name__ == "<lambda>":
             raise OSError
         return sha256(inspect.getsource(named).encode()).hexdigest()
-    except (OSError, TypeError):
+    except (OSError, TypeError, TokenError):  # no file, or another one by now
         code = getattr(named, "__code__", None)
         return None if code is None else sha256(_compiled(code).encode()).hexdigest()
 
