@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from nn.checks import batch_size, integer, one_of, unknown_name
 from nn.metrics import PARTS, Metric, accuracy, metric_of, names_of, r2_from_loss, squared_error
 from nn.optimizers import OPTIMIZERS, Optimizer
+from tuning.parts import known_schedules, optimizer_of, schedule_of, takes, used_under
 from tuning.source import SPLIT, Source, splits_of
 from tuning.space import BESIDE, DEFAULTS, PARAMETERS, Parameter, Space, Value, conditioned, takers
 from tuning.store import COMPLETED, DIVERGED, DataDescription, TrialResult, TrialSpec, best_epoch
@@ -201,14 +202,14 @@ class Objective:
             given = " or ".join(known for known in OPTIMIZERS if known in optimizers)
             raise ValueError(f"{name} must go with optimizer {' or '.join(takers(name))}, but the optimizer is {given}")
         if part == "schedule":
-            having = [known for known in _schedules() if _takes(known, name)]
+            having = [known for known in known_schedules() if takes(known, name)]
             if not schedules & set(having):
                 given = " or ".join(map(str, schedules - {None})) or "not given"
                 raise ValueError(f"{name} must go with schedule {' or '.join(having)}, but the schedule is {given}")
 
     def conditioned(self, space: Space) -> Space:
         """Return the space with each parameter under the choices that take it; see `tuning.space.conditions`."""
-        return conditioned(space, _used_under)
+        return conditioned(space, used_under)
 
     # -- from a setting to what is trained ---------------------------------------------------------------------
 
@@ -227,9 +228,9 @@ class Objective:
         own = ((n, value) for n, value in params.items() if n != "hidden_units" and PARAMETERS[n].part == "model")
         model = self._model((part.n_features, *layers, part.n_outputs), *own)
         size = batch_size(params.get("batch_size"), self.train_size)
-        optimizer = _optimizer(params)
+        optimizer = optimizer_of(params)
         model.rate_multipliers(optimizer)  # as many as there are layers
-        return model, optimizer, size, _schedule(params)
+        return model, optimizer, size, schedule_of(params)
 
     def _make_model(self, layers: tuple[int, ...], *options: tuple[str, Any]) -> MLP:
         from nn.model import MLP
@@ -379,39 +380,3 @@ def _objective_of_source(source: str, folds: int | None, fingerprint: str, how: 
             f"{origin.name!r} must hold the study's data, {fingerprint[:12]}…, but here it holds {found[:12]}…"
         )
     return Objective(objective.splits, folds, origin, *how)
-
-
-def _optimizer(params: Mapping[str, Any]) -> Optimizer:
-    kind = OPTIMIZERS[one_of("optimizer", params.get("optimizer", DEFAULTS["optimizer"]), OPTIMIZERS)]
-    return kind(**{name: value for name, value in params.items() if name in kind.__dataclass_fields__})
-
-
-def _schedule(params: Mapping[str, Any]) -> Schedule | None:
-    from nn.schedules import Constant, Warmup
-
-    schedule = None
-    if params.get("schedule") is not None:
-        name = one_of("schedule", params["schedule"], _schedules())
-        numbers = {key.removeprefix("schedule_"): value for key, value in params.items() if _takes(name, key)}
-        schedule = _schedules()[name](**numbers)
-    warmup = integer("warmup", params.get("warmup", 0), 0)
-    if warmup and isinstance(schedule, Warmup):
-        raise ValueError(f"warmup must be 0 with schedule warmup, which has schedule_warmup, but got {warmup}")
-    return Warmup(warmup=warmup, then=schedule or Constant()) if warmup else schedule
-
-
-def _schedules() -> dict[str, type[Schedule]]:
-    from nn.schedules import SCHEDULES
-
-    return SCHEDULES
-
-
-def _takes(schedule: str, name: str) -> bool:
-    """Return whether this schedule has the number that a parameter `schedule_…` sets."""
-    numbers = getattr(_schedules().get(schedule), "__dataclass_fields__", ())
-    return name.startswith("schedule_") and name.removeprefix("schedule_") in numbers
-
-
-def _used_under(name: str, value: Value) -> bool:
-    """Return whether a parameter has a meaning under this optimizer or schedule."""
-    return _takes(str(value), name) if PARAMETERS[name].part == "schedule" else value in takers(name)
