@@ -23,6 +23,9 @@ MISSING = frozenset(
 )
 """What stands in a cell that is missing."""
 
+AMONG_WORDS = frozenset(["None"])
+"""What of it is a level in a column of words, as in none, some, marked, unless it is named as missing."""
+
 NEARLY_ALL = 0.9
 """Where this share of a column's cells are numbers, or dates, the others are refused as mistakes."""
 
@@ -32,6 +35,9 @@ _EXPONENT = r"(?:[eE][+-]?[0-9]+)?"
 _GROUP = "[ '’\u00a0\u202f{other}]"
 _LEADING_ZERO = re.compile(r"0[0-9]+")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
+_WORD = re.compile(r"[^0-9]*[^\W0-9_][^0-9]*")
+_CODE = re.compile(r"(?P<before>[^\W\d_]{0,2})[0-9]+(?P<after>[^\W\d_]?)")
+_INVISIBLE = "\x1a\u200b\ufeff"  # the mark that DOS ends files with, blanks without a width
 _UNIT = re.compile(
     r"(?P<before>[$€£¥]?)\s*(?P<number>[+-]?[0-9][0-9.,'’\s]*?)\s*(?P<after>%|[^\W\d_].{0,9}|[°€£¥].{0,9}|)"
 )
@@ -109,12 +115,16 @@ class Texts:
     codes: NDArray[np.int32]
     distinct: list[str]
 
-    def merged(self, missing: frozenset[str]) -> Texts:
-        """Return them without outer blanks; the code of a missing cell is −1."""
+    def merged(self, missing: frozenset[str], levels: frozenset[str] = frozenset()) -> Texts:
+        """Return them without outer blanks; the code of a missing cell is −1, but `levels` are none among words."""
         known: dict[str, int] = {}
-        stripped = [text.strip() for text in self.distinct]
+        stripped = [text.strip().strip(_INVISIBLE).strip() for text in self.distinct]
         if set(stripped) - missing == {"+"} and "-" in stripped:  # beside a plus, a minus is no missing cell
             missing -= {"-"}
+        if not levels.isdisjoint(stripped):
+            there = np.array([text not in missing for text in stripped])[self.codes]
+            words = np.array([_WORD.fullmatch(text) is not None for text in stripped])[self.codes]
+            missing -= levels if 2 * np.count_nonzero(there & words) >= np.count_nonzero(there) else frozenset()
         new = [-1 if text in missing else known.setdefault(text, len(known)) for text in stripped]
         codes = np.array(new, dtype=np.int32)[self.codes] if new else self.codes
         return Texts(codes, list(known))
@@ -127,12 +137,20 @@ class Writing:
     Attributes:
         decimal: The decimal mark.
         missing: What stands in missing cells.
+        among_words: What of it is a level in columns of words.
         place: Returns the place of a row as errors tell it, "line 5" say.
     """
 
     decimal: str = "."
     missing: frozenset[str] = MISSING
+    among_words: frozenset[str] = AMONG_WORDS
     place: Callable[[int], str] = "row {}".format
+
+    @classmethod
+    def of(cls, decimal: str, missing: Iterable[str] = ()) -> Writing:
+        """Return the writing with a decimal mark and with more texts that are `missing`, wherever they stand."""
+        named = frozenset(missing)
+        return cls(decimal, MISSING | named, AMONG_WORDS - named)
 
     @cached_property
     def _marks_are_numbers(self) -> bool:
@@ -183,10 +201,11 @@ class Writing:
     def column(self, name: str, texts: Texts, kind: str | None = None, strict: bool = True) -> tuple[Column, str]:
         """Return a column of the kind that its cells show, or of `kind`, and a note where it may surprise, or "".
 
-        Raises ValueError where a cell is none of that kind; with `strict`, also where nearly all cells are numbers, or
-        dates, and a few are not.
+        Numbers among which codes such as 207a stand are codes, and a few whole numbers among which words stand are
+        categories. Raises ValueError where a cell is none of that kind; with `strict`, also where nearly all cells are
+        numbers, or dates, and a few others seem to be mistakes.
         """
-        cells = texts.merged(self.missing)
+        cells = texts.merged(self.missing, self.among_words if kind in (None, CATEGORY) else frozenset())
         counts = np.bincount(cells.codes[cells.codes >= 0], minlength=len(cells.distinct))
         if kind == CATEGORY:
             return category(name, cells), ""
@@ -204,13 +223,17 @@ class Writing:
         if kind in (None, DATE) and not np.isnan(days).any():
             return Column(name, DATE, _spread(days, cells.codes)), ""
         for own, known in ((NUMBER, read), (DATE, ~np.isnan(days))):
-            if kind == own or (kind is None and strict and _are_strays(cells.distinct, known, counts)):
+            if kind == own or (kind is None and strict and are_strays(cells.distinct, known, counts, words=False)):
                 self._refuse(name, cells, known, own, kind is not None, unclear and own == DATE)
         if unclear:
             note = f"{name}: dates in which day and month can't be told apart, taken as categories"
         elif len(read) > _MOST_LEVELS and (share := float(counts[read].sum() / counts.sum())) >= 0.5:
             word = cells.distinct[int(np.argmin(read))]
             note = f"{name}: {share:.0%} of its cells are numbers, others such as {word!r} are not: taken as categories"
+        elif read.any() and are_strays(cells.distinct, read, counts):
+            note = f"{name}: {cells.distinct[int(np.argmin(read))]!r} stands among numbers: taken as categories"
+        elif marks := sorted(self.among_words.intersection(cells.distinct)):
+            note = f"{name}: {marks[0]} is taken as a category (missing={marks[0]} where it is missing)"
         return category(name, cells), note
 
     def numeric(self, name: str, values: NDArray[np.float64], kind: str | None) -> Column:
@@ -324,18 +347,33 @@ def _why_codes(distinct: list[str], values: NDArray[Any], counts: NDArray[Any]) 
     return ""
 
 
-def _are_strays(distinct: list[str], known: NDArray[np.bool_], counts: NDArray[Any]) -> bool:
+def are_strays(distinct: list[str], known: NDArray[np.bool_], counts: NDArray[Any], words: bool = True) -> bool:
     """Return whether nearly all cells are `known` to be of a kind, or all but one, and the others seem to be mistakes.
 
-    They are none among codes with leading zeros, and none where a few whole numbers are no more frequent than they are.
+    They are none among codes: whole numbers of which some have leading zeros, or two or more have a letter of their
+    own, as 207a and 207b have; nor where a few whole numbers are no more frequent than they are. `words` says whether
+    a word may be a mistake among a few whole numbers that recur, as "rotary" is none among 4, 6 and 8 cylinders.
     """
     right, wrong = int(counts[known].sum()), int(counts[~known].sum())
-    if wrong and (right >= NEARLY_ALL * (right + wrong) or (wrong == 1 and right >= 3)):
-        whole = all(_DIGITS.fullmatch(text) for text, one in zip(distinct, known, strict=True) if one)
-        codes = whole and any(map(_LEADING_ZERO.fullmatch, distinct))
-        levels = whole and len(distinct) <= _MOST_LEVELS
-        return not codes and not (levels and counts[~known].min() >= max(2.0, np.median(counts[known]) / 2))
-    return False
+    if not wrong or not (right >= NEARLY_ALL * (right + wrong) or (wrong == 1 and right >= 3)):
+        return False
+    others = [text for text, one in zip(distinct, known, strict=True) if not one]
+    if not all(_DIGITS.fullmatch(text) for text, one in zip(distinct, known, strict=True) if one):
+        return True
+    if any(map(_LEADING_ZERO.fullmatch, distinct)) or _have_letters_of_their_own(others):
+        return False
+    usual = float(np.median(counts[known]))
+    few = len(distinct) <= _MOST_LEVELS
+    if few and not words and usual >= 2 and all(map(_WORD.fullmatch, others)):
+        return False
+    return not (few and counts[~known].min() >= max(2.0, usual / 2))
+
+
+def _have_letters_of_their_own(texts: list[str]) -> bool:
+    """Return whether texts are two or more codes of digits and a letter, which is no unit behind each of them."""
+    found = [_CODE.fullmatch(text) for text in texts]
+    units = {one["after"] if not one["before"] else None for one in found if one}
+    return len(found) > 1 and all(found) and (len(units) > 1 or None in units)
 
 
 def _spread(values: NDArray[Any], codes: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -26,11 +26,18 @@ _FEW_VALUES = 20  # whole numbers with so few values may be names of groups; amo
 _ROWS_PER_VALUE = 15  # … so may one value for so many rows
 _TEXT_LEVELS = 20  # texts with more levels than that, over half as many as rows, are names or remarks
 
+_NEARLY_EACH = 0.9  # an identifier may recur where a person comes again, in one row of ten at most
+
 _IDENTIFIERS = re.compile(
-    "(case|subj|subject|person|hh|household|fam|family|patient|user|customer|client|emp|employee|student|study|school|"
-    "order|item|product|sample|record|rec|row|obs|line|serial|passenger|account|p|u|r|n|s)?"
-    "(ids?|no|nr|idx|index|key|code|num|number|uid|uuid|names?)|row|obs|case|observation|unnamed|serial"
+    "(case|subj|subject|person|hh|household|fam|family|patient|pat|user|customer|cust|client|emp|employee|student|study|"
+    "school|order|item|product|sample|record|rec|row|obs|line|serial|passenger|account|acc|doc|document|invoice|inv|"
+    "dist|district|city|county|state|country|town|zip|postal|station|site|plot|house|player|team|game|match|event|member|"
+    "participant|respondent|resp|animal|car|vehicle|flight|trip|ticket|transaction|session|policy|claim|loan|contract|"
+    "reg|ref|reference|seq|sequence|unique|p|u|r|n|s)?"
+    "(ids?|no|nr|idx|index|key|codes?|cod|num|number|uid|uuid|names?)|"
+    "row|obs|case|observation|unnamed|serial|fips|zip|ssn|isbn|ean|barcode"
 )
+_TIMES = re.compile("(time|date|day|week|month|quarter|year|hour|minute|second|period|trend|age)s?|t")
 _WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -102,7 +109,8 @@ class ColumnCode:
 class Encoding:
     """From the columns of a table to the features of a network, by the statistics of the training rows.
 
-    Left out are row numbers, identifiers, texts that hardly repeat, constants, and columns without a value. Numbers are
+    Left out are row numbers, identifiers, texts that hardly repeat, constants, and columns without a value; but several
+    columns that count, each in another order, are ranks. Numbers are
     filled with the median, and marked by a feature of their own where at least 5 % are missing; a date is its number of
     days. Whole numbers with few values, at most 20 or one for 15 rows, may be names, as of schools or persons: each
     value has a feature too, beside the number. A category has a feature for each level, two levels one in all. The
@@ -122,7 +130,9 @@ class Encoding:
     @classmethod
     def fit(cls, table: Table) -> Encoding:
         """Return the encoding by these rows. Raises ValueError where no column is left to learn from."""
-        encoding = cls(tuple(_code(column) for column in table))
+        shuffled = [column.name for column in table if column.kind == NUMBER and _number_of_rows(column) == _SHUFFLED]
+        ranks = shuffled if len(shuffled) > 1 else []
+        encoding = cls(tuple(_code(column, column.name in ranks) for column in table))
         if not encoding.feature_names:
             raise ValueError(
                 "the features must have a column to learn from, but all are left out: "
@@ -231,8 +241,8 @@ class Encoding:
         return checked_table(table_of_array(array, names))
 
 
-def _code(column: Column) -> ColumnCode:
-    """Return the code of a column by its cells."""
+def _code(column: Column, is_rank: bool) -> ColumnCode:
+    """Return the code of a column by its cells; `is_rank` says that it counts in another order than that of rows."""
     gone = column.missing
     name, kind, missing = column.name, column.kind, int(gone.sum())
     if missing == len(gone):
@@ -243,7 +253,7 @@ def _code(column: Column) -> ColumnCode:
     marked = missing >= max(FEW_ROWS, _MISSING_SHARE * len(gone))
     if not marked and np.all(there == there[0]):
         return ColumnCode(name, kind, "constant")
-    if kind == NUMBER and _counts_or_names_rows(name, there, missing):
+    if kind == NUMBER and not is_rank and _number_of_rows(column):
         return ColumnCode(name, kind, "a number for each row")
     levels = _values(there) if kind == NUMBER else ()
     return ColumnCode(name, kind, missing=marked, levels=levels, fill=float(np.median(there)))
@@ -265,8 +275,11 @@ def _category(column: Column, counts: NDArray[np.int64], missing: int) -> Column
     distinct = int((counts > 0).sum())
     if distinct == 1 and not missing:
         return ColumnCode(name, kind, "constant")
-    if distinct == rows > 2 or (distinct > _TEXT_LEVELS and distinct > rows / 2):
-        return ColumnCode(name, kind, "a text for each row" if distinct == rows else "a text for nearly each row")
+    if distinct == rows > 2:
+        return ColumnCode(name, kind, "a text for each row")
+    if distinct > _TEXT_LEVELS and distinct > rows / 2:
+        nearly = distinct >= _NEARLY_EACH * rows
+        return ColumnCode(name, kind, "a text for nearly each row" if nearly else "texts that hardly repeat")
     most = min(_MOST_LEVELS, max(2, rows // _ROWS_PER_LEVEL))
     order = np.argsort(-counts, kind="stable")
     kept = [int(place) for place in order[:most] if counts[place] >= FEW_ROWS]
@@ -287,23 +300,30 @@ def _all_numbers(texts: Sequence[str]) -> bool:
         return False
 
 
-def _counts_or_names_rows(name: str, values: NDArray[np.float64], missing: int) -> bool:
-    """Return whether whole numbers, each in one row alone, count the rows or have an identifier's name.
+_NAMED, _COUNTED, _SHUFFLED = "named", "counted", "shuffled"
 
-    The rows of a training part are some of all rows, so that their numbers have gaps.
+
+def _number_of_rows(column: Column) -> str:
+    """Return how whole numbers tell each row from all others, "" where they don't.
+
+    They have an identifier's name, or they count the rows, in their order or another one. The rows of a training part
+    are some of all rows, so that their numbers have gaps. What counts under the name of a time is a time.
     """
+    values = column.values[~column.missing]
     n, ordered = len(values), np.sort(values)
-    if np.any(values != np.floor(values)) or np.any(ordered[1:] == ordered[:-1]):
-        return False
-    words = [word.lower() for word in _WORDS.findall(name)]
-    if not words or _IDENTIFIERS.fullmatch(words[-1]) or _IDENTIFIERS.fullmatch("".join(words)):
-        return True
+    if not n or np.any(values != np.floor(values)):
+        return ""
+    distinct = 1 + np.count_nonzero(ordered[1:] > ordered[:-1])
+    words = [word.lower() for word in _WORDS.findall(column.name)]
+    last = words[-1] if words else ""
+    if not re.search(r"\w", column.name) or _IDENTIFIERS.fullmatch(last) or _IDENTIFIERS.fullmatch("".join(words)):
+        return _NAMED if distinct >= _NEARLY_EACH * n else ""
     low, high = ordered[0], ordered[-1]
-    if missing or low < 0 or low > 5 + n / 10:
-        return False
+    if distinct < n or n < len(column) or low < 0 or low > 5 + n / 10 or _TIMES.fullmatch(last):
+        return ""
     if np.array_equal(values, ordered):
-        return bool(high <= (4 * n if n >= 8 else low + n - 1))
-    return bool(n >= 20 and high <= 2 * n)
+        return _COUNTED if high <= (4 * n if n >= 8 else low + n - 1) else ""
+    return _SHUFFLED if n >= 20 and high <= 2 * n else ""
 
 
 def _code_of_json(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.data.cells import MISSING, Texts, Writing, category
+from nn.data.cells import Texts, Writing, category
 from nn.data.layout import ROW_NAMES, ROW_NAMES_NOTE
 from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table, positions
 
@@ -101,7 +101,7 @@ def _table(found: _Columns, kinds: Mapping[str, str] | None, options: Mapping[st
     dropped = {names[i] for i in positions("drop", options.get("drop", []), names, lenient)}
     categorical = {names[i] for i in positions("categorical", options.get("categorical", []), names, lenient)}
     kinds = dict.fromkeys(declared, CATEGORY) | dict(kinds or {}) | dict.fromkeys(categorical, CATEGORY)
-    writing = Writing(options.get("decimal", "."), MISSING | frozenset(options.get("missing", ())))
+    writing = Writing.of(options.get("decimal", "."), options.get("missing", ()))
     result = []
     for name in names:
         if name not in dropped:

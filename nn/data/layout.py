@@ -112,7 +112,7 @@ def _lines(file: TextIOWrapper, packed: bool) -> Iterator[str]:
         if len(rest) >= _MOST_LINE:
             raise csv.Error(f"has a line of more than {_MOST_LINE:,} characters")
         yield from StringIO(chunk[:cut], newline="")
-    yield from StringIO(rest, newline="")
+    yield from StringIO(rest.removesuffix("\x1a"), newline="")  # the mark that DOS ends files with
 
 
 def rows_of(lines: Iterable[str], separator: str, strict: bool = True) -> Any:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nn.checks import TASKS, one_of
-from nn.data.cells import number_of
+from nn.data.cells import are_strays, number_of
 from nn.data.table import CATEGORY, DATE, Column, Table, positions
 
 _MOST_CLASSES = 10  # of whole numbers; where the column is called a class, twice as many
 _MANY_TEXTS = 20
+_MOST_VALUES = 100
 _FEWEST_ROWS = 5
 _SMALLEST_SHARE = 0.003
 _AS_NUMBERS = "taken as numbers to predict (task=classification for classes)"
@@ -140,12 +141,16 @@ def _task_of(column: Column, table: Table) -> tuple[str, str]:
     if column.kind == CATEGORY:
         used = len(np.unique(column.values))
         words = np.isnan([number_of(level) for level in column.levels])
-        if used > _MANY_TEXTS and words.any() and np.mean(words[column.values]) <= 0.5:
+        counts = np.bincount(column.values, minlength=len(words))
+        if (used > _MANY_TEXTS and words.any() and np.mean(words[column.values]) <= 0.5) or (
+            not words.all() and are_strays(list(column.levels), ~words, counts)
+        ):
             row = int(np.argmax(words[column.values]))
+            stray = column.levels[column.values[row]]
             raise ValueError(
                 f"column {name!r} must have numbers or classes, but most of its {used:,} different cells are numbers "
-                f"and {_place(table, row)} has {column.levels[column.values[row]]!r}; "
-                "pass task=classification for classes"
+                f"and {_place(table, row)} has {stray!r}; name it as missing (missing={stray}), "
+                "or pass task=classification for classes"
             )
         many = used > _MANY_TEXTS and used > len(column) / 10
         return "classification", f"{name} has {used:,} different texts: taken as classes" if many else ""
@@ -161,7 +166,8 @@ def _task_of(column: Column, table: Table) -> tuple[str, str]:
             "classification",
             f"{whole} ({distinct[0]:.0f} … {distinct[-1]:.0f}): taken as classes (task=regression for numbers)",
         )
-    return "regression", f"{whole}: taken as numbers to predict (task=classification for classes)"
+    few = len(distinct) <= _MOST_VALUES and len(column) >= 2 * len(distinct)  # or nobody would think of classes
+    return "regression", f"{whole}: {_AS_NUMBERS}" if few else ""
 
 
 def _are_codes(name: str, distinct: NDArray[Any], counts: NDArray[Any]) -> bool:

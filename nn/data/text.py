@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.data.cells import MISSING, Texts, Writing, decimal_mark
+from nn.data.cells import Texts, Writing, decimal_mark
 from nn.data.layout import Layout, encodings, find_layout, open_lines, rows_of
 from nn.data.table import CATEGORY, Table, positions
 
@@ -56,13 +56,13 @@ def _read(path: Path, encoding: str, options: dict[str, Any], kinds: Mapping[str
     }
     wanted = [i for i in range(first, len(layout.names)) if layout.names[i] not in dropped]
     as_text = {i for i in wanted if kinds.get(layout.names[i]) == CATEGORY}
-    missing = MISSING | frozenset(options.get("missing", ()))
+    missing = options.get("missing", ())
     for decimal in (layout.decimal, "," if layout.decimal == "." else "."):
-        scan = _Scan(path, layout, Writing(decimal, missing), wanted, as_text)
+        scan = _Scan(path, layout, Writing.of(decimal, missing), wanted, as_text)
         if "decimal" in options or scan.decimal() in (None, decimal):
             break
     else:
-        scan = _Scan(path, layout, Writing(layout.decimal, missing), wanted, as_text)
+        scan = _Scan(path, layout, Writing.of(layout.decimal, missing), wanted, as_text)
     if not len(scan.lines):
         raise csv.Error("has no rows below its header" if layout.header else "is empty")
     try:

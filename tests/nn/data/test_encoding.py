@@ -39,6 +39,8 @@ IDENTIFIERS = {
     "counted in another order": number("a", RNG.permutation(N)),
     "named": number("PassengerId", RNG.choice(10**6, N, replace=False)),
     "named with a blank": number("case no", RNG.choice(10**6, N, replace=False)),
+    "named in short": number("docno", RNG.choice(10**6, N, replace=False)),
+    "named, and nearly unique": number("ID", [*RNG.choice(10**6, N - 4, replace=False), *[7e6] * 4]),
 }
 
 
@@ -83,6 +85,9 @@ def test_whole_numbers_with_few_values_stay_numbers_and_have_a_feature_for_each_
         number("year", 1950 + np.arange(N)),
         number("code", RNG.normal(size=N)),
         number("income", RNG.choice(10**6, N, replace=False)),
+        number("1990", RNG.choice(10**6, N, replace=False)),
+        number("人口", RNG.choice(10**6, N, replace=False)),
+        number("time", np.arange(1, N + 1)),
         number("age", RNG.integers(18, 80, N)),
         category("name", [f"n{i // 4}" for i in range(N)]),
         category("few", ["a", "b", "c"] * 20),
@@ -96,7 +101,8 @@ def test_what_repeats_stays_and_so_do_measured_numbers(column: Column) -> None:
     ("column", "reason"),
     [
         (category("name", [f"n{i}" for i in range(N)]), "a text for each row"),
-        (category("note", [f"n{i * 2 // 3}" for i in range(N)]), "a text for nearly each row"),
+        (category("note", [f"n{min(i, 56)}" for i in range(N)]), "a text for nearly each row"),
+        (category("note", [f"n{i * 2 // 3}" for i in range(N)]), "texts that hardly repeat"),
         (number("one", np.ones(N)), "constant"),
         (number("one", [np.nan, *np.ones(N - 1)]), "constant"),
         (category("one", ["a"] * N), "constant"),
@@ -107,6 +113,13 @@ def test_what_repeats_stays_and_so_do_measured_numbers(column: Column) -> None:
 )
 def test_texts_constants_and_empty_columns_are_left_out_with_the_reason(column: Column, reason: str | None) -> None:
     assert fitted(column).left_out.get(column.name) == reason
+
+
+def test_columns_that_count_each_in_another_order_are_ranks() -> None:
+    one, two = (number(name, RNG.permutation(N) + 1) for name in ("wealth", "crime"))
+    assert fitted(one).left_out == {"wealth": "a number for each row"}
+    assert not fitted(one, two).left_out
+    assert list(fitted(one, two, number("id", RNG.permutation(N))).left_out) == ["id"]
 
 
 def test_a_table_of_identifiers_alone_is_refused_with_the_reasons() -> None:

@@ -48,7 +48,7 @@ numbers = st.one_of(st.integers(-(2**53) + 1, 2**53 - 1), st.floats(-1e9, 1e9).m
     st.sampled_from(".,"),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"]),
     st.sampled_from(["\n", "\r\n"]),
-    st.sampled_from(sorted(MISSING - {"", "-"})),
+    st.sampled_from(sorted(MISSING - {"", "-", "None"})),
     st.booleans(),
     st.booleans(),
 )
@@ -128,6 +128,9 @@ TWO = {"a": [1.0, 3.0], "b": [2.0, 4.0]}
         ("a,b\n1/2/1970,1\n3/2/1970,2\n", {"a": ["1/2/1970", "3/2/1970"], "b": [1.0, 2.0]}),
         ("a,b\n1,+\n2,-\n3,\n", {"a": [1.0, 2.0, 3.0], "b": ["+", "-", None]}),
         ("a,b\n1,x\nNA,?\n3,-\n", {"a": [1.0, None, 3.0], "b": ["x", None, None]}),
+        ("a,b\n1,None\nNone,Some\n3,NA\n", {"a": [1.0, None, 3.0], "b": ["None", "Some", None]}),
+        ("a,b\n1,2\n3,4\n\x1a", TWO),
+        ('a,b\n1,2\n3,"4\x1a"\n', TWO),
         ("a,b,c\n1,2,3\n", {"a": [1.0], "b": [2.0], "c": [3.0]}),
     ],
 )
@@ -136,6 +139,33 @@ def test_files_as_they_are_in_life(tmp_path: Path, text: str, expected: dict[str
     assert list(found) == list(expected)
     for name, cells in expected.items():
         assert cells is None or found[name] == cells
+
+
+@pytest.mark.parametrize("others", [["207a", "207b"], ["c12", "c13", "c99"], ["12A", "c12"]])
+def test_codes_among_whole_numbers_are_codes(tmp_path: Path, others: list[str]) -> None:
+    table = read(tmp_path, "a,b\n" + "".join(f"{cell},1\n" for cell in [*range(100, 140), *others]))
+    assert set(others) < set(table["a"].levels)
+    assert f"others such as {others[0]!r} are not: taken as categories" in table.notes[0]
+
+
+def test_a_word_among_a_few_whole_numbers_that_recur_is_a_level(tmp_path: Path) -> None:
+    cells = ["4", "6", "8"] * 10
+    table = read(tmp_path, "a,b\n" + "".join(f"{cell},1\n" for cell in [*cells, "rotary"]))
+    assert table["a"].levels == ("4", "6", "8", "rotary")
+    assert table.notes == ("a: 'rotary' stands among numbers: taken as categories",)
+    for stray in ("4O", "5%", "*"):
+        with pytest.raises(ValueError, match="line 32 has"):
+            read(tmp_path, "a,b\n" + "".join(f"{cell},1\n" for cell in [*cells, stray]))
+
+
+def test_none_is_a_level_among_words_unless_it_is_named_as_missing(tmp_path: Path) -> None:
+    text = "a,b\n" + "1,None\n" * 5 + "2,Some\n3,Marked\n"
+    table = read(tmp_path, text)
+    assert table["b"].levels == ("Marked", "None", "Some")
+    assert table.notes == ("b: None is taken as a category (missing=None where it is missing)",)
+    assert read(tmp_path, text, missing="None")["b"].missing.sum() == 5
+    assert read(tmp_path, "a,b\n1,None\n", {"b": "category"})["b"].levels == ("None",)
+    assert read(tmp_path, "a,b\n1,None\n", {"b": "number"})["b"].missing.all()
 
 
 def test_whole_numbers_that_floats_cannot_tell_apart_are_categories(tmp_path: Path) -> None:
@@ -173,6 +203,7 @@ MANY = "age,b\n" + "".join(f"{i},1\n" for i in range(30))
         ('a,b\n"1,0\n2,1\n', {}, "unexpected end of data, at line 3"),
         (b"a,b\n1,\0\n", {}, "zero bytes"),
         (MANY + "abc,2\n", {}, r"line 32 has 'abc'; .* \(missing=abc\), or .* \(categorical=age\)"),
+        (MANY + "5k,2\n6k,2\n", {}, "line 32 has '5k' .and 1 more"),
         (MANY + "1_0,2\n", {}, "line 32 has '1_0'"),
         (MANY + "inf,2\n", {}, "line 32 has 'inf'"),
         (MANY + '0.5,2\n"1,5",2\n', {}, r"line 33 has '1,5'.*decimal mark \(decimal=,\)"),

@@ -39,7 +39,7 @@ CASES: dict[str, tuple[Any, str, bool]] = {
     "rare counts": (random.poisson(0.7, N), "regression", True),
     "many counts": (random.poisson(1.5, 20_000), "regression", True),
     "children": (np.minimum(random.poisson(1.2, 2000), 4), "regression", True),
-    "zip codes": (ZIPS, "regression", True),
+    "zip codes": (ZIPS, "regression", False),
     "zip codes with leading zeros": ([f"0{z % 9:04d}" for z in ZIPS], "classification", False),
     "school grades 1 to 6": (random.choice(6, N, p=[0.1, 0.3, 0.3, 0.2, 0.07, 0.03]) + 1, "classification", True),
     "doses": (random.choice([0.5, 1.0, 2.0], N), "regression", True),
@@ -51,7 +51,8 @@ CASES: dict[str, tuple[Any, str, bool]] = {
     "uneven classes": (random.choice(4, 5000, p=[0.9, 0.05, 0.01, 0.04]), "classification", True),
     "class": (random.choice([3, 4, 5, 6, 7, 8], N), "classification", True),
     "prices": (random.lognormal(3, 1, N).round(2), "regression", False),
-    "whole prices": (random.lognormal(9, 1, N).round(-2), "regression", True),
+    "whole prices": (random.lognormal(9, 1, N).round(-2), "regression", False),
+    "whole prices that recur": (random.choice([1_000, 1_500, 2_000, 3_500], N), "regression", True),
     "words": (random.choice(["red", "green", "blue"], N).tolist(), "classification", False),
 }
 
@@ -110,6 +111,12 @@ MOSTLY = [str(i / 4) for i in range(60)] + ["abc"] * 20
         ([np.nan, np.nan], "y", None, "missing in all 2"),
         (["1", "b"], "y", "regression", "numbers for regression, but line 3 has 'b'"),
         (["a", "b", "c"], "y", None, "classes that recur, but all 3 cells"),
+        (
+            ["1", "2", "3", "2"] * 10 + ["x"],
+            "y",
+            None,
+            r"line 42 has 'x'; name it as missing \(missing=x\), or pass task",
+        ),
         (MOSTLY, "y", None, "most of its 61 different cells are numbers and line 62 has 'abc'"),
     ],
 )
