@@ -110,7 +110,7 @@ def _table(found: _Columns, kinds: Mapping[str, str] | None, options: Mapping[st
             notes += [note] if note else []
     if not result:
         raise ValueError("there must be a column to read, but there is none")
-    return Table(tuple(result), None, tuple(notes))
+    return Table(tuple(result), None, tuple(notes), tuple(names))
 
 
 def _column(name: str, values: Any, kind: str | None, writing: Writing, strict: bool) -> tuple[Column, str]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nn.checks import TASKS, brief, known_options, one_of
 from nn.data.cells import SEPARATORS
-from nn.data.table import Table, positions
+from nn.data.table import Table, chosen_names
 
 COLUMN, COLUMNS, TEXT, TEXTS, CHOICE, FLAG, PATH = "column", "columns", "text", "texts", "choice", "flag", "path"
 
@@ -101,8 +101,6 @@ def read_table(
             nearly all cells are numbers and a few are neither that nor missing, with its line.
     """
     path, chosen = Path(path), reading_options(options or {}, str(path))
-    if kinds is None and "target_column" in chosen:
-        _refuse_dropped_target(chosen)
     try:
         if path.name.lower().endswith(_PARQUET_ENDINGS):
             from nn.data.frames import read_parquet
@@ -115,15 +113,8 @@ def read_table(
     except OSError as error:
         raise ValueError(f"{path} must be readable, but is not: {error.strerror or error}") from error
     if kinds is None and "target_column" in chosen:
-        positions("target_column", chosen["target_column"], table.names)
+        chosen_names("target_column", chosen["target_column"], table)
     return table
-
-
-def _refuse_dropped_target(options: Mapping[str, Any]) -> None:
-    targets = options["target_column"]
-    for target in targets if isinstance(targets, list | tuple) else [targets]:
-        if target in options.get("drop", ()):
-            raise ValueError(f"drop must have other columns than the target, but both have {target!r}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nn.checks import TASKS, one_of
 from nn.data.cells import are_strays, number_of
-from nn.data.table import CATEGORY, DATE, Column, Table, positions
+from nn.data.table import CATEGORY, DATE, Column, Table, chosen_names
 
 _MOST_CLASSES = 10  # of whole numbers; where the column is called a class, twice as many
 _MANY_TEXTS = 20
@@ -56,14 +56,13 @@ def separate(table: Table, target_column: Any = None, task: str | None = None) -
     """
     if task is not None:
         one_of("task", task, TASKS)
-    chosen = positions("target_column", -1 if target_column is None else target_column, table.names)
-    names = tuple(table.names[i] for i in chosen)
+    names = table.names[-1:] if target_column is None else chosen_names("target_column", target_column, table)
     features = table.without(names)
-    if not chosen:
+    if not names:
         raise ValueError(f"target_column must be one column or a list of different ones, but got {target_column!r}")
     if not features.columns:
         raise ValueError(f"there must be a column of features beside the target, but there is only {', '.join(names)}")
-    columns = [table.columns[i] for i in chosen]
+    columns = [table[name] for name in names]
     known = ~np.any([column.missing for column in columns], axis=0)
     dropped = int(len(known) - np.count_nonzero(known))
     if not known.any():

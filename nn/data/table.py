@@ -56,6 +56,8 @@ class Table:
         columns: The columns, in their order.
         lines (array (N,)): The rows' lines in the file; None for a table that comes from none.
         notes: What was decided in reading that a reader of the file might have decided otherwise, one line each.
+        written: The names of all columns of the file, dropped ones among them, by which a number of a column counts;
+            empty where they are those of the table.
 
     >>> ages = Column("age", "number", np.array([31.0, np.nan]))
     >>> cities = Column("city", "category", np.array([0, 1], dtype=np.int32), ("Bonn", "Jena"))
@@ -66,6 +68,7 @@ class Table:
     columns: tuple[Column, ...]
     lines: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0
@@ -123,6 +126,21 @@ def table_of_array(X: NDArray[Any], names: Sequence[str]) -> Table:
     """Return the table of numbers X (N, len(names))."""
     columns = np.array(X.T, dtype=np.float64, order="C")
     return Table(tuple(Column(name, NUMBER, values) for name, values in zip(names, columns, strict=True)))
+
+
+def chosen_names(option: str, wanted: Any, table: Table) -> tuple[str, ...]:
+    """Return the names of the columns of a table that an option names, or numbers as the file counts them.
+
+    >>> column = Column("b", "number", np.zeros(2))
+    >>> chosen_names("target_column", 1, Table((column,), written=("a", "b")))
+    ('b',)
+    """
+    written = table.written or table.names
+    names = tuple(written[i] for i in positions(option, wanted, written))
+    for name in names:
+        if name not in table.names:
+            raise ValueError(f"drop must have other columns than {option}, but both have {name!r}")
+    return names
 
 
 def as_kind(column: Column, kind: str) -> Column:

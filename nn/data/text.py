@@ -66,9 +66,11 @@ def _read(path: Path, encoding: str, options: dict[str, Any], kinds: Mapping[str
     if not len(scan.lines):
         raise csv.Error("has no rows below its header" if layout.header else "is empty")
     try:
-        return scan.table(kinds, lenient)
+        table = scan.table(kinds, lenient)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+    there = dropped.union(table.names)
+    return replace(table, written=tuple(name for name in own if name in there))
 
 
 class _Index(dict[str, int]):

@@ -210,7 +210,7 @@ MANY = "age,b\n" + "".join(f"{i},1\n" for i in range(30))
         ('a,b\n"x\ny",1\nz,2\n5,6\n7,abc\n8,9\n', {}, "line 6 has 'abc'"),
         (CSV, {"drop": "kin"}, "drop must be .* did you mean 'kind'"),
         (CSV, {"categorical": ["width", 3]}, "from -3 to 2, but got 3"),
-        (CSV, {"drop": ["kind"], "target_column": "kind"}, "other columns than the target"),
+        (CSV, {"drop": ["kind"], "target_column": "kind"}, "other columns than target_column"),
         (CSV, {"target_column": "kin"}, "target_column must be .* did you mean 'kind'"),
         (CSV, {"delimiter": ";"}, "did you mean 'separator'"),
         (CSV, {"seperator": ";"}, "did you mean 'separator'"),
@@ -294,6 +294,17 @@ def test_target_is_named_or_numbered(tmp_path: Path, target: Any) -> None:
         assert data.y.tolist() == [0.5, 1.5]
         assert data.target_names == ("height",)
         assert data.feature_names == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("drop", "target", "named"), [(["a"], 2, "c"), ("height", -3, "a"), (0, 1, "height"), (-1, 0, "a")]
+)
+def test_numbers_of_columns_count_dropped_ones(tmp_path: Path, drop: Any, target: int, named: str) -> None:
+    (tmp_path / "a.csv").write_text("a,height,c,\n1,0.5,3,\n4,1.5,6,\n")
+    data = load_dataset(tmp_path / "a.csv", target_column=target, drop=drop)
+    assert data.target_names == (named,)
+    with pytest.raises(ValueError, match="drop must have other columns than target_column, but both have"):
+        load_dataset(tmp_path / "a.csv", target_column=target, drop=[*np.atleast_1d(drop).tolist(), named])
 
 
 def test_a_file_of_numbers_becomes_a_dataset(tmp_path: Path) -> None:
