@@ -34,7 +34,7 @@ _IDENTIFIERS = re.compile(
     "dist|district|city|county|state|country|town|zip|postal|station|site|plot|house|player|team|game|match|event|member|"
     "participant|respondent|resp|animal|car|vehicle|flight|trip|ticket|transaction|session|policy|claim|loan|contract|"
     "reg|ref|reference|seq|sequence|unique|p|u|r|n|s)?"
-    "(ids?|no|nr|idx|index|key|codes?|cod|num|number|uid|uuid|names?)|"
+    "(ids?|no|nr|idx|index|key|cod|num|number|uid|uuid|names?)|[a-z]*codes?|[a-z]+[^abcdgklmopruv]id|"
     "row|obs|case|observation|unnamed|serial|fips|zip|ssn|isbn|ean|barcode"
 )
 _TIMES = re.compile("(time|date|day|week|month|quarter|year|hour|minute|second|period|trend|age)s?|t")

@@ -40,6 +40,7 @@ IDENTIFIERS = {
     "named": number("PassengerId", RNG.choice(10**6, N, replace=False)),
     "named with a blank": number("case no", RNG.choice(10**6, N, replace=False)),
     "named in short": number("docno", RNG.choice(10**6, N, replace=False)),
+    "named in one word": number("schid", RNG.choice(10**6, N, replace=False)),
     "named, and nearly unique": number("ID", [*RNG.choice(10**6, N - 4, replace=False), *[7e6] * 4]),
 }
 
@@ -85,6 +86,7 @@ def test_whole_numbers_with_few_values_stay_numbers_and_have_a_feature_for_each_
         number("year", 1950 + np.arange(N)),
         number("code", RNG.normal(size=N)),
         number("income", RNG.choice(10**6, N, replace=False)),
+        number("paid", RNG.choice(10**6, N, replace=False)),
         number("1990", RNG.choice(10**6, N, replace=False)),
         number("人口", RNG.choice(10**6, N, replace=False)),
         number("time", np.arange(1, N + 1)),
