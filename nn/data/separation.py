@@ -172,17 +172,19 @@ def _task_of(column: Column, table: Table) -> tuple[str, str]:
 def _are_codes(name: str, distinct: NDArray[Any], counts: NDArray[Any]) -> bool:
     """Return whether three or more whole numbers are codes of classes.
 
-    Codes count from 0 or 1 without gaps, and none of them is very rare. Numbers of things do so too, where they are
-    small: but then they are spread around a peak, and the highest is far rarer than the most frequent one.
+    Codes count from 0 or 1 without gaps, or are −1, 0 and 1, and none of them is very rare. Numbers of things count
+    so too, where they are small: but then they are spread around a peak, and the highest is far rarer than the most
+    frequent one; of many, the highest may stand for all that are larger.
     """
     words = re.findall("[a-z]+", re.sub("([a-z])([A-Z])", r"\1 \2", name).lower())
     if words and words[-1] in _CLASS_WORDS:
         return len(distinct) <= 2 * _MOST_CLASSES
-    if len(distinct) > _MOST_CLASSES or distinct[0] not in (0, 1) or distinct[-1] - distinct[0] != len(distinct) - 1:
+    first = distinct[0] in (0, 1) or (distinct[0] == -1 and len(distinct) == 3)
+    if len(distinct) > _MOST_CLASSES or not first or distinct[-1] - distinct[0] != len(distinct) - 1:
         return False
     fewest = _FEWEST_ROWS if len(distinct) > 3 else 2
     if counts.min() < max(fewest, _SMALLEST_SHARE * counts.sum()):
         return False
-    rises = np.diff(counts) > 0
+    rises = np.diff(counts[:-1] if len(counts) > 5 else counts) > 0
     one_peak = not np.any(rises[1:] & ~rises[:-1])
     return not (distinct[0] == 0 and len(distinct) > 3 and one_peak and counts[-1] * 4 < counts.max())

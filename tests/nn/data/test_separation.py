@@ -38,6 +38,8 @@ CASES: dict[str, tuple[Any, str, bool]] = {
     "counts": (random.poisson(2.5, N), "regression", True),
     "rare counts": (random.poisson(0.7, N), "regression", True),
     "many counts": (random.poisson(1.5, 20_000), "regression", True),
+    "counts up to 8 and more": (np.minimum(random.geometric(0.4, 3000) - 1, 8), "regression", True),
+    "worse, same or better": (random.integers(-1, 2, N), "classification", True),
     "children": (np.minimum(random.poisson(1.2, 2000), 4), "regression", True),
     "zip codes": (ZIPS, "regression", False),
     "zip codes with leading zeros": ([f"0{z % 9:04d}" for z in ZIPS], "classification", False),
