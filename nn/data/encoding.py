@@ -38,6 +38,7 @@ _IDENTIFIERS = re.compile(
     "row|obs|case|observation|unnamed|serial|fips|zip|ssn|isbn|ean|barcode"
 )
 _TIMES = re.compile("(time|date|day|week|month|quarter|year|hour|minute|second|period|trend|age)s?|t")
+_RANKS = re.compile("rank|ranking|place|position|pos")
 _WORDS = re.compile("[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
@@ -109,8 +110,7 @@ class ColumnCode:
 class Encoding:
     """From the columns of a table to the features of a network, by the statistics of the training rows.
 
-    Left out are row numbers, identifiers, texts that hardly repeat, constants, and columns without a value; but several
-    columns that count, each in another order, are ranks. Numbers are
+    Left out are row numbers, identifiers, texts that hardly repeat, constants, and columns without a value. Numbers are
     filled with the median, and marked by a feature of their own where at least 5 % are missing; a date is its number of
     days. Whole numbers with few values, at most 20 or one for 15 rows, may be names, as of schools or persons: each
     value has a feature too, beside the number. A category has a feature for each level, two levels one in all. The
@@ -130,9 +130,7 @@ class Encoding:
     @classmethod
     def fit(cls, table: Table) -> Encoding:
         """Return the encoding by these rows. Raises ValueError where no column is left to learn from."""
-        shuffled = [column.name for column in table if column.kind == NUMBER and _number_of_rows(column) == _SHUFFLED]
-        ranks = shuffled if len(shuffled) > 1 else []
-        encoding = cls(tuple(_code(column, column.name in ranks) for column in table))
+        encoding = cls(tuple(_code(column, is_first=i == 0) for i, column in enumerate(table)))
         if not encoding.feature_names:
             raise ValueError(
                 "the features must have a column to learn from, but all are left out: "
@@ -241,8 +239,8 @@ class Encoding:
         return checked_table(table_of_array(array, names))
 
 
-def _code(column: Column, is_rank: bool) -> ColumnCode:
-    """Return the code of a column by its cells; `is_rank` says that it counts in another order than that of rows."""
+def _code(column: Column, is_first: bool) -> ColumnCode:
+    """Return the code of a column by its cells."""
     gone = column.missing
     name, kind, missing = column.name, column.kind, int(gone.sum())
     if missing == len(gone):
@@ -253,7 +251,7 @@ def _code(column: Column, is_rank: bool) -> ColumnCode:
     marked = missing >= max(FEW_ROWS, _MISSING_SHARE * len(gone))
     if not marked and np.all(there == there[0]):
         return ColumnCode(name, kind, "constant")
-    if kind == NUMBER and not is_rank and _number_of_rows(column):
+    if kind == NUMBER and _tells_rows_apart(column, is_first):
         return ColumnCode(name, kind, "a number for each row")
     levels = _values(there) if kind == NUMBER else ()
     return ColumnCode(name, kind, missing=marked, levels=levels, fill=float(np.median(there)))
@@ -300,30 +298,27 @@ def _all_numbers(texts: Sequence[str]) -> bool:
         return False
 
 
-_NAMED, _COUNTED, _SHUFFLED = "named", "counted", "shuffled"
+def _tells_rows_apart(column: Column, is_first: bool) -> bool:
+    """Return whether whole numbers, of another value in each row, have an identifier's name or count the rows.
 
-
-def _number_of_rows(column: Column) -> str:
-    """Return how whole numbers tell each row from all others, "" where they don't.
-
-    They have an identifier's name, or they count the rows, in their order or another one. The rows of a training part
-    are some of all rows, so that their numbers have gaps. What counts under the name of a time is a time.
+    The rows of a training part are some of all rows, so that their numbers have gaps. What counts under the name of a
+    time is a time. What counts in another order than that of the rows may be ranks, unless it stands first.
     """
     values = column.values[~column.missing]
     n, ordered = len(values), np.sort(values)
     if not n or np.any(values != np.floor(values)):
-        return ""
+        return False
     distinct = 1 + np.count_nonzero(ordered[1:] > ordered[:-1])
     words = [word.lower() for word in _WORDS.findall(column.name)]
     last = words[-1] if words else ""
     if not re.search(r"\w", column.name) or _IDENTIFIERS.fullmatch(last) or _IDENTIFIERS.fullmatch("".join(words)):
-        return _NAMED if distinct >= _NEARLY_EACH * n else ""
+        return bool(distinct >= _NEARLY_EACH * n)
     low, high = ordered[0], ordered[-1]
     if distinct < n or n < len(column) or low < 0 or low > 5 + n / 10 or _TIMES.fullmatch(last):
-        return ""
+        return False
     if np.array_equal(values, ordered):
-        return _COUNTED if high <= (4 * n if n >= 8 else low + n - 1) else ""
-    return _SHUFFLED if n >= 20 and high <= 2 * n else ""
+        return bool(high <= (4 * n if n >= 8 else low + n - 1))
+    return bool(is_first and n >= 20 and high <= 2 * n and not _RANKS.fullmatch(last))
 
 
 def _code_of_json(

@@ -117,11 +117,11 @@ def test_texts_constants_and_empty_columns_are_left_out_with_the_reason(column: 
     assert fitted(column).left_out.get(column.name) == reason
 
 
-def test_columns_that_count_each_in_another_order_are_ranks() -> None:
-    one, two = (number(name, RNG.permutation(N) + 1) for name in ("wealth", "crime"))
-    assert fitted(one).left_out == {"wealth": "a number for each row"}
-    assert not fitted(one, two).left_out
-    assert list(fitted(one, two, number("id", RNG.permutation(N))).left_out) == ["id"]
+def test_ranks_are_no_numbers_of_rows_though_they_count() -> None:
+    counts = RNG.permutation(N) + 1
+    assert list(fitted(number("a", counts), number("wealth", RNG.permutation(N))).left_out) == ["a"]
+    assert not fitted(number("Rank", counts)).left_out
+    assert list(fitted(number("Rank", np.arange(N))).left_out) == ["Rank"]
 
 
 def test_a_table_of_identifiers_alone_is_refused_with_the_reasons() -> None:
