@@ -112,9 +112,10 @@ def _numbers(column: Column, task: str, table: Table) -> NDArray[np.float64]:
         return column.values.astype(np.float64)
     words = np.isnan([number_of(level) for level in column.levels])[column.values]
     row = int(np.argmax(words))
+    text = column.levels[column.values[row]]
     raise ValueError(
-        f"target_column must have numbers for {task}, but {_place(table, row)} has "
-        f"{column.levels[column.values[row]]!r} in column {column.name!r}"
+        f"target_column must have numbers for {task}, but {_place(table, row)} has {text!r} in column "
+        f"{column.name!r}; name it as missing (missing={text})"
     )
 
 

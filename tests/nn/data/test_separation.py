@@ -111,7 +111,12 @@ MOSTLY = [str(i / 4) for i in range(60)] + ["abc"] * 20
         ([0.0, 1.0], "y", "ranking", "task must be one of"),
         ([0.0, 1.0], "y", "multilabel", "list of columns"),
         ([np.nan, np.nan], "y", None, "missing in all 2"),
-        (["1", "b"], "y", "regression", "numbers for regression, but line 3 has 'b'"),
+        (
+            ["1", "b"],
+            "y",
+            "regression",
+            r"numbers for regression, but line 3 has 'b' .*\(missing=b\)",
+        ),
         (["a", "b", "c"], "y", None, "classes that recur, but all 3 cells"),
         (
             ["1", "2", "3", "2"] * 10 + ["x"],
