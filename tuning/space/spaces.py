@@ -31,11 +31,21 @@ from tuning.space.meant import of_whole_numbers, own_names, two_meanings, way_ou
 from tuning.space.order import even_order
 from tuning.space.parameters import PARAMETERS, PER_LAYER, WHOLE
 from tuning.space.ranges import IntUniform, LogUniform, Parameter, Range, Uniform
-from tuning.space.values import INTEGER, NAME, Setting, Value, is_number, parse_value, plain_value, value_text
+from tuning.space.values import (
+    INTEGER,
+    NAME,
+    Setting,
+    Value,
+    is_number,
+    parse_end,
+    parse_value,
+    pieces_of,
+    plain_value,
+    value_text,
+)
 
 __all__ = ["Choice", "IntUniform", "LogUniform", "Parameter", "Space", "Uniform", "as_parameter", "parse"]
 
-_DEEPEST = 8
 _WITH_PART = re.compile(r"(\(\)|[^()]*)\((.*)\)", re.DOTALL)
 
 
@@ -312,9 +322,9 @@ def parse(text: str) -> Parameter:
     if len(parts) == 1:
         return Choice([parse_value(part.strip()) for part in text.split(",")])
     if len(parts) == 2:
-        return Uniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
+        return Uniform(parse_end(parts[0], text), parse_end(parts[1], text))
     if len(parts) == 3 and parts[2] == "log":
-        return LogUniform(_parse_end(parts[0], text), _parse_end(parts[1], text))
+        return LogUniform(parse_end(parts[0], text), parse_end(parts[1], text))
     if parts[2:] in (["int"], ["log", "int"]):
         if not all(INTEGER.fullmatch(end) and len(end) < 200 for end in parts[:2]):
             raise ValueError(f"low:high:{':'.join(parts[2:])} must have two whole numbers, but got {text!r}")
@@ -325,13 +335,13 @@ def parse(text: str) -> Parameter:
 def _parse_parts(text: str) -> Choice:
     """Return the choice that is written with parts: `sgd(momentum=0:0.9; nesterov=true),adam`."""
     branches: dict[Any, Any] = {}
-    for piece in _split(text, ","):
+    for piece in pieces_of(text, ","):
         match = _WITH_PART.fullmatch(piece) if piece != "()" else None
         value = parse_value(match[1].strip() if match else piece)
         if value in branches:
             raise ValueError(f"the values of a choice must be different, but {value_text(value)} comes twice")
         branches[value] = part = {}
-        for item in _split(match[2], ";") if match else ():
+        for item in pieces_of(match[2], ";") if match else ():
             name, equals, what = item.partition("=")
             if not equals:
                 raise ValueError(f"a part must be name=values, with ; before another, but got {item!r} in {text!r}")
@@ -339,21 +349,6 @@ def _parse_parts(text: str) -> Choice:
                 raise ValueError(f"a part must name each parameter once, but got {name.strip()!r} twice in {text!r}")
             part[name.strip()] = what.strip()
     return Choice(branches)
-
-
-def _split(text: str, separator: str) -> list[str]:
-    """Return the pieces between separators that stand in no parentheses."""
-    pieces, depth, start = [], 0, 0
-    for i, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if not 0 <= depth <= _DEEPEST:
-            break
-        if letter == separator and depth == 0:
-            pieces.append(text[start:i].strip())
-            start = i + 1
-    if depth:
-        raise ValueError(f"parentheses must match and be {_DEEPEST} deep at most, but got {text!r}")
-    return [*pieces, text[start:].strip()]
 
 
 def _part(value: Any, part: Any) -> Space | None:
@@ -366,13 +361,6 @@ def _part(value: Any, part: Any) -> Space | None:
 
 def _part_text(part: Space | None) -> str:
     return f"({'; '.join(f'{name}={text}' for name, text in part.texts().items())})" if part else ""
-
-
-def _parse_end(text: str, whole: str) -> float:
-    try:
-        return float(text.replace("_", "?"))
-    except ValueError:
-        raise ValueError(f"low:high must have two numbers, but got {whole!r}") from None
 
 
 def _names(name: str, parameter: Parameter) -> Iterable[str]:

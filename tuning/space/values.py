@@ -17,6 +17,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 MAX_INTEGER = 2**63 - 1
 
 _LONGEST = 200
+_DEEPEST = 8
 
 _NUMBER = r"(?:none|[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 _LAYERS = re.compile(rf"{_NUMBER}(x{_NUMBER})+")
@@ -99,3 +100,26 @@ def number_text(number: float) -> str:
     """Return the shortest text of the end of a range: whole numbers without a point."""
     whole = float(number).is_integer() and abs(number) < 1e6 and str(number) != "-0.0"
     return str(int(number)) if whole else repr(number)
+
+
+def pieces_of(text: str, separator: str) -> list[str]:
+    """Return the pieces between separators that stand in no parentheses."""
+    pieces, depth, start = [], 0, 0
+    for i, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if not 0 <= depth <= _DEEPEST:
+            break
+        if letter == separator and depth == 0:
+            pieces.append(text[start:i].strip())
+            start = i + 1
+    if depth:
+        raise ValueError(f"parentheses must match and be {_DEEPEST} deep at most, but got {text!r}")
+    return [*pieces, text[start:].strip()]
+
+
+def parse_end(text: str, whole: str) -> float:
+    """Return an end of the range that the `whole` text stands for. Raises ValueError where it is no number."""
+    try:
+        return float(text.replace("_", "?"))
+    except ValueError:
+        raise ValueError(f"low:high must have two numbers, but got {whole!r}") from None
