@@ -81,11 +81,13 @@ def closing_lines(study: StudyResults) -> list[str]:
 
 
 def tested_model(known: dict[str, Any]) -> str:
-    """Return in words what was tested: a setting, and the networks that were made of it where the file says so."""
+    """Return in words what was tested: a setting, and the model that was made of it where the file says so."""
     setting = ", ".join(f"{name} {shown(value)}" for name, value in setting_of(json.dumps(known["params"])).items())
-    if "networks" not in known:
+    if "rows" not in known:
         return f"with {setting}"
     rows = f"the {known['rows']:,} rows of training and validation"
+    if "networks" not in known:
+        return f"by an estimator fitted on {rows}, with {setting}"
     one, others = "a network " if known["networks"] == 1 else "", len(known["epochs"]) - 1
     more = "" if others == 0 else f" and {others:,} other setting{'' if others == 1 else 's'}"
     return f"by {one}{trained_text(known['networks'], rows, known['epochs'])}, with {setting}{more}"

@@ -235,8 +235,6 @@ class EstimatorObjective:
             "params": params,
             "time": now(),
             "scores": {name.replace(f"{PARTS[1]}_", "test_", 1): value for name, value in scores.items()},
-            "epochs": definition.epochs,
-            "networks": 1,
             "rows": len(split.train),
             "looks": 1,
         }

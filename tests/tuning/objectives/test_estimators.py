@@ -26,6 +26,7 @@ from sklearn.tree import DecisionTreeClassifier
 from nn import Dataset, load_dataset
 from tests.tuning.fakes import same_trials
 from tuning import Study, sweep
+from tuning.export import show_lines
 from tuning.store import COMPLETED, FAILED, StudyFileError
 
 ROOT = Path(__file__).parents[3]
@@ -110,6 +111,8 @@ def test_any_estimator_and_what_is_inside_a_pipeline_is_searched(model: Any, spa
     assert ("validation_loss" in study.trials[0].metrics) == hasattr(model, "predict_proba")
     assert study.best.metrics["validation_accuracy"] > 0.8
     assert study.test()["test_accuracy"] > 0.8
+    last = show_lines(study, 3, None)[-1]
+    assert "by an estimator fitted on the 120 rows of training and validation" in last
 
 
 def test_text_columns_and_missing_cells_are_encoded_as_for_a_network(tmp_path: Path) -> None:
