@@ -51,7 +51,7 @@ sys.exit(main(sys.argv[1:]))
     ("arguments", "told"),
     [
         ("sweep iris --optimizer own,adam --slowness 1:4 --points 2 --epochs 1", "slowness"),
-        ("train iris --optimizer own --slowness 2 --epochs 1", "completed after 1 epochs"),
+        ("train iris --optimizer own --slowness 2 --epochs 1", "completed after 1 epoch"),
         ("sweep --help", "a number of its own, of own, such as 1:4"),
         (
             "sweep iris --optimizer sgd,adam --slowness 2",

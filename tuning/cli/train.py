@@ -85,7 +85,7 @@ def train_command(values: argparse.Namespace, setting: Setting) -> None:
     for line in opening:
         say(line)
     reason = "Ctrl-C" if run.reason == "callback" else run.reason
-    how = f"{run.status}{f' ({reason})' if reason else ''} after {run.epochs} epochs"
+    how = f"{run.status}{f' ({reason})' if reason else ''} after {run.epochs} epoch{'' if run.epochs == 1 else 's'}"
     if run.epochs:
         say(f"{how}: {scores_line(run.metrics)}")
     else:
