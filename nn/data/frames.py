@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import count
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from nn.data.cells import Texts, Writing, category
 from nn.data.layout import ROW_NAMES, ROW_NAMES_NOTE
-from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table, positions
+from nn.data.table import CATEGORY, DATE, NUMBER, Column, Table, distinct, positions
 
 
 def is_frame(value: Any) -> bool:
@@ -84,15 +83,10 @@ def _arrow_columns(table: Any) -> _Columns:
 
 
 def _table(found: _Columns, kinds: Mapping[str, str] | None, options: Mapping[str, Any]) -> Table:
-    columns: dict[str, Any] = {}
-    declared: set[str] = set()
-    notes: list[str] = []
-    for name, values, is_category in found:
-        own = next(text for n in count(1) if (text := str(name) if n == 1 else f"{name}_{n}") not in columns)
-        if own != str(name):
-            notes.append(f"{name} stands over several columns: column {len(columns)} is called {own}")
-        columns[own] = values
-        declared |= {own} if is_category else set()
+    given = list(found)
+    names, notes = distinct([str(name) for name, _, _ in given])
+    columns = {name: values for name, (_, values, _) in zip(names, given, strict=True)}
+    declared = {name for name, (_, _, is_category) in zip(names, given, strict=True) if is_category}
     if len(columns) > 1 and (first := next(iter(columns))).lower() in ROW_NAMES:
         del columns[first]
         notes.append(ROW_NAMES_NOTE)

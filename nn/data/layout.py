@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO, TextIOWrapper
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nn.data.cells import BLANKS, MISSING, SEPARATORS, decimal_mark, number_of
+from nn.data.table import distinct
 
 _FOUND = ("\t", "|", ";", ",", BLANKS)  # of two that fit a file equally well, the first is taken
 _CHUNK = 1 << 20
@@ -297,15 +298,5 @@ def _column_names(names: list[str], body: list[list[str]]) -> tuple[tuple[str, .
     if len(names) == width - 1:
         names = [*names, ""] if all(not row[-1] for row in body if len(row) == width) else ["", *names]
     row_names = width > 1 and len(names) > 1 and names[0].lower() in ROW_NAMES
-    notes, taken = [], set(names)
-    if row_names:
-        notes.append(ROW_NAMES_NOTE)
-    result: list[str] = []
-    for i, name in enumerate(names):
-        own = name or f"column_{i}"
-        if own in result:
-            own = next(f"{name}_{n}" for n in count(2) if f"{name}_{n}" not in taken)
-            notes.append(f"{name} stands over several columns: column {i} is called {own}")
-        taken.add(own)
-        result.append(own)
-    return tuple(result), row_names, notes
+    result, notes = distinct([name or f"column_{i}" for i, name in enumerate(names)])
+    return tuple(result), row_names, [ROW_NAMES_NOTE] * row_names + notes

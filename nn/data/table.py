@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,22 @@ def _unknown(option: str, wanted: str, names: Sequence[str]) -> ValueError:
     hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(names[:_MOST_SHOWN])
     return ValueError(f"{option} must be one of the {len(names):,} columns ({shown}, …), but got {brief(wanted)}{hint}")
+
+
+def distinct(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of columns, those that came before with a number behind them, and a note on each of these.
+
+    >>> distinct(["a", "b", "a", "a_2"])
+    (['a', 'b', 'a_3', 'a_2'], ['a stands over several columns: column 2 is called a_3'])
+    """
+    taken = set(names)
+    result: list[str] = []
+    notes: list[str] = []
+    for i, name in enumerate(names):
+        own = name
+        if own in result:
+            own = next(f"{name}_{n}" for n in count(2) if f"{name}_{n}" not in taken)
+            notes.append(f"{name} stands over several columns: column {i} is called {own}")
+        taken.add(own)
+        result.append(own)
+    return result, notes
