@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,13 @@ class Clock:
         """Return the seconds that have passed."""
         self.now += self.each_look
         return self.now
+
+
+def run_until_killed(lines: Sequence[str]) -> None:
+    """Run lines of Python in another process, which must end by killing itself."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=root, capture_output=True, check=False)
+    assert done.returncode == -9, done.stderr
 
 
 def is_nan(value: float) -> bool:

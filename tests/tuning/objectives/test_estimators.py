@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,11 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from nn import Dataset, load_dataset
-from tests.tuning.fakes import same_trials
+from tests.tuning.fakes import run_until_killed, same_trials
 from tuning import Study, sweep
 from tuning.export import show_lines
 from tuning.store import COMPLETED, FAILED, StudyFileError
 
-ROOT = Path(__file__).parents[3]
 GRID: dict[str, Any] = {
     "n_estimators": [2, 3], "max_depth": [None, 3], "min_samples_split": [4], "min_samples_leaf": [2],
 }  # fmt: skip
@@ -53,8 +50,7 @@ def test_the_textbooks_search_killed_and_resumed_has_the_scores_of_grid_search_c
         "def kill(trial): trial.number > 5 and os.kill(os.getpid(), signal.SIGKILL)",
         f"forest(storage={str(tmp_path / 'a.db')!r}, n_jobs=2, callback=kill)",
     ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr
+    run_until_killed(lines)
     begun = len(Study.open(tmp_path / "a.db").trials)
     study = forest(storage=tmp_path / "a.db", n_jobs=2)
     assert (study.new_trials, len(study.trials)) == (20 - begun, 20)

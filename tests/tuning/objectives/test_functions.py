@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.tuning.fakes import same_trials
+from tests.tuning.fakes import run_until_killed, same_trials
 from tests.tuning.objectives.own import KIND, Descent, descent, faulty, forgetful, hanging, short, square
 from tuning import Space, Study, report, sweep
 from tuning.export import analysis_lines, study_lines, verdict
 from tuning.store import COMPLETED, FAILED, PRUNED, StudyFileError
 
-ROOT = Path(__file__).parents[3]
 RATES = [0.05 * i for i in range(1, 10)]
 
 
@@ -65,8 +63,7 @@ def test_what_was_killed_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
         "def kill(trial): os.kill(os.getpid(), signal.SIGKILL)",
         f"halving(Descent, storage={str(tmp_path / 'a.db')!r}, n_jobs=1, callback=kill)",
     ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, check=False)
-    assert done.returncode == -9, done.stderr
+    run_until_killed(lines)
     study = Study.open(tmp_path / "a.db")
     assert len(study.trials) > 0
     assert same_trials(study.resume(objective=Descent, n_jobs=2), halving(Descent))
