@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import nn
+from tests.tuning.cli.command import refused
 from tuning import Study, sweep
 from tuning.cli.main import main
 
@@ -167,14 +168,6 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
     out, err = capsys.readouterr()
     assert status == 0, err
     return out, err
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that must be refused in one line, which is returned."""
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    return err
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

@@ -12,10 +12,10 @@ import pytest
 
 from nn import Dataset, load, load_dataset, train
 from nn.files import local_path
+from tests.tuning.cli.command import refused, run
 from tests.tuning.fakes import files
 from tuning import Study, sweep
 from tuning.cli import train as train_module
-from tuning.cli.main import main
 
 SWEEP = ["sweep", "iris", "--learning-rate", "0.1,1", "--epochs", "1", "--storage", "a.db"]
 
@@ -23,12 +23,6 @@ SWEEP = ["sweep", "iris", "--learning-rate", "0.1,1", "--epochs", "1", "--storag
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = main(list(arguments))
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 def press_ctrl_c_in_epoch(monkeypatch: pytest.MonkeyPatch, wanted: int, times: int = 1) -> None:
@@ -139,8 +133,7 @@ def test_an_output_ends_as_what_it_is(capsys: pytest.CaptureFixture[str]) -> Non
 def test_an_ending_that_is_not_known_is_refused(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, err = run(capsys, *arguments)
-    assert (status, out, err.count("\n")) == (2, "", 1)
+    err = refused(capsys, *arguments)
     assert words in err
     assert files(Path()) == []
 
